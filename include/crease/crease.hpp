@@ -1,0 +1,13 @@
+// Everything that needs no CUDA.
+#pragma once
+
+#include <crease/closeness.hpp>
+#include <crease/device.hpp>
+#include <crease/files.hpp>
+#include <crease/gaussian.hpp>
+#include <crease/matrix.hpp>
+#include <crease/network.hpp>
+#include <crease/oracle.hpp>
+#include <crease/query_learner.hpp>
+#include <crease/run.hpp>
+#include <crease/types.hpp>

@@ -1,0 +1,48 @@
+// Load and save networks and data: safetensors and npz, told apart by what is in the file, written
+// by extension.
+#pragma once
+
+#include <crease/matrix.hpp>
+#include <crease/network.hpp>
+
+#include <map>
+#include <string>
+
+namespace crease {
+
+/// A dense array of any rank, as float64, row-major.
+struct Tensor {
+  std::vector<Index> shape;
+  std::vector<double> values;
+};
+
+/// Everything in a file, by name; and the strings of a safetensors header's __metadata__.
+struct TensorFile {
+  std::map<std::string, Tensor> tensors;
+  std::map<std::string, std::string> metadata;
+};
+
+/// Reads .safetensors (F64, F32, F16, BF16; integers too) or .npz (float64, float32, float16,
+/// integers). Throws FileError naming the file and what was expected: missing, empty, truncated,
+/// absurd lengths, overlaps, unknown types, shapes that do not match their bytes.
+TensorFile read_tensors(const std::string& path);
+
+/// Writes float64; the extension .npz or .safetensors decides. The file appears whole or not at
+/// all: written beside its place, flushed, renamed. Throws FileError, and then nothing new is at
+/// `path`.
+void write_tensors(const std::string& path, const TensorFile& file);
+
+/// A network under PyTorch's Sequential(Linear, ReLU, Linear) names: 0.weight [k,d], 0.bias [k]
+/// (optional), 2.weight [p,k], 2.bias [p] (optional), skip.weight [p,d] (optional). k = 0 is
+/// allowed. Throws FileError naming what is missing or misshapen, and on NaN or infinity.
+ReluNetwork load_network(const std::string& path);
+
+/// skip.weight is written only where the linear part is not zero.
+void save_network(const std::string& path, const ReluNetwork& network);
+
+/// One matrix by name ([n, d], or [n] read as [n, 1]). FileError where it is not there, or not
+/// finite.
+HostMatrix load_matrix(const std::string& path, const std::string& name);
+void save_matrix(const std::string& path, const std::string& name, ConstHostView matrix);
+
+}  // namespace crease

@@ -1,0 +1,52 @@
+// Oracle: the black box a learner may ask, with structured batches; and the ready-made ones.
+#pragma once
+
+#include <crease/device.hpp>
+#include <crease/network.hpp>
+
+#include <functional>
+#include <memory>
+
+namespace crease {
+
+/// Points origin + t * direction.
+struct Line {
+  ConstDeviceView origin;     // [1, d]
+  ConstDeviceView direction;  // [1, d]
+};
+
+/// Points centers[i] + steps(i, j) * directions[j], in the order i * q + j.
+struct Fan {
+  ConstDeviceView centers;     // [m, d]
+  ConstDeviceView directions;  // [q, d]
+  ConstDeviceView steps;       // [m, q]
+};
+
+/// A function F: R^d -> R^p that a learner may evaluate where it likes.
+/// An oracle may throw; what it throws becomes Outcome::oracle_failed with its text.
+class Oracle {
+ public:
+  virtual ~Oracle() = default;
+
+  virtual Index input_dim() const = 0;   // d
+  virtual Index output_dim() const = 0;  // p
+
+  /// y [n, p] <- F(x), x [n, d] row by row, ordered after and before other work of `device`.
+  virtual void answer(Device& device, ConstDeviceView x, DeviceView y) = 0;
+
+  /// Structured batches. An oracle that can use the structure fills y and returns true; one that
+  /// returns false (and leaves y alone) gets the same points through answer(). Every point is one
+  /// query either way.
+  virtual bool answer_line(Device& device, const Line& line, ConstDeviceView t, DeviceView y);
+  virtual bool answer_fan(Device& device, const Fan& fan, DeviceView y);
+};
+
+/// A known network as a black box; lines and fans are answered without building their points.
+/// Throws BadInput as check() does.
+std::unique_ptr<Oracle> make_network_oracle(ReluNetwork network);
+
+/// y [n, p] <- F(x [n, d]) by a function on the host.
+using HostFunction = std::function<void(ConstHostView x, HostView y)>;
+std::unique_ptr<Oracle> make_host_oracle(Index inputs, Index outputs, HostFunction function);
+
+}  // namespace crease

@@ -1,0 +1,85 @@
+// Learn a network with one hidden ReLU layer from the answers of a black box.
+#pragma once
+
+#include <crease/network.hpp>
+#include <crease/oracle.hpp>
+#include <crease/run.hpp>
+
+namespace crease {
+
+/// What the caller wants. Promises only tighten statement (B) of the certificate.
+struct QueryProblem {
+  double accuracy = 1e-8;           // wanted rms(F - F') / sd(F) under N(0, I); > 0
+  double failure = 0.01;            // delta of the certificate; in (0, 1)
+  std::optional<double> lipschitz;  // promise: F - F' is L-Lipschitz; > 0
+};
+
+/// Every number a run uses, with the reason of its default. Sources: Chen, Klivans, Meka 2021 ("the
+/// paper") and the measurements in src/README.md.
+struct QueryPlan {
+  enum class Mode { adaptive, uniform };
+  Mode mode = Mode::adaptive;
+
+  // Certificate and looks
+  Index certificate_points = 2048;  // 0: none, and then the outcome is never `reached`
+  Index look_points = 256;          // fresh Gaussian points after each line
+  double resolution = 0;            // > 0: slabs ("bumps") of this width are hunted
+  double hunt_density =
+      31.4;  // hunt points = hunt_density / resolution: ln(200) over the point density at 1.28
+
+  // Line search
+  double sigmas =
+      10;  // every accept-or-reject test: |deviation| <= sigmas * its standard deviation
+  Index first_cells = 64;     // cells of the first line; cost is flat from 16 to 256
+  Index deflated_cells = 32;  // cells of later lines
+  double reach =
+      1000;  // lines go out to reach * sqrt(d): kinks are Cauchy distributed with scale sqrt(d)
+  double cell_share = 0.05;  // a predicted kink this close to the end of its cell is not trusted
+  double cell_step = 0.25;  // query beside a predicted kink, this share towards the unverified side
+  double flank = 1e-7;      // flank pairs stand this share of their gap from the kink
+  double angle_resolution = 1e-4;  // angle at which noise may hide a kink of typical size
+  Index line_rounds = 80;
+  Index line_points = 400000;
+
+  // Gradients
+  double step_share =
+      1.0 / 16;  // finite-difference step, share of the half width of a piece; 1/8 doubles retries
+  double shrink = 8;  // a failed gradient is asked again with its step divided by this ...
+  Index retries = 4;  // ... this often
+  double gap_accuracy = 0x1p-30;  // pieces whose gradient would be worse than this times the jump
+                                  // are left to later lines
+  double gap_relax = 0x1p7;       // the same, times this after every line without progress
+  double neuron_accuracy = 0.05;  // largest relative error of a neuron's weights that is accepted
+  double group_conditioning =
+      0.05;  // least singular value of a group of jumps that share one gradient
+
+  // Loop
+  Index lines = 14;
+  Index idle_lines = 6;
+  bool least_squares = true;
+
+  // Uniform mode (the paper's scan): intervals of length `interval` on [-span, span] of each line,
+  // in units of sqrt(d); 0 picks the default from the resolution.
+  Index uniform_lines = 10;
+  Index uniform_intervals = 1024;
+  double uniform_span = 30;
+};
+
+/// Learns F(x) = sum_i u_i relu(<w_i, x> + b_i) + <g, x> + c from queries; the width is found, not
+/// given.
+///
+/// d, p   the oracle's
+/// plan   refused with BadInput where a number is out of its range
+/// run    budget, seed, log, stop
+///
+/// Throws BadInput (bad problem or plan), OracleError (the first answer failed) or DeviceError
+/// before the first answer; after it every ending is an Outcome and the best network so far is
+/// returned. Waits. The same seed, device and thread count give the same bits. Source: Chen,
+/// Klivans, Meka 2021, made adaptive.
+Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const QueryProblem& problem,
+                                        const QueryPlan& plan = {}, const RunControl& run = {});
+
+/// Queries the uniform mode will ask for a network of d inputs, certificate included.
+Index queries_needed(const QueryPlan& plan, Index d);
+
+}  // namespace crease

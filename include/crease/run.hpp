@@ -1,0 +1,106 @@
+// What a run is given (budget, seed, log, stop) and what it gives back (outcome, certificate,
+// report).
+#pragma once
+
+#include <crease/types.hpp>
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace crease {
+
+/// What a run may spend. Never exceeded by a single query.
+struct Budget {
+  std::optional<Index> queries;         // every point answered counts as one
+  std::optional<double> seconds;        // wall clock; checked before each batch
+  Index device_bytes = Index{1} << 30;  // scratch for one chunk of a batch stays below this
+};
+
+/// Something that happened; progress may be dropped, a warning may not.
+struct Event {
+  enum class Kind { progress, warning };
+  Kind kind = Kind::progress;
+  std::string stage;    // noise lines gradients hunt looks least_squares certificate
+  std::string message;  // for people, may be empty for progress
+  Index queries = 0;    // asked so far
+  std::optional<Index> budget;
+  Index kinks = 0;                       // on the line in hand
+  Index neurons = 0;                     // of the network so far
+  std::optional<double> relative_error;  // at the last look
+  double seconds = 0;
+};
+
+struct RunControl {
+  Budget budget;
+  Seed seed;
+  std::function<void(const Event&)> log;  // may be empty
+  std::function<bool()> stop;             // may be empty; asked before each batch
+};
+
+/// How a run ended (README, "Outcomes"). Ending short is a result, not an exception.
+enum class Outcome { reached, not_reached, out_of_budget, oracle_failed, device_lost, stopped };
+
+/// "reached", "not_reached", ...
+std::string to_string(Outcome outcome);
+
+/// What fresh Gaussian points, drawn after the decision to stop, vouch for; e = |F - F'| (Euclidean
+/// norm).
+struct Certificate {
+  Index points = 0;
+  double confidence = 0;     // 1 - delta, of (A) and of (B)
+  double largest_error = 0;  // T = max e over the points
+  double mass = 1;           // (A) e <= T except on Gaussian mass <= 1 - delta^(1/n); no assumption
+  double lipschitz = 0;      // (B) if F - F' is L-Lipschitz, L this ...
+  double rms_bound = 0;      // ... then rms e <= this
+  double rms_error = 0;      // root mean square of e over the points
+  Index beyond_limit = 0;    // points with an error beyond their noise limit
+};
+
+struct LeastSquaresReport {
+  std::string solver;  // "qr" or "stream"; empty where the stage did not run
+  Index rank = 0;
+  double condition =
+      0;  // of the column-scaled feature matrix, estimated from its triangular factor
+  bool accepted = false;
+};
+
+struct RunReport {
+  Outcome outcome = Outcome::not_reached;
+  std::string message;  // why, where the outcome needs a reason
+  std::string device;
+  Seed seed;
+  std::string mode;
+  Index inputs = 0;
+  Index outputs = 0;
+  Index neurons = 0;
+  std::string answer_format;  // float64, float32, decimal
+  double answer_noise =
+      0;  // absolute; relative to the size of an answer where that is what was measured
+  Index learning_queries = 0;
+  Index certificate_queries = 0;
+  std::map<std::string, Index> queries;   // by stage
+  std::map<std::string, double> seconds;  // by stage
+  double total_seconds = 0;
+  Index rounds = 0;           // batches that had to wait for the one before, certificate included
+  Index learning_rounds = 0;  // before the certificate
+  std::optional<double> rms_error;       // on the certificate's points
+  std::optional<double> relative_error;  // rms_error / sd(F'); none where F' is constant
+  std::optional<Certificate> certificate;
+  LeastSquaresReport least_squares;
+  double hunt_mass =
+      1;  // largest mass of a slab the looks and the hunt did not exclude, at the plan's failure
+  Index peak_device_bytes = 0;
+  std::vector<std::string> warnings;
+};
+
+/// The best network so far, and how far to trust it.
+template <class Network>
+struct Learned {
+  Network network;
+  RunReport report;
+};
+
+}  // namespace crease

@@ -1,0 +1,95 @@
+// A pair of standard normals from a counter: Philox4x32-10, then Box-Muller from + - * / sqrt
+// alone, so that host and device agree bit for bit (a library's log and sin do not).
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include <Random123/philox.h>
+
+#if defined(__CUDACC__)
+#define CREASE_HOST_DEVICE __host__ __device__
+#else
+#define CREASE_HOST_DEVICE
+#endif
+
+namespace crease {
+
+struct NormalPair {
+  double first;
+  double second;
+};
+
+/// log(x) for x in (0, 1], error below 2 ulp: x = m 2^e with m in [sqrt(1/2), sqrt(2)), and
+/// log m = 2 atanh(s), s = (m - 1) / (m + 1), by its series.
+CREASE_HOST_DEVICE inline double portable_log(double x) {
+  int exponent = 0;
+  while (x < 0x1p-16) {  // at most three times: x is at least 2^-53
+    x *= 0x1p16;
+    exponent -= 16;
+  }
+  while (x < 0.70710678118654752440) {
+    x *= 2.0;
+    exponent -= 1;
+  }
+  const double s = (x - 1.0) / (x + 1.0);
+  const double z = s * s;
+  double series = 0.0;
+  for (int n = 23; n >= 3; n -= 2) series = (series + 1.0 / n) * z;
+  const double log_mantissa = 2.0 * s + 2.0 * s * series;
+  return exponent * 0.69314718055994530942 + log_mantissa;
+}
+
+/// cos and sin of 2 pi turn for turn in [0, 1): reduced to an eighth of a turn, then Taylor series.
+CREASE_HOST_DEVICE inline void portable_cos_sin(double turn, double& cosine, double& sine) {
+  const double eighths = turn * 8.0;
+  const int octant = static_cast<int>(eighths);
+  const bool mirrored = (octant & 1) != 0;
+  const double part = eighths - octant;  // exact
+  const double angle = (mirrored ? 1.0 - part : part) * 0.78539816339744830962;
+  const double z = angle * angle;
+  double c = 1.0;
+  double s = 1.0;
+  for (int n = 18; n >= 2; n -= 2) c = 1.0 - c * z / (n * (n - 1.0));
+  for (int n = 19; n >= 3; n -= 2) s = 1.0 - s * z / (n * (n - 1.0));
+  s *= angle;
+  // An odd octant is seen from its far end, where the roles of cos and sin are swapped in the
+  // middle of a quarter.
+  const int quarter = octant >> 1;
+  const double quarter_cos = mirrored ? s : c;
+  const double quarter_sin = mirrored ? c : s;
+  cosine = quarter == 0   ? quarter_cos
+           : quarter == 1 ? -quarter_sin
+           : quarter == 2 ? -quarter_cos
+                          : quarter_sin;
+  sine = quarter == 0   ? quarter_sin
+         : quarter == 1 ? quarter_cos
+         : quarter == 2 ? -quarter_sin
+                        : -quarter_cos;
+}
+
+/// The normals of columns 2 * pair and 2 * pair + 1 of a row: counter = (row, pair), key = seed;
+/// stream below 2^32. Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC
+/// 2011; Box and Muller 1958.
+CREASE_HOST_DEVICE inline NormalPair normal_pair(std::uint64_t seed, std::uint64_t stream,
+                                                 std::uint64_t row, std::uint64_t pair) {
+  r123::Philox4x32 philox;
+  r123::Philox4x32::ctr_type counter = {
+      {static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(row >> 32),
+       static_cast<std::uint32_t>(pair), static_cast<std::uint32_t>(stream)}};
+  r123::Philox4x32::key_type key = {
+      {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)}};
+  const r123::Philox4x32::ctr_type bits = philox(counter, key);
+  // (0, 1]: never log(0); 53 bits each.
+  const std::uint64_t high = (static_cast<std::uint64_t>(bits[0]) << 21) | (bits[1] >> 11);
+  const std::uint64_t low = (static_cast<std::uint64_t>(bits[2]) << 21) | (bits[3] >> 11);
+  const double u = (static_cast<double>(high) + 1.0) * 0x1p-53;
+  const double turn = static_cast<double>(low) * 0x1p-53;
+  const double radius = std::sqrt(-2.0 * portable_log(u));
+  double cosine = 0.0;
+  double sine = 0.0;
+  portable_cos_sin(turn, cosine, sine);
+  return {radius * cosine, radius * sine};
+}
+
+}  // namespace crease

@@ -1,0 +1,210 @@
+// The checks of every primitive, once, for every backend.
+#include "kernels/ops.hpp"
+
+#include <cmath>
+
+namespace crease {
+namespace {
+
+bool is_shape(ConstDeviceView view, Index rows, Index cols) {
+  return view.rows == rows && view.cols == cols;
+}
+
+bool is_empty(ConstDeviceView view) {
+  return view.rows == 0 || view.cols == 0;
+}
+
+void check_fan(const Fan& fan, std::string_view what) {
+  require(fan.centers.cols == fan.directions.cols, what);
+  require(is_shape(fan.steps, fan.centers.rows, fan.directions.rows), what);
+}
+
+}  // namespace
+
+void fill_gaussian(Device& device, Seed seed, std::uint64_t stream, Index first_row, double scale,
+                   DeviceView out) {
+  require(first_row >= 0, "fill_gaussian: first_row must not be negative");
+  require(stream < (std::uint64_t{1} << 32), "fill_gaussian: stream must be below 2^32");
+  require(std::isfinite(scale), "fill_gaussian: scale must be finite");
+  if (is_empty(out)) return;
+  device.ops().fill_gaussian(seed, stream, first_row, scale, out);
+}
+
+void line_points(Device& device, const Line& line, ConstDeviceView t, DeviceView out) {
+  require(is_shape(line.origin, 1, out.cols) && is_shape(line.direction, 1, out.cols),
+          "line_points: origin and direction must be one row as wide as out");
+  require(is_shape(t, out.rows, 1), "line_points: t needs one row per row of out");
+  if (is_empty(out)) return;
+  device.ops().line_points(line, t, out);
+}
+
+void fan_points(Device& device, const Fan& fan, DeviceView out) {
+  check_fan(fan, "fan_points: centers [m, d], directions [q, d] and steps [m, q] must fit");
+  require(is_shape(out, fan.centers.rows * fan.directions.rows, fan.centers.cols),
+          "fan_points: out needs one row per centre and direction");
+  if (is_empty(out)) return;
+  device.ops().fan_points(fan, out);
+}
+
+void divided_differences(Device& device, ConstDeviceView values, ConstDeviceView centers,
+                         ConstDeviceView steps, DeviceView out) {
+  const Index m = steps.rows;
+  const Index q = steps.cols;
+  const Index p = centers.cols;
+  require(centers.rows == m, "divided_differences: centers needs one row per row of steps");
+  require(is_shape(values, m * q, p), "divided_differences: values must be [m * q, p]");
+  require(is_shape(out, m * p, q), "divided_differences: out must be [m * p, q]");
+  if (is_empty(out)) return;
+  device.ops().divided_differences(values, centers, steps, out);
+}
+
+void safest_steps(Device& device, ConstDeviceView offsets, ConstDeviceView slopes_t,
+                  ConstDeviceView variance, ConstDeviceView first, ConstDeviceView center_noise,
+                  DeviceView steps, DeviceView noise) {
+  const Index m = offsets.rows;
+  const Index k = offsets.cols;
+  const Index q = slopes_t.cols;
+  require(slopes_t.rows == k, "safest_steps: slopes_t needs one row per hyperplane");
+  require(is_shape(variance, k, 1), "safest_steps: variance must be [k, 1]");
+  require(is_shape(first, m, 1) && is_shape(center_noise, m, 1),
+          "safest_steps: first and center_noise must be [m, 1]");
+  require(is_shape(steps, m, q) && is_shape(noise, m, q),
+          "safest_steps: steps and noise must be [m, q]");
+  if (is_empty(steps)) return;
+  device.ops().safest_steps(offsets, slopes_t, variance, first, center_noise, steps, noise);
+}
+
+void relu_features(Device& device, ConstDeviceView x, ConstDeviceView weights, ConstDeviceView bias,
+                   DeviceView out) {
+  require(x.cols == weights.cols, "relu_features: x and weights must have the same width");
+  require(is_shape(bias, weights.rows, 1), "relu_features: bias must be [k, 1]");
+  require(is_shape(out, x.rows, weights.rows), "relu_features: out must be [n, k]");
+  if (is_empty(out)) return;
+  device.ops().relu_features(x, weights, bias, out);
+}
+
+void relu_line_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
+                   ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
+                   ConstDeviceView t, DeviceView out) {
+  const Index k = offsets.rows;
+  const Index p = out.cols;
+  require(is_shape(offsets, k, 1) && is_shape(slopes, k, 1),
+          "relu_line_sum: offsets and slopes must be [k, 1]");
+  require(is_shape(output, p, k), "relu_line_sum: output must be [p, k]");
+  require(is_shape(constant, 1, p) && is_shape(tilt, 1, p),
+          "relu_line_sum: constant and tilt must be [1, p]");
+  require(is_shape(t, out.rows, 1), "relu_line_sum: t needs one row per row of out");
+  if (is_empty(out)) return;
+  device.ops().relu_line_sum(offsets, slopes, output, constant, tilt, t, out);
+}
+
+void relu_fan_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes_t,
+                  ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
+                  ConstDeviceView steps, DeviceView out) {
+  const Index m = steps.rows;
+  const Index q = steps.cols;
+  const Index k = offsets.cols;
+  const Index p = out.cols;
+  require(offsets.rows == m, "relu_fan_sum: offsets needs one row per centre");
+  require(is_shape(slopes_t, k, q), "relu_fan_sum: slopes_t must be [k, q]");
+  require(is_shape(output, p, k), "relu_fan_sum: output must be [p, k]");
+  require(is_shape(constant, m, p), "relu_fan_sum: constant must be [m, p]");
+  require(is_shape(tilt, q, p), "relu_fan_sum: tilt must be [q, p]");
+  require(out.rows == m * q, "relu_fan_sum: out needs one row per centre and direction");
+  if (is_empty(out)) return;
+  device.ops().relu_fan_sum(offsets, slopes_t, output, constant, tilt, steps, out);
+}
+
+void pair_distances(Device& device, ConstDeviceView a, ConstDeviceView b, DeviceView out) {
+  require(a.cols == b.cols, "pair_distances: a and b must have the same width");
+  require(is_shape(out, a.rows, b.rows), "pair_distances: out must be [m, n]");
+  if (is_empty(out)) return;
+  device.ops().pair_distances(a, b, out);
+}
+
+void multiply(Device& device, ConstDeviceView a, Transpose transpose_a, ConstDeviceView b,
+              Transpose transpose_b, double alpha, double beta, DeviceView c) {
+  const Index a_rows = transpose_a == Transpose::no ? a.rows : a.cols;
+  const Index a_cols = transpose_a == Transpose::no ? a.cols : a.rows;
+  const Index b_rows = transpose_b == Transpose::no ? b.rows : b.cols;
+  const Index b_cols = transpose_b == Transpose::no ? b.cols : b.rows;
+  require(a_cols == b_rows, "multiply: inner sizes must agree");
+  require(is_shape(c, a_rows, b_cols), "multiply: c must be as large as the product");
+  require(std::isfinite(alpha) && std::isfinite(beta), "multiply: alpha and beta must be finite");
+  if (is_empty(c)) return;
+  device.ops().multiply(a, transpose_a, b, transpose_b, alpha, beta, c);
+}
+
+void add_row(Device& device, ConstDeviceView row, DeviceView y) {
+  require(is_shape(row, 1, y.cols), "add_row: row must be one row as wide as y");
+  if (is_empty(y)) return;
+  device.ops().add_row(row, y);
+}
+
+void subtract(Device& device, ConstDeviceView a, DeviceView y) {
+  require(is_shape(a, y.rows, y.cols), "subtract: shapes must agree");
+  if (is_empty(y)) return;
+  device.ops().subtract(a, y);
+}
+
+void copy(Device& device, ConstDeviceView a, DeviceView y) {
+  require(is_shape(a, y.rows, y.cols), "copy: shapes must agree");
+  if (is_empty(y)) return;
+  device.ops().copy(a, y);
+}
+
+void fill(Device& device, double value, DeviceView y) {
+  if (is_empty(y)) return;
+  device.ops().fill(value, y);
+}
+
+Index first_non_finite_row(Device& device, ConstDeviceView y) {
+  if (is_empty(y)) return -1;
+  return device.ops().first_non_finite_row(y);
+}
+
+void orthonormal_rows(Device& device, DeviceView a) {
+  require(a.rows == a.cols, "orthonormal_rows: a must be square");
+  if (is_empty(a)) return;
+  device.ops().orthonormal_rows(a);
+}
+
+void column_norms(Device& device, ConstDeviceView z, DeviceView out) {
+  require(is_shape(out, 1, z.cols), "column_norms: out must be one row as wide as z");
+  if (is_empty(out)) return;
+  device.ops().column_norms(z, out);
+}
+
+void scale_columns(Device& device, ConstDeviceView factors, DeviceView z) {
+  require(is_shape(factors, 1, z.cols), "scale_columns: factors must be one row as wide as z");
+  if (is_empty(z)) return;
+  device.ops().scale_columns(factors, z);
+}
+
+void gram(Device& device, ConstDeviceView z, double beta, DeviceView g) {
+  require(is_shape(g, z.cols, z.cols), "gram: g must be square and as wide as z");
+  require(std::isfinite(beta), "gram: beta must be finite");
+  if (is_empty(g)) return;
+  device.ops().gram(z, beta, g);
+}
+
+bool cholesky(Device& device, DeviceView g) {
+  require(g.rows == g.cols, "cholesky: g must be square");
+  if (is_empty(g)) return true;
+  return device.ops().cholesky(g);
+}
+
+void solve_triangular(Device& device, ConstDeviceView l, Transpose transpose, DeviceView x) {
+  require(l.rows == l.cols, "solve_triangular: l must be square");
+  require(x.rows == l.rows, "solve_triangular: x must be as high as l");
+  if (is_empty(x)) return;
+  device.ops().solve_triangular(l, transpose, x);
+}
+
+void triangularize(Device& device, DeviceView a) {
+  require(a.rows >= a.cols, "triangularize: a must be at least as high as wide");
+  if (is_empty(a)) return;
+  device.ops().triangularize(a);
+}
+
+}  // namespace crease

@@ -1,0 +1,195 @@
+// The instruction set: the contract of every primitive, and the class a backend derives from.
+//
+// The free functions check their arguments once, for every backend, and call the backend's twin.
+// Unless a contract says otherwise: shapes that do not fit throw BadInput before anything runs; an
+// empty output does nothing; outputs overlap no input; nothing waits. "Bits": twins agree bit for
+// bit. "Sum(n)": twins agree within 2 n eps * sum of |terms|.
+#pragma once
+
+#include <crease/device.hpp>
+#include <crease/oracle.hpp>
+
+namespace crease {
+
+enum class Transpose { no, yes };
+
+// ----------------------------------------------------------------------------------------------
+// random
+
+/// Standard normals times `scale`, a pure function of (seed, stream, first_row + i, j): any chunk
+/// on any device regenerates any row.
+///
+/// seed       key of the counter generator (Philox4x32-10, Salmon et al. 2011); Box-Muller on its
+/// output stream     separate streams are independent first_row  >= 0 scale      finite out [n, d]
+///
+/// Bits (only + - * / sqrt are used).
+void fill_gaussian(Device& device, Seed seed, std::uint64_t stream, Index first_row, double scale,
+                   DeviceView out);
+
+// ----------------------------------------------------------------------------------------------
+// points
+
+/// out[i, :] = origin + t[i] * direction.   t [n, 1], out [n, d]. Bits.
+void line_points(Device& device, const Line& line, ConstDeviceView t, DeviceView out);
+
+/// out[i * q + j, :] = centers[i, :] + steps[i, j] * directions[j, :].   out [m * q, d]. Bits.
+void fan_points(Device& device, const Fan& fan, DeviceView out);
+
+/// Finite differences of a fan, one row per centre and output:
+///   out[i * p + o, j] = (values[i * q + j, o] - centers[i, o]) / steps[i, j]
+///
+/// values [m * q, p], centers [m, p], steps [m, q] (not zero), out [m * p, q]. Bits.
+void divided_differences(Device& device, ConstDeviceView values, ConstDeviceView centers,
+                         ConstDeviceView steps, DeviceView out);
+
+/// Finite-difference steps that cross few badly known hyperplanes. For centre i and direction j the
+/// step s = first[i] * 4^-l, l = 0..6, that minimises
+///   noise[i, j] = sqrt(center_noise[i]^2 + sum of variance[r] over r that s crosses) / s,
+/// where s crosses r if offsets[i, r] * (offsets[i, r] + s * slopes_t[r, j]) < 0. The larger step
+/// wins ties.
+///
+/// offsets       [m, k]  signed distance of centre i from hyperplane r
+/// slopes_t      [k, q]  <w_r, direction_j>
+/// variance      [k, 1]  squared error that crossing hyperplane r costs; >= 0
+/// first         [m, 1]  > 0
+/// center_noise  [m, 1]  >= 0
+/// steps, noise  [m, q]  results
+///
+/// Twins agree bit for bit (the sum runs over r in order).
+void safest_steps(Device& device, ConstDeviceView offsets, ConstDeviceView slopes_t,
+                  ConstDeviceView variance, ConstDeviceView first, ConstDeviceView center_noise,
+                  DeviceView steps, DeviceView noise);
+
+// ----------------------------------------------------------------------------------------------
+// relu
+
+/// out[i, r] = max(<x_i, weights_r> + bias_r, 0).
+///
+/// x [n, d], weights [k, d], bias [k, 1], out [n, k]. Sum(d + 1).
+void relu_features(Device& device, ConstDeviceView x, ConstDeviceView weights, ConstDeviceView bias,
+                   DeviceView out);
+
+/// A network along a line, in the line's own coordinates (rank 1; no points are built):
+///   out[i, o] = constant[o] + t[i] * tilt[o] + sum_r output[o, r] * max(offsets[r] + t[i] *
+///   slopes[r], 0)
+///
+/// offsets, slopes  [k, 1]  weights * origin + bias, weights * direction
+/// output           [p, k]
+/// constant, tilt   [1, p]
+/// t                [n, 1]
+/// out              [n, p]
+///
+/// Sum(k + 2).
+void relu_line_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
+                   ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
+                   ConstDeviceView t, DeviceView out);
+
+/// A network on a fan, in the fan's own coordinates:
+///   out[i * q + j, o] = constant[i, o] + s * tilt[j, o] + sum_r output[o, r] * max(offsets[i, r] +
+///   s * slopes_t[r, j], 0), s = steps[i, j]
+///
+/// offsets [m, k], slopes_t [k, q], output [p, k], constant [m, p], tilt [q, p], steps [m, q], out
+/// [m * q, p]. Sum(k + 2).
+void relu_fan_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes_t,
+                  ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
+                  ConstDeviceView steps, DeviceView out);
+
+// ----------------------------------------------------------------------------------------------
+// pairs
+
+/// out[i, j] = Euclidean norm of a_i - b_j.   a [m, d], b [n, d], out [m, n]. Sum(d).
+void pair_distances(Device& device, ConstDeviceView a, ConstDeviceView b, DeviceView out);
+
+// ----------------------------------------------------------------------------------------------
+// dense
+
+/// c = alpha * op(a) * op(b) + beta * c; beta = 0 ignores what was in c, NaN included. An inner
+/// size of 0 counts as a zero product. Sum(inner size + 1).
+void multiply(Device& device, ConstDeviceView a, Transpose transpose_a, ConstDeviceView b,
+              Transpose transpose_b, double alpha, double beta, DeviceView c);
+
+/// y[i, :] += row.   row [1, p], y [n, p]. Bits.
+void add_row(Device& device, ConstDeviceView row, DeviceView y);
+
+/// y -= a.   Same shape. Bits.
+void subtract(Device& device, ConstDeviceView a, DeviceView y);
+
+/// y = a, also between views of different stride. Same shape. Bits.
+void copy(Device& device, ConstDeviceView a, DeviceView y);
+
+/// y = value everywhere. Bits.
+void fill(Device& device, double value, DeviceView y);
+
+/// The first row of y with an element that is not finite, or -1. Waits.
+Index first_non_finite_row(Device& device, ConstDeviceView y);
+
+/// Replaces the rows of a square matrix by an orthonormal basis: a = L * Q with L lower triangular
+/// and a positive diagonal, and a <- Q. Gaussian rows give a Haar-distributed Q. Residual: |Q Q^T -
+/// I| <= 10 d eps. DeviceError where a vendor library refuses.
+void orthonormal_rows(Device& device, DeviceView a);
+
+/// out[0, j] = Euclidean norm of column j of z.   z [n, q], out [1, q]. Sum(n).
+void column_norms(Device& device, ConstDeviceView z, DeviceView out);
+
+/// z[:, j] *= factors[0, j]. Bits.
+void scale_columns(Device& device, ConstDeviceView factors, DeviceView z);
+
+/// g = beta * g + z^T z, lower triangle and diagonal (what is above is left alone).
+/// z [n, q], g [q, q]. beta = 0 ignores what was in the lower triangle. Sum(n + 1).
+void gram(Device& device, ConstDeviceView z, double beta, DeviceView g);
+
+/// Cholesky factor of a symmetric matrix given by its lower triangle: g = L L^T, L in place, what
+/// is above left alone. Returns false where a pivot is not positive (then g holds rubbish). Waits.
+/// Residual: |L L^T - g| <= 10 q eps |g|.
+bool cholesky(Device& device, DeviceView g);
+
+/// x <- L^-1 x, or L^-T x with Transpose::yes.   l [q, q] lower triangular, x [q, m]. Residual.
+void solve_triangular(Device& device, ConstDeviceView l, Transpose transpose, DeviceView x);
+
+/// Householder QR, R only: a [n, q] with n >= q becomes [R; 0], R upper triangular, R^T R = a^T a.
+/// The signs of R's rows are free: twins may differ. Residual: |R^T R - a^T a| <= 10 n eps |a^T a|.
+void triangularize(Device& device, DeviceView a);
+
+// ----------------------------------------------------------------------------------------------
+// backends
+
+/// One pure virtual per primitive, same contract, arguments already checked and outputs not empty.
+class Ops {
+ public:
+  virtual ~Ops() = default;
+
+  virtual void fill_gaussian(Seed seed, std::uint64_t stream, Index first_row, double scale,
+                             DeviceView out) = 0;
+  virtual void line_points(const Line& line, ConstDeviceView t, DeviceView out) = 0;
+  virtual void fan_points(const Fan& fan, DeviceView out) = 0;
+  virtual void divided_differences(ConstDeviceView values, ConstDeviceView centers,
+                                   ConstDeviceView steps, DeviceView out) = 0;
+  virtual void safest_steps(ConstDeviceView offsets, ConstDeviceView slopes_t,
+                            ConstDeviceView variance, ConstDeviceView first,
+                            ConstDeviceView center_noise, DeviceView steps, DeviceView noise) = 0;
+  virtual void relu_features(ConstDeviceView x, ConstDeviceView weights, ConstDeviceView bias,
+                             DeviceView out) = 0;
+  virtual void relu_line_sum(ConstDeviceView offsets, ConstDeviceView slopes,
+                             ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
+                             ConstDeviceView t, DeviceView out) = 0;
+  virtual void relu_fan_sum(ConstDeviceView offsets, ConstDeviceView slopes_t,
+                            ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
+                            ConstDeviceView steps, DeviceView out) = 0;
+  virtual void pair_distances(ConstDeviceView a, ConstDeviceView b, DeviceView out) = 0;
+  virtual void multiply(ConstDeviceView a, Transpose transpose_a, ConstDeviceView b,
+                        Transpose transpose_b, double alpha, double beta, DeviceView c) = 0;
+  virtual void add_row(ConstDeviceView row, DeviceView y) = 0;
+  virtual void subtract(ConstDeviceView a, DeviceView y) = 0;
+  virtual void copy(ConstDeviceView a, DeviceView y) = 0;
+  virtual void fill(double value, DeviceView y) = 0;
+  virtual Index first_non_finite_row(ConstDeviceView y) = 0;
+  virtual void orthonormal_rows(DeviceView a) = 0;
+  virtual void column_norms(ConstDeviceView z, DeviceView out) = 0;
+  virtual void scale_columns(ConstDeviceView factors, DeviceView z) = 0;
+  virtual void gram(ConstDeviceView z, double beta, DeviceView g) = 0;
+  virtual bool cholesky(DeviceView g) = 0;
+  virtual void solve_triangular(ConstDeviceView l, Transpose transpose, DeviceView x) = 0;
+  virtual void triangularize(DeviceView a) = 0;
+};
+
+}  // namespace crease
