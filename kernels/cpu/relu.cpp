@@ -1,0 +1,90 @@
+// ReLU features, and networks along lines and on fans, on the CPU.
+#include <algorithm>
+#include <vector>
+
+#include "kernels/cpu/ops.hpp"
+
+namespace crease {
+
+void CpuOps::relu_features(ConstDeviceView x, ConstDeviceView weights, ConstDeviceView bias,
+                           DeviceView out) {
+  multiply(x, Transpose::no, weights, Transpose::yes, 1.0, 0.0, out);
+#pragma omp parallel for num_threads(threads_) schedule(static)
+  for (Index i = 0; i < out.rows; ++i) {
+    double* row = out.data + i * out.ld;
+    for (Index r = 0; r < out.cols; ++r) {
+      const double z = row[r] + bias.data[r * bias.ld];
+      row[r] = z > 0.0 ? z : 0.0;
+    }
+  }
+}
+
+void CpuOps::relu_line_sum(ConstDeviceView offsets, ConstDeviceView slopes, ConstDeviceView output,
+                           ConstDeviceView constant, ConstDeviceView tilt, ConstDeviceView t,
+                           DeviceView out) {
+  const Index k = offsets.rows;
+  const Index p = out.cols;
+#pragma omp parallel num_threads(threads_)
+  {
+    std::vector<double> active(static_cast<std::size_t>(k));
+#pragma omp for schedule(static)
+    for (Index i = 0; i < out.rows; ++i) {
+      const double step = t.data[i * t.ld];
+      for (Index r = 0; r < k; ++r) {
+        const double z = offsets.data[r * offsets.ld] + step * slopes.data[r * slopes.ld];
+        active[static_cast<std::size_t>(r)] = z > 0.0 ? z : 0.0;
+      }
+      for (Index o = 0; o < p; ++o) {
+        const double* u = output.data + o * output.ld;
+        double sum = constant.data[o] + step * tilt.data[o];
+        for (Index r = 0; r < k; ++r) sum += u[r] * active[static_cast<std::size_t>(r)];
+        out.data[i * out.ld + o] = sum;
+      }
+    }
+  }
+}
+
+void CpuOps::relu_fan_sum(ConstDeviceView offsets, ConstDeviceView slopes_t, ConstDeviceView output,
+                          ConstDeviceView constant, ConstDeviceView tilt, ConstDeviceView steps,
+                          DeviceView out) {
+  const Index k = offsets.cols;
+  const Index q = steps.cols;
+  const Index p = out.cols;
+#pragma omp parallel num_threads(threads_)
+  {
+    std::vector<double> active(static_cast<std::size_t>(q));
+    std::vector<double> sums(static_cast<std::size_t>(p * q));
+#pragma omp for schedule(static)
+    for (Index i = 0; i < steps.rows; ++i) {
+      const double* step = steps.data + i * steps.ld;
+      for (Index o = 0; o < p; ++o) {
+        for (Index j = 0; j < q; ++j) {
+          sums[static_cast<std::size_t>(o * q + j)] =
+              constant.data[i * constant.ld + o] + step[j] * tilt.data[j * tilt.ld + o];
+        }
+      }
+      // Directions are innermost, so that the sum over neurons keeps its order when it is
+      // vectorised.
+      for (Index r = 0; r < k; ++r) {
+        const double offset = offsets.data[i * offsets.ld + r];
+        const double* slopes = slopes_t.data + r * slopes_t.ld;
+        for (Index j = 0; j < q; ++j) {
+          const double z = offset + step[j] * slopes[j];
+          active[static_cast<std::size_t>(j)] = z > 0.0 ? z : 0.0;
+        }
+        for (Index o = 0; o < p; ++o) {
+          const double u = output.data[o * output.ld + r];
+          double* sum = sums.data() + o * q;
+          for (Index j = 0; j < q; ++j) sum[j] += u * active[static_cast<std::size_t>(j)];
+        }
+      }
+      for (Index j = 0; j < q; ++j) {
+        for (Index o = 0; o < p; ++o) {
+          out.data[(i * q + j) * out.ld + o] = sums[static_cast<std::size_t>(o * q + j)];
+        }
+      }
+    }
+  }
+}
+
+}  // namespace crease
