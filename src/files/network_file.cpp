@@ -9,10 +9,9 @@ namespace {
 
 std::string text_of(const std::vector<Index>& shape) {
   std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-  }
-  return text + "]";
+  for (const Index size : shape)
+    text.append(text.size() > 1 ? ", " : "").append(std::to_string(size));
+  return text.append("]");
 }
 
 /// The tensors of one file, asked for by name and shape.

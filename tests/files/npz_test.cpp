@@ -99,7 +99,7 @@ TEST_F(NpzTest, AHandmadeArchiveIsRead) {
 
 TEST_F(NpzTest, HeadersThatAreNoGoodDictionaryAreRefused) {
   for (const std::string header :
-       {"", "{", "{}", "{'descr': '<f8', 'fortran_order': False}",
+       {"{}", "{ ", "{'descr': '<f8', 'fortran_order': False}",
         "{'descr': '<f8', 'descr': '<f8', 'fortran_order': False, 'shape': (1,)}",
         "{'descr': '<f8', 'fortran_order': 0, 'shape': (1,)}",
         "{'descr': '<f8', 'fortran_order': False, 'shape': (1)}",
@@ -110,6 +110,11 @@ TEST_F(NpzTest, HeadersThatAreNoGoodDictionaryAreRefused) {
         "{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (1,)}"}) {
     EXPECT_THAT(refusal(with_header(header)), HasSubstr("bad .npy header")) << header;
   }
+}
+
+TEST_F(NpzTest, HeadersTooShortForADictionaryAreRefused) {
+  EXPECT_THAT(refusal(with_header("")), HasSubstr("header is too short"));
+  EXPECT_THAT(refusal(with_header("{")), HasSubstr("header is too short"));
 }
 
 TEST_F(NpzTest, TypesThatAreNoRealNumbersAreRefused) {

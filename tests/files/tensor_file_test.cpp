@@ -1,8 +1,12 @@
 // Formats by content and by extension, matrices by name, and what is left when writing fails.
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmath>
 #include <crease/files.hpp>
+#include <csignal>
 
 #include "tests/files/file_bytes.hpp"
 #include "tests/files/numpy_archives.hpp"
@@ -78,6 +82,27 @@ TEST_F(TensorFileTest, WhenWritingFailsTheOldFileStays) {
               HasSubstr("UTF-8"));
   EXPECT_EQ(read_bytes(folder_.file("x.safetensors")), "old");
   EXPECT_THAT(folder_.names(), ElementsAre("x.safetensors"));
+}
+
+TEST_F(TensorFileTest, WhenTheDiskIsFullNothingIsLeft) {
+  // A limit on the size of files fails write() as a full disk does.
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{100, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  std::string text;
+  for (const std::string name : {"x.npz", "x.safetensors"}) {
+    text += file_error([&] {
+      write_tensors(folder_.file(name), {{{"x", {{100}, std::vector<double>(100)}}}, {}});
+    });
+  }
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+
+  EXPECT_THAT(text, HasSubstr("cannot write " + folder_.file("x.npz")));
+  EXPECT_THAT(text, HasSubstr("cannot write " + folder_.file("x.safetensors")));
+  EXPECT_THAT(folder_.names(), IsEmpty());
 }
 
 TEST_F(TensorFileTest, PlacesThatCannotBeWrittenAreRefusedBeforehand) {
