@@ -42,6 +42,7 @@ class Oracle {
 };
 
 /// A known network as a black box; lines and fans are answered without building their points.
+/// It is uploaded to the device that asks first and must be destroyed before that device.
 /// Throws BadInput as check() does.
 std::unique_ptr<Oracle> make_network_oracle(ReluNetwork network);
 

@@ -1,0 +1,77 @@
+// A network in a device's memory.
+#include "src/device_network.hpp"
+
+#include <algorithm>
+
+#include "kernels/ops.hpp"
+
+namespace crease {
+namespace {
+
+constexpr Index kChunkBytes = Index{1} << 27;  // of features at a time
+
+HostMatrix as_row(const HostMatrix& column) {
+  HostMatrix row(1, column.rows());
+  for (Index i = 0; i < column.rows(); ++i) row(0, i) = column(i, 0);
+  return row;
+}
+
+}  // namespace
+
+DeviceNetwork::DeviceNetwork(Device& device, const ReluNetwork& network)
+    : device_(&device),
+      inputs_(network.inputs()),
+      weights_(upload(
+          device, {network.weights.data(), network.neurons(), network.inputs(), network.inputs()})),
+      bias_(upload(device, {network.bias.data(), network.neurons(), 1, 1})),
+      output_(upload(device, network.output)),
+      linear_(upload(device, network.linear)),
+      constant_(upload(device, as_row(network.constant))) {}
+
+void DeviceNetwork::evaluate(ConstDeviceView x, DeviceView y) const {
+  const Index row_bytes = std::max<Index>(1, neurons()) * static_cast<Index>(sizeof(double));
+  const Index chunk = std::max<Index>(1, kChunkBytes / row_bytes);
+  DeviceMatrix scratch(*device_, std::min(chunk, x.rows), neurons());
+  for (Index first = 0; first < x.rows; first += chunk) {
+    const Index count = std::min(chunk, x.rows - first);
+    const ConstDeviceView points = x.row_block(first, count);
+    const DeviceView features = scratch.view().row_block(0, count);
+    const DeviceView answers = y.row_block(first, count);
+    relu_features(*device_, points, weights_, bias_, features);
+    multiply(*device_, points, Transpose::no, linear_, Transpose::yes, 1.0, 0.0, answers);
+    multiply(*device_, features, Transpose::no, output_, Transpose::yes, 1.0, 1.0, answers);
+    add_row(*device_, constant_, answers);
+  }
+}
+
+void DeviceNetwork::evaluate_line(const Line& line, ConstDeviceView t, DeviceView y) const {
+  DeviceMatrix offsets(*device_, neurons(), 1);
+  copy(*device_, bias_, offsets);
+  multiply(*device_, weights_, Transpose::no, line.origin, Transpose::yes, 1.0, 1.0, offsets);
+  DeviceMatrix slopes(*device_, neurons(), 1);
+  multiply(*device_, weights_, Transpose::no, line.direction, Transpose::yes, 1.0, 0.0, slopes);
+  DeviceMatrix constant(*device_, 1, outputs());
+  copy(*device_, constant_, constant);
+  multiply(*device_, line.origin, Transpose::no, linear_, Transpose::yes, 1.0, 1.0, constant);
+  DeviceMatrix tilt(*device_, 1, outputs());
+  multiply(*device_, line.direction, Transpose::no, linear_, Transpose::yes, 1.0, 0.0, tilt);
+  relu_line_sum(*device_, offsets, slopes, output_, constant, tilt, t, y);
+}
+
+void DeviceNetwork::evaluate_fan(const Fan& fan, DeviceView y) const {
+  const Index m = fan.centers.rows;
+  const Index q = fan.directions.rows;
+  DeviceMatrix offsets(*device_, m, neurons());
+  multiply(*device_, fan.centers, Transpose::no, weights_, Transpose::yes, 1.0, 0.0, offsets);
+  add_row(*device_, bias_as_row(), offsets);
+  DeviceMatrix slopes(*device_, neurons(), q);
+  multiply(*device_, weights_, Transpose::no, fan.directions, Transpose::yes, 1.0, 0.0, slopes);
+  DeviceMatrix constant(*device_, m, outputs());
+  multiply(*device_, fan.centers, Transpose::no, linear_, Transpose::yes, 1.0, 0.0, constant);
+  add_row(*device_, constant_, constant);
+  DeviceMatrix tilt(*device_, q, outputs());
+  multiply(*device_, fan.directions, Transpose::no, linear_, Transpose::yes, 1.0, 0.0, tilt);
+  relu_fan_sum(*device_, offsets, slopes, output_, constant, tilt, fan.steps, y);
+}
+
+}  // namespace crease

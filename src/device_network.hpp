@@ -1,0 +1,43 @@
+// A network in a device's memory: evaluated at points, along lines and on fans.
+#pragma once
+
+#include <crease/network.hpp>
+#include <crease/oracle.hpp>
+
+namespace crease {
+
+/// Uploaded once, asked often. Must not outlive its device.
+class DeviceNetwork {
+ public:
+  DeviceNetwork(Device& device, const ReluNetwork& network);
+
+  Index inputs() const { return inputs_; }
+  Index neurons() const { return weights_.rows(); }
+  Index outputs() const { return constant_.cols(); }
+
+  ConstDeviceView weights() const { return weights_; }
+  ConstDeviceView bias() const { return bias_; }
+
+  /// y [n, p] <- F(x [n, d]); features in chunks.
+  void evaluate(ConstDeviceView x, DeviceView y) const;
+
+  /// y [n, p] <- F(origin + t direction); no points are built.
+  void evaluate_line(const Line& line, ConstDeviceView t, DeviceView y) const;
+
+  /// y [m q, p] <- F on a fan; scratch (m + q)(k + p).
+  void evaluate_fan(const Fan& fan, DeviceView y) const;
+
+ private:
+  /// [1, k]: the same numbers, read as a row.
+  ConstDeviceView bias_as_row() const { return {bias_.view().data, 1, neurons(), neurons()}; }
+
+  Device* device_;
+  Index inputs_;
+  DeviceMatrix weights_;   // [k, d]
+  DeviceMatrix bias_;      // [k, 1]
+  DeviceMatrix output_;    // [p, k]
+  DeviceMatrix linear_;    // [p, d]
+  DeviceMatrix constant_;  // [1, p]
+};
+
+}  // namespace crease

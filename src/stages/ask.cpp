@@ -1,0 +1,174 @@
+// The only place that questions an oracle.
+#include "src/stages/ask.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "kernels/ops.hpp"
+
+namespace crease {
+
+Asker::Asker(Device& device, Oracle& oracle, const RunControl& run)
+    : device_(&device),
+      oracle_(&oracle),
+      run_(&run),
+      inputs_(oracle.input_dim()),
+      outputs_(oracle.output_dim()),
+      limit_(run.budget.queries),
+      start_(std::chrono::steady_clock::now()),
+      stage_start_(start_) {
+  require(inputs_ >= 1 && outputs_ >= 1, "the oracle must have at least one input and one output");
+}
+
+double Asker::seconds_since_start() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+void Asker::enter(std::string_view stage) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!stage_.empty()) {
+    seconds_[stage_] += std::chrono::duration<double>(now - stage_start_).count();
+  }
+  stage_ = stage;
+  stage_start_ = now;
+}
+
+Index Asker::left() const {
+  return limit_ ? std::max<Index>(0, *limit_ - asked_) : std::numeric_limits<Index>::max();
+}
+
+void Asker::before(Index points, Round round) {
+  if (!finishing_) {
+    if (run_->stop && run_->stop()) throw EndOfRun(Outcome::stopped, "stopped by the caller");
+    if (run_->budget.seconds && seconds_since_start() > *run_->budget.seconds) {
+      throw EndOfRun(
+          Outcome::out_of_budget,
+          "the time budget of " + std::to_string(*run_->budget.seconds) + " seconds is spent");
+    }
+  }
+  if (points > left()) {
+    throw EndOfRun(Outcome::out_of_budget, "the next batch of " + std::to_string(points) +
+                                               " queries (" + stage_ + ") would exceed the " +
+                                               std::to_string(*limit_) + " queries allowed here");
+  }
+  if (round == Round::next || rounds_ == 0) ++rounds_;
+}
+
+void Asker::fail(const std::string& message) const {
+  if (asked_ == 0) throw OracleError(message);
+  throw EndOfRun(Outcome::oracle_failed, message);
+}
+
+template <class Question>
+void Asker::answered(ConstDeviceView answers, Question&& question) {
+  try {
+    question();
+  } catch (const DeviceError&) {
+    throw;
+  } catch (const std::exception& error) {
+    fail(error.what());
+  }
+  const Index row = first_non_finite_row(*device_, answers);
+  if (row >= 0) {
+    fail("the oracle answered NaN or infinity in row " + std::to_string(row) + " of a batch of " +
+         std::to_string(answers.rows) + " (stage " + stage_ + ")");
+  }
+  asked_ += answers.rows;
+  queries_[stage_] += answers.rows;
+}
+
+namespace {
+
+/// Rows of d inputs and p outputs that fit into `bytes`; at least 1.
+Index rows_in(Index bytes, Index d, Index p) {
+  return std::max<Index>(1, bytes / ((d + p) * static_cast<Index>(sizeof(double))));
+}
+
+}  // namespace
+
+DeviceMatrix Asker::points(ConstDeviceView x, Round round) {
+  before(x.rows, round);
+  DeviceMatrix y(*device_, x.rows, outputs_);
+  const Index chunk = rows_in(run_->budget.device_bytes, inputs_, outputs_);
+  answered(y, [&] {
+    for (Index first = 0; first < x.rows; first += chunk) {
+      const Index count = std::min(chunk, x.rows - first);
+      oracle_->answer(*device_, x.row_block(first, count), y.view().row_block(first, count));
+    }
+  });
+  return y;
+}
+
+DeviceMatrix Asker::line(const Line& line, ConstDeviceView t, Round round) {
+  before(t.rows, round);
+  DeviceMatrix y(*device_, t.rows, outputs_);
+  const Index chunk = rows_in(run_->budget.device_bytes, inputs_, outputs_);
+  answered(y, [&] {
+    if (!oracle_->answer_line(*device_, line, t, y)) {
+      DeviceMatrix x(*device_, std::min(chunk, t.rows), inputs_);
+      for (Index first = 0; first < t.rows; first += chunk) {
+        const Index count = std::min(chunk, t.rows - first);
+        const DeviceView points = x.view().row_block(0, count);
+        line_points(*device_, line, t.row_block(first, count), points);
+        oracle_->answer(*device_, points, y.view().row_block(first, count));
+      }
+    }
+  });
+  return y;
+}
+
+DeviceMatrix Asker::fan(const Fan& fan, Round round) {
+  const Index m = fan.centers.rows;
+  const Index q = fan.directions.rows;
+  before(m * q, round);
+  DeviceMatrix y(*device_, m * q, outputs_);
+  // Whole centres at a time: a chunk is itself a fan.
+  const Index chunk = std::max<Index>(
+      1, rows_in(run_->budget.device_bytes, inputs_, outputs_) / std::max<Index>(1, q));
+  answered(y, [&] {
+    if (!oracle_->answer_fan(*device_, fan, y)) {
+      DeviceMatrix x(*device_, std::min(chunk, m) * q, inputs_);
+      for (Index first = 0; first < m; first += chunk) {
+        const Index count = std::min(chunk, m - first);
+        const DeviceView points = x.view().row_block(0, count * q);
+        fan_points(*device_,
+                   {fan.centers.row_block(first, count), fan.directions,
+                    fan.steps.row_block(first, count)},
+                   points);
+        oracle_->answer(*device_, points, y.view().row_block(first * q, count * q));
+      }
+    }
+  });
+  return y;
+}
+
+void Asker::set_progress(Index kinks, Index neurons, std::optional<double> relative_error) {
+  events_kinks_ = kinks;
+  events_neurons_ = neurons;
+  events_error_ = relative_error;
+}
+
+void Asker::report(std::string message) {
+  if (!run_->log) return;
+  run_->log({Event::Kind::progress, stage_, std::move(message), asked_, run_->budget.queries,
+             events_kinks_, events_neurons_, events_error_, seconds_since_start()});
+}
+
+void Asker::warn(std::string message) {
+  warnings_.push_back(message);
+  if (!run_->log) return;
+  run_->log({Event::Kind::warning, stage_, std::move(message), asked_, run_->budget.queries,
+             events_kinks_, events_neurons_, events_error_, seconds_since_start()});
+}
+
+void Asker::write(RunReport& report) {
+  enter("");
+  report.queries = queries_;
+  report.seconds = seconds_;
+  report.total_seconds = seconds_since_start();
+  report.rounds = rounds_;
+  report.warnings = warnings_;
+}
+
+}  // namespace crease

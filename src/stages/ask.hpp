@@ -1,0 +1,97 @@
+// Asker: the only place that questions an oracle. It counts, chunks, checks and keeps the budget.
+#pragma once
+
+#include <crease/oracle.hpp>
+#include <crease/run.hpp>
+
+#include <chrono>
+#include <string_view>
+
+namespace crease {
+
+/// Ends a run from within a stage; the learner turns it into the outcome of its result.
+class EndOfRun : public std::exception {
+ public:
+  EndOfRun(Outcome outcome, std::string message)
+      : outcome_(outcome), message_(std::move(message)) {}
+  Outcome outcome() const { return outcome_; }
+  const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  Outcome outcome_;
+  std::string message_;
+};
+
+/// Whether a batch had to wait for the one before it.
+enum class Round { next, same };
+
+/// Asks an oracle on behalf of one run.
+///
+/// Every point is one query. A batch that the query limit does not cover is not asked at all and
+/// ends the run with out_of_budget; so do a spent time budget, and RunControl::stop with `stopped`.
+/// An oracle that throws or answers NaN or infinity ends it with oracle_failed, or throws
+/// OracleError if nothing was answered yet.
+class Asker {
+ public:
+  Asker(Device& device, Oracle& oracle, const RunControl& run);
+
+  Device& device() { return *device_; }
+  Index inputs() const { return inputs_; }
+  Index outputs() const { return outputs_; }
+
+  /// From here on queries, seconds and events count for this stage.
+  void enter(std::string_view stage);
+
+  /// Answers [n, p] at points, along a line, on a fan (row i * q + j). Wait.
+  DeviceMatrix points(ConstDeviceView x, Round round = Round::next);
+  DeviceMatrix line(const Line& line, ConstDeviceView t, Round round = Round::next);
+  DeviceMatrix fan(const Fan& fan, Round round = Round::next);
+
+  /// No more than this many queries in all; none lifts the limit.
+  void limit(std::optional<Index> queries) { limit_ = queries; }
+  /// Queries that may still be asked.
+  Index left() const;
+  /// Go on although the caller wants to stop or time is up: for the certificate of a run that ends
+  /// short.
+  void finish_regardless() { finishing_ = true; }
+
+  Index asked() const { return asked_; }
+  Index rounds() const { return rounds_; }
+
+  /// State that progress events repeat; call report() to send one.
+  void set_progress(Index kinks, Index neurons, std::optional<double> relative_error);
+  void report(std::string message = {});
+  void warn(std::string message);
+
+  /// Writes what was counted: queries, seconds, rounds, warnings.
+  void write(RunReport& report);
+
+ private:
+  void before(Index points, Round round);
+  /// Runs the question, checks and counts its answers.
+  template <class Question>
+  void answered(ConstDeviceView answers, Question&& question);
+  [[noreturn]] void fail(const std::string& message) const;
+  double seconds_since_start() const;
+
+  Device* device_;
+  Oracle* oracle_;
+  const RunControl* run_;
+  Index inputs_;
+  Index outputs_;
+  std::optional<Index> limit_;
+  bool finishing_ = false;
+  Index asked_ = 0;
+  Index rounds_ = 0;
+  Index events_kinks_ = 0;
+  Index events_neurons_ = 0;
+  std::optional<double> events_error_;
+  std::string stage_;
+  std::chrono::steady_clock::time_point start_;
+  std::chrono::steady_clock::time_point stage_start_;
+  std::map<std::string, Index> queries_;
+  std::map<std::string, double> seconds_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace crease

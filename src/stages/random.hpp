@@ -1,0 +1,54 @@
+// The learner's own random decisions: a stream of normals and uniforms, the same on every backend.
+#pragma once
+
+#include <crease/types.hpp>
+
+#include <random>
+#include <vector>
+
+#include "kernels/gaussian_sample.hpp"
+
+namespace crease {
+
+/// What a stream of the counter generator is used for: streams never overlap.
+enum class Stream : std::uint64_t {
+  lines,
+  directions,
+  looks,
+  hunt,
+  least_squares,
+  certificate,
+  uniform_mode,
+};
+
+class Random {
+ public:
+  explicit Random(Seed seed) : seed_(seed), engine_(seed.value) {}
+
+  Seed seed() const { return seed_; }
+
+  /// d standard normals, independent of all before.
+  std::vector<double> normals(Index d) {
+    std::vector<double> out(static_cast<std::size_t>(d));
+    for (std::size_t pair = 0; 2 * pair < out.size(); ++pair) {
+      const NormalPair normal =
+          normal_pair(seed_.value, static_cast<std::uint64_t>(Stream::lines), row_, pair);
+      out[2 * pair] = normal.first;
+      if (2 * pair + 1 < out.size()) out[2 * pair + 1] = normal.second;
+    }
+    ++row_;
+    return out;
+  }
+
+  /// Uniform on [low, high).
+  double uniform(double low, double high) {
+    return low + (high - low) * static_cast<double>(engine_() >> 11) * 0x1p-53;
+  }
+
+ private:
+  Seed seed_;
+  std::uint64_t row_ = 0;
+  std::mt19937_64 engine_;  // its output is fixed by the standard
+};
+
+}  // namespace crease
