@@ -58,4 +58,10 @@ HostMatrix pseudo_inverse(HostMatrix a, double cutoff) {
   return inverse;
 }
 
+bool solve_positive(HostMatrix a, std::vector<double>& right) {
+  const auto n = static_cast<lapack_int>(a.rows());
+  if (n == 0) return true;
+  return LAPACKE_dposv(LAPACK_COL_MAJOR, 'U', n, 1, a.data(), n, right.data(), n) == 0;
+}
+
 }  // namespace crease

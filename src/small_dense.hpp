@@ -22,4 +22,8 @@ struct Svd {
 };
 Svd svd(HostMatrix a);
 
+/// right <- a^-1 right for a symmetric positive definite a [n, n]; false, and right undefined,
+/// where it is not.
+bool solve_positive(HostMatrix a, std::vector<double>& right);
+
 }  // namespace crease
