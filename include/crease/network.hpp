@@ -40,25 +40,33 @@ ReluNetwork fold_linear_part(const ReluNetwork& network);
 /// A neuron that no input can tell from an affine function: no weight, or no output.
 bool is_dead(const ReluNetwork& network, Index neuron);
 
-/// What happened to every live hyperplane of a target.
+/// What happened to every live neuron of a target. Neurons are told apart by what they do whatever
+/// their orientation: the hyperplane (w, bias) / |w| up to sign, and the jump of the gradient
+/// across it along its normal, J = u |w| in R^p (u = the neuron's column of `output`):
+///   u relu(<w, x> + bias) = J relu(+-(<w, x> + bias) / |w|) + an affine function.
+/// Neurons on one hyperplane (to rounding, 1e-12) add their jumps. Not live: dead neurons (is_dead)
+/// and neurons whose jumps add up to nothing on their hyperplane, such as relu(z) and -relu(-z).
 struct NetworkMatch {
-  Index target = 0;    // live neurons of the target
-  Index matched = 0;   // found, alone on their hyperplane in the target
-  Index merged = 0;    // on a hyperplane that several target neurons share, and found as their sum
+  Index target = 0;    // live neurons of the target = matched + merged + missing
+  Index matched = 0;   // found one to one
+  Index merged = 0;    // found as the sum of several: on one hyperplane, or within the tolerance
   Index missing = 0;   // not found
-  Index spurious = 0;  // learned, and no neuron of the target
-  // Largest errors over matched neurons; 0 where none matched. A hyperplane's neuron is compared in
-  // the form u |w| relu(+-(<w, x> + bias) / |w|): its sides differ by an affine function, so
-  // orientation is free.
-  double weights =
-      0;  // |scale * w - scale' * w'|, infinity norm; scale = root of sum of squares of u
+  Index spurious = 0;  // live neurons learned that stand for no neuron of the target
+  // Largest errors over the hyperplanes found one to one, in either orientation; 0 where there is
+  // none. Primes are the learned network's; |J| is Euclidean, all other norms are infinity norms.
+  double weights = 0;      // |J'| w' / |w'| -+ |J| w / |w|; |J| w / |w| = |u| w where w is alone
   double biases = 0;       // the same for the bias
-  double hyperplanes = 0;  // (w, bias) / |w|, infinity norm
-  double scales = 0;       // relative error of |u| |w|
+  double hyperplanes = 0;  // (w', bias') / |w'| -+ (w, bias) / |w|
+  double scales = 0;       // |J' - J| / |J|: the size of u |w|, and its direction too
 };
 
-/// Matches neuron by neuron; two hyperplanes are one if (w, bias)/|w| differ by at most `tolerance`
-/// in the infinity norm, up to sign. Throws BadInput on different d or p.
+/// Matches neuron by neuron, nearest first. A learned hyperplane stands for a target's if they
+/// differ by at most `tolerance` in the infinity norm, up to sign, and if the jumps are nearer to
+/// each other than either is to none: |J' - J| < min(|J|, |J'|); a hyperplane found with the wrong
+/// sign or more than twice too steep is missing and spurious. Target hyperplanes that then remain
+/// join a neighbour within the tolerance whose jump they help to explain. k k' d operations at
+/// worst, far fewer where the offsets differ. Throws BadInput as check() does, on different d or p,
+/// and on a tolerance that is negative or not finite.
 NetworkMatch match(const ReluNetwork& target, const ReluNetwork& learned, double tolerance = 1e-3);
 
 }  // namespace crease

@@ -1,0 +1,156 @@
+// The certificate: mass beyond the largest error, and the Lipschitz bound on the rms error.
+#include "src/stages/certify.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+namespace crease {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+void check_arguments(std::span<const double> errors, double failure, double lipschitz) {
+  require(failure > 0.0 && failure < 1.0, "certify: failure must be in (0, 1)");
+  require(std::isfinite(lipschitz) && lipschitz >= 0.0,
+          "certify: the Lipschitz constant must be finite and not negative");
+  require(std::all_of(errors.begin(), errors.end(),
+                      [](double e) { return std::isfinite(e) && e >= 0.0; }),
+          "certify: errors must be finite and not negative");
+}
+
+double largest(std::span<const double> errors) {
+  return errors.empty() ? 0.0 : *std::max_element(errors.begin(), errors.end());
+}
+
+// The mass that n points may all have missed with probability `failure`: 1 - failure^(1/n).
+double unseen_mass(std::size_t n, double failure) {
+  return n == 0 ? 1.0 : -std::expm1(std::log(failure) / static_cast<double>(n));
+}
+
+// sqrt(inside * T^2 + 2 T L a(z) + L^2 b(z)), Q(z) = mass; scaled, so that no square over- or
+// underflows.
+double rms_with_tail(double inside, double threshold, double lipschitz, double mass) {
+  if (mass >= 1.0) return kInfinity;
+  const double scale = std::max(threshold, lipschitz);
+  if (scale == 0.0) return 0.0;
+  const TailMoments tail = tail_moments(inverse_normal_tail(mass));
+  const double t = threshold / scale;
+  const double l = lipschitz / scale;
+  return scale * std::sqrt(inside * t * t + 2.0 * t * l * tail.first + l * l * tail.second);
+}
+
+// KL(mean, q), the exponent at which n observations with this mean become unlikely under q.
+double divergence(double mean, double q) {
+  double sum = 0.0;
+  if (mean > 0.0) sum += mean * std::log(mean / q);
+  if (mean < 1.0) sum += (1.0 - mean) * (std::log1p(-mean) - std::log1p(-q));
+  return sum;
+}
+
+// The largest q with KL(mean, q) <= exponent, from above.
+double chernoff_bound(double mean, double exponent) {
+  if (mean >= 1.0) return 1.0;
+  if (mean <= 0.0) return -std::expm1(-exponent);
+  double below = mean;
+  double above = 1.0;
+  while (true) {
+    // A mean far below the bound is approached in the logarithm first.
+    const double middle =
+        above > 4.0 * below ? std::sqrt(above * below) : below + 0.5 * (above - below);
+    if (middle <= below || middle >= above) return above;
+    (divergence(mean, middle) <= exponent ? below : above) = middle;
+  }
+}
+
+}  // namespace
+
+double upper_mean_of_bounded(std::span<const double> y, double failure) {
+  require(failure > 0.0 && failure < 1.0, "upper_mean_of_bounded: failure must be in (0, 1)");
+  require(std::all_of(y.begin(), y.end(), [](double v) { return v >= 0.0 && v <= 1.0; }),
+          "upper_mean_of_bounded: every y must be in [0, 1]");
+  if (y.empty()) return 1.0;
+  const double n = static_cast<double>(y.size());
+  double mean = 0.0;
+  for (const double v : y) mean += v / n;
+  double bound = chernoff_bound(mean, std::log(2.0 / failure) / n);
+  if (y.size() >= 2) {
+    double squares = 0.0;
+    for (const double v : y) squares += (v - mean) * (v - mean);
+    const double variance = squares / (n - 1.0);
+    const double exponent = std::log(4.0 / failure);
+    bound = std::min(bound, mean + std::sqrt(2.0 * variance * exponent / n) +
+                                7.0 * exponent / (3.0 * (n - 1.0)));
+  }
+  return std::min(bound, 1.0);
+}
+
+double iso_max(std::span<const double> errors, double failure, double lipschitz) {
+  check_arguments(errors, failure, lipschitz);
+  return rms_with_tail(1.0, largest(errors), lipschitz, unseen_mass(errors.size(), failure));
+}
+
+double iso_split(std::span<const double> errors, double failure, double lipschitz) {
+  check_arguments(errors, failure, lipschitz);
+  const std::span<const double> first = errors.first(errors.size() / 2);
+  const std::span<const double> second = errors.subspan(errors.size() / 2);
+  const double threshold = largest(first);
+  double inside = 0.0;
+  if (threshold > 0.0) {
+    std::vector<double> squares(second.size());
+    std::transform(second.begin(), second.end(), squares.begin(), [threshold](double e) {
+      const double ratio = std::min(e / threshold, 1.0);
+      return ratio * ratio;
+    });
+    inside = upper_mean_of_bounded(squares, 0.5 * failure);
+  }
+  return rms_with_tail(inside, threshold, lipschitz, unseen_mass(first.size(), 0.5 * failure));
+}
+
+Certificate certify(std::span<const double> errors, double failure, double lipschitz) {
+  check_arguments(errors, failure, lipschitz);
+  Certificate certificate;
+  certificate.points = static_cast<Index>(errors.size());
+  certificate.confidence = 1.0 - failure;
+  certificate.largest_error = largest(errors);
+  certificate.mass = unseen_mass(errors.size(), failure);
+  certificate.lipschitz = lipschitz;
+  certificate.rms_bound = std::min(iso_max(errors, 0.5 * failure, lipschitz),
+                                   iso_split(errors, 0.5 * failure, lipschitz));
+  if (certificate.largest_error > 0.0) {
+    double squares = 0.0;
+    for (const double e : errors) {
+      const double ratio = e / certificate.largest_error;
+      squares += ratio * ratio;
+    }
+    certificate.rms_error =
+        certificate.largest_error * std::sqrt(squares / static_cast<double>(errors.size()));
+  }
+  return certificate;
+}
+
+double largest_lipschitz_guess(const ReluNetwork& network) {
+  check(network);
+  double steepest = 0.0;
+  for (Index j = 0; j < network.neurons(); ++j) {
+    double weight = 0.0;
+    double output = 0.0;
+    for (Index i = 0; i < network.inputs(); ++i) {
+      weight = std::hypot(weight, network.weights(j, i));
+    }
+    for (Index o = 0; o < network.outputs(); ++o) {
+      output = std::hypot(output, network.output(o, j));
+    }
+    steepest = std::max(steepest, 2.0 * weight * output);
+  }
+  return steepest;
+}
+
+double look_failure(double failure, int look) {
+  require(failure > 0.0 && failure < 1.0, "look_failure: failure must be in (0, 1)");
+  require(look >= 1, "look_failure: looks are counted from 1");
+  return failure / (static_cast<double>(look) * (static_cast<double>(look) + 1.0));
+}
+
+}  // namespace crease
