@@ -272,8 +272,8 @@ void QueryLearner::fit() {
     hypothesis_.base.assign(static_cast<std::size_t>(asker_.inputs()), 0.0);
   }
   if (!plan_.least_squares) return;
-  last_look_ = fit_least_squares(asker_, random_, noise_, plan_, run_.budget.device_bytes,
-                                 hypothesis_, report_.least_squares);
+  fit_least_squares(asker_, random_, noise_, plan_, run_.budget.device_bytes, hypothesis_,
+                    last_look_, report_.least_squares);
   rebuild();
 }
 
