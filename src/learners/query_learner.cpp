@@ -37,6 +37,7 @@ class QueryLearner {
         random_(run.seed),
         hypothesis_(asker_.inputs(), asker_.outputs()),
         best_(hypothesis_),
+        before_fit_(hypothesis_),
         hunt_(plan),
         policy_{plan.gap_accuracy} {}
 
@@ -62,6 +63,7 @@ class QueryLearner {
   NoiseModel noise_;
   Hypothesis hypothesis_;
   Hypothesis best_;
+  Hypothesis before_fit_;  // a fit without all neurons spreads what is missing over those there are
   std::optional<DeviceNetwork> current_;  // hypothesis_ on the device
   Hunt hunt_;
   GapPolicy policy_;
@@ -69,7 +71,6 @@ class QueryLearner {
   // The loop over lines
   Index lines_ = 0;
   Index idle_ = 0;     // lines in a row that added nothing
-  Index stalled_ = 0;  // lines in a row that did not halve the error
   double best_rms_ = 0;
   bool have_best_ = false;
   bool any_kinks_ = false;  // on the line in hand
@@ -217,7 +218,6 @@ bool QueryLearner::grow() {
   rebuild();
   const bool clean = look();
 
-  stalled_ = have_best_ && !(last_look_.rms < 0.5 * best_rms_) ? stalled_ + 1 : 0;
   if (!have_best_ || last_look_.rms < best_rms_) {
     best_ = hypothesis_;
   } else if (!first && added > 0 && policy_.tolerance > kRelaxed &&
@@ -238,7 +238,6 @@ bool QueryLearner::grow() {
                             ? std::min(policy_.tolerance * plan_.gap_relax, kStartRelax)
                             : plan_.gap_accuracy;
     idle_ = 0;
-    stalled_ = 0;
     have_best_ = false;
     return lines_ < plan_.lines;
   }
@@ -250,7 +249,7 @@ bool QueryLearner::grow() {
   idle_ = added == 0 ? idle_ + 1 : 0;
   if (!first && !any_kinks_ && idle_ >= 2) return false;
   if (!first && added == 0) {
-    if ((policy_.tolerance >= 1 && idle_ >= 2) || stalled_ >= plan_.idle_lines) return false;
+    if ((policy_.tolerance >= 1 && idle_ >= 2) || idle_ >= plan_.idle_lines) return false;
     policy_.tolerance = std::min(policy_.tolerance * plan_.gap_relax, 1.0);
   }
   worst_ = last_look_.worst;
@@ -271,6 +270,7 @@ void QueryLearner::fit() {
     asker_.warn("no line showed a straight piece: F is fitted by an affine function only");
     hypothesis_.base.assign(static_cast<std::size_t>(asker_.inputs()), 0.0);
   }
+  before_fit_ = hypothesis_;
   if (!plan_.least_squares) return;
   fit_least_squares(asker_, random_, noise_, plan_, run_.budget.device_bytes, hypothesis_,
                     last_look_, report_.least_squares);
@@ -343,9 +343,10 @@ Learned<ReluNetwork> QueryLearner::learn() {
       if (certify_and_decide()) break;
       if (lines_ >= plan_.lines) break;
       if (budget) asker_.limit(std::max(asker_.asked(), *budget - reserve));
+      hypothesis_ = before_fit_;
+      rebuild();
       idle_ = 0;
-      stalled_ = 0;
-      have_best_ = false;
+        have_best_ = false;
     }
   } catch (const EndOfRun& end) {
     ended = end;
