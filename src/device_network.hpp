@@ -16,7 +16,8 @@ class DeviceNetwork {
   Index outputs() const { return constant_.cols(); }
 
   ConstDeviceView weights() const { return weights_; }
-  ConstDeviceView bias() const { return bias_; }
+  ConstDeviceView bias() const { return bias_; }  // [k, 1]
+  ConstDeviceView bias_as_row() const { return {bias_.view().data, 1, neurons(), neurons()}; }
 
   /// y [n, p] <- F(x [n, d]); features in chunks.
   void evaluate(ConstDeviceView x, DeviceView y) const;
@@ -28,9 +29,6 @@ class DeviceNetwork {
   void evaluate_fan(const Fan& fan, DeviceView y) const;
 
  private:
-  /// [1, k]: the same numbers, read as a row.
-  ConstDeviceView bias_as_row() const { return {bias_.view().data, 1, neurons(), neurons()}; }
-
   Device* device_;
   Index inputs_;
   DeviceMatrix weights_;   // [k, d]

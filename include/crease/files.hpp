@@ -14,6 +14,7 @@ namespace crease {
 struct Tensor {
   std::vector<Index> shape;
   std::vector<double> values;
+  std::string type = "float64";  // as it stands in the file it came from; files get float64
 };
 
 /// Everything in a file, by name; and the strings of a safetensors header's __metadata__.
@@ -22,22 +23,35 @@ struct TensorFile {
   std::map<std::string, std::string> metadata;
 };
 
-/// Reads .safetensors (F64, F32, F16, BF16; integers too) or .npz (float64, float32, float16,
-/// integers). Throws FileError naming the file and what was expected: missing, empty, truncated,
-/// absurd lengths, overlaps, unknown types, shapes that do not match their bytes.
+/// Reads .safetensors (F64, F32, F16, BF16; integers and booleans too) or .npz (float64, float32,
+/// float16, integers, booleans; either byte order, either memory order). Throws FileError naming
+/// the file and what was expected: missing, empty, truncated, absurd lengths, overlaps, holes,
+/// unknown types, shapes that do not match their bytes, integers that float64 cannot hold.
 TensorFile read_tensors(const std::string& path);
 
-/// Writes float64; the extension .npz or .safetensors decides. The file appears whole or not at
-/// all: written beside its place, flushed, renamed. Throws FileError, and then nothing new is at
-/// `path`.
+/// Writes float64; the extension .npz or .safetensors decides; .npz has no place for metadata and
+/// drops it. The file appears whole or not at all: written beside its place, flushed, renamed.
+/// Throws FileError, and then nothing new is at `path`.
 void write_tensors(const std::string& path, const TensorFile& file);
+
+/// Any text, as whole or not at all as write_tensors().
+void write_text(const std::string& path, const std::string& text);
+
+/// Throws FileError unless a file could be written at `path` now: tries with a temporary beside it,
+/// which is removed. For asking before long work.
+void require_writable(const std::string& path);
+
+/// The same for write_tensors(): its extension must be one of the two as well.
+void require_tensors_writable(const std::string& path);
 
 /// A network under PyTorch's Sequential(Linear, ReLU, Linear) names: 0.weight [k,d], 0.bias [k]
 /// (optional), 2.weight [p,k], 2.bias [p] (optional), skip.weight [p,d] (optional). k = 0 is
-/// allowed. Throws FileError naming what is missing or misshapen, and on NaN or infinity.
+/// allowed. Throws FileError naming what is missing, misshapen or no part of such a network, on NaN
+/// or infinity, and on metadata that name another activation than relu or a power other than 1.
 ReluNetwork load_network(const std::string& path);
 
-/// skip.weight is written only where the linear part is not zero.
+/// skip.weight is written only where the linear part is not zero. Throws FileError as
+/// write_tensors() and BadInput as check() do.
 void save_network(const std::string& path, const ReluNetwork& network);
 
 /// One matrix by name ([n, d], or [n] read as [n, 1]). FileError where it is not there, or not

@@ -1,8 +1,9 @@
 // The learner's own random decisions: a stream of normals and uniforms, the same on every backend.
 #pragma once
 
-#include <crease/types.hpp>
+#include <crease/matrix.hpp>
 
+#include <map>
 #include <random>
 #include <vector>
 
@@ -27,16 +28,26 @@ class Random {
 
   Seed seed() const { return seed_; }
 
+  /// The first of `count` rows of a stream that nobody else will get.
+  Index take_rows(Stream stream, Index count) {
+    Index& next = next_row_[stream];
+    next += count;
+    return next - count;
+  }
+
+  /// n fresh points of N(0, scale^2 I) in R^d.
+  DeviceMatrix gaussian_points(Device& device, Stream stream, Index n, Index d, double scale = 1);
+
   /// d standard normals, independent of all before.
   std::vector<double> normals(Index d) {
+    const Index row = take_rows(Stream::lines, 1);
     std::vector<double> out(static_cast<std::size_t>(d));
     for (std::size_t pair = 0; 2 * pair < out.size(); ++pair) {
-      const NormalPair normal =
-          normal_pair(seed_.value, static_cast<std::uint64_t>(Stream::lines), row_, pair);
+      const NormalPair normal = normal_pair(seed_.value, static_cast<std::uint64_t>(Stream::lines),
+                                            static_cast<std::uint64_t>(row), pair);
       out[2 * pair] = normal.first;
       if (2 * pair + 1 < out.size()) out[2 * pair + 1] = normal.second;
     }
-    ++row_;
     return out;
   }
 
@@ -47,7 +58,7 @@ class Random {
 
  private:
   Seed seed_;
-  std::uint64_t row_ = 0;
+  std::map<Stream, Index> next_row_;
   std::mt19937_64 engine_;  // its output is fixed by the standard
 };
 

@@ -1,0 +1,109 @@
+// Times the primitives that carry a run, at the shapes that learning 784-128 and 100-500 networks
+// gives them.
+#include <benchmark/benchmark.h>
+#include <crease/crease.hpp>
+
+#include "kernels/ops.hpp"
+
+namespace crease {
+namespace {
+
+Device& cpu() {
+  static const std::unique_ptr<Device> device = make_cpu_device();
+  return *device;
+}
+
+DeviceMatrix gaussian(Device& device, std::uint64_t stream, Index rows, Index cols) {
+  DeviceMatrix matrix(device, rows, cols);
+  fill_gaussian(device, Seed{1}, stream, 0, 1.0, matrix);
+  return matrix;
+}
+
+// Runs `work` until the timer is content, each time to its end; `items` is what one run counts.
+template <class Work>
+void measure(benchmark::State& state, Device& device, Index items, const Work& work) {
+  device.synchronize();
+  for ([[maybe_unused]] auto step : state) {
+    work();
+    device.synchronize();
+  }
+  state.SetItemsProcessed(state.iterations() * items);
+}
+
+// Items: numbers.
+void gaussian_numbers(benchmark::State& state) {
+  const Index n = state.range(0), d = state.range(1);
+  DeviceMatrix out(cpu(), n, d);
+  measure(state, cpu(), n * d, [&] { fill_gaussian(cpu(), Seed{1}, 0, 0, 1.0, out); });
+}
+BENCHMARK(gaussian_numbers)->Args({2048, 784})->UseRealTime();
+
+// Items: products of the inner product.
+void features(benchmark::State& state) {
+  const Index n = state.range(0), d = state.range(1), k = state.range(2);
+  const DeviceMatrix x = gaussian(cpu(), 0, n, d), w = gaussian(cpu(), 1, k, d);
+  const DeviceMatrix bias = gaussian(cpu(), 2, k, 1);
+  DeviceMatrix out(cpu(), n, k);
+  measure(state, cpu(), n * d * k, [&] { relu_features(cpu(), x, w, bias, out); });
+}
+BENCHMARK(features)->Args({2048, 784, 128})->Args({2048, 100, 500})->UseRealTime();
+
+// Items: neurons times points of the line.
+void line_sum(benchmark::State& state) {
+  const Index n = state.range(0), k = state.range(1);
+  const DeviceMatrix offsets = gaussian(cpu(), 0, k, 1), slopes = gaussian(cpu(), 1, k, 1);
+  const DeviceMatrix output = gaussian(cpu(), 2, 1, k), t = gaussian(cpu(), 3, n, 1);
+  const DeviceMatrix constant = gaussian(cpu(), 4, 1, 1), tilt = gaussian(cpu(), 5, 1, 1);
+  DeviceMatrix out(cpu(), n, 1);
+  measure(state, cpu(), n * k,
+          [&] { relu_line_sum(cpu(), offsets, slopes, output, constant, tilt, t, out); });
+}
+BENCHMARK(line_sum)->Args({4096, 128})->Args({4096, 500})->UseRealTime();
+
+// Items: neurons times points of the fan.
+void fan_sum(benchmark::State& state) {
+  const Index m = state.range(0), q = state.range(1), k = state.range(2);
+  const DeviceMatrix offsets = gaussian(cpu(), 0, m, k), slopes_t = gaussian(cpu(), 1, k, q);
+  const DeviceMatrix output = gaussian(cpu(), 2, 1, k), steps = gaussian(cpu(), 3, m, q);
+  const DeviceMatrix constant = gaussian(cpu(), 4, m, 1), tilt = gaussian(cpu(), 5, q, 1);
+  DeviceMatrix out(cpu(), m * q, 1);
+  measure(state, cpu(), m * q * k,
+          [&] { relu_fan_sum(cpu(), offsets, slopes_t, output, constant, tilt, steps, out); });
+}
+BENCHMARK(fan_sum)->Args({129, 784, 128})->Args({501, 100, 500})->UseRealTime();
+
+// Items: multiply-adds of the lower triangle.
+void gram_matrix(benchmark::State& state) {
+  const Index n = state.range(0), q = state.range(1);
+  const DeviceMatrix z = gaussian(cpu(), 0, n, q);
+  DeviceMatrix g(cpu(), q, q);
+  measure(state, cpu(), n * q * (q + 1) / 2, [&] { gram(cpu(), z, 0.0, g); });
+}
+BENCHMARK(gram_matrix)->Args({4096, 500})->UseRealTime();
+
+// Items: multiply-adds of a Householder QR, n q^2 - q^3 / 3.
+void upper_triangle(benchmark::State& state) {
+  const Index n = state.range(0), q = state.range(1);
+  const DeviceMatrix z = gaussian(cpu(), 0, n, q);
+  DeviceMatrix a(cpu(), n, q);
+  measure(state, cpu(), n * q * q - q * q * q / 3, [&] {
+    copy(cpu(), z, a);
+    triangularize(cpu(), a);
+  });
+}
+BENCHMARK(upper_triangle)->Args({2048, 500})->UseRealTime();
+
+// Items: multiply-adds of a Householder QR and of forming Q, 4 d^3 / 3.
+void orthonormal_basis(benchmark::State& state) {
+  const Index d = state.range(0);
+  const DeviceMatrix z = gaussian(cpu(), 0, d, d);
+  DeviceMatrix a(cpu(), d, d);
+  measure(state, cpu(), 4 * d * d * d / 3, [&] {
+    copy(cpu(), z, a);
+    orthonormal_rows(cpu(), a);
+  });
+}
+BENCHMARK(orthonormal_basis)->Arg(784)->UseRealTime();
+
+}  // namespace
+}  // namespace crease

@@ -1,0 +1,51 @@
+// The CUDA backend: every primitive on one stream, by own kernels, cuBLAS and cuSOLVER.
+#pragma once
+
+#include "kernels/cuda/context.hpp"
+#include "kernels/ops.hpp"
+
+namespace crease {
+
+/// The same words as the CPU twins; all work is queued on the context's stream.
+class CudaOps final : public Ops {
+ public:
+  explicit CudaOps(CudaContext& context) : context_(context) {}
+
+  void fill_gaussian(Seed seed, std::uint64_t stream, Index first_row, double scale,
+                     DeviceView out) override;
+  void line_points(const Line& line, ConstDeviceView t, DeviceView out) override;
+  void fan_points(const Fan& fan, DeviceView out) override;
+  void divided_differences(ConstDeviceView values, ConstDeviceView centers, ConstDeviceView steps,
+                           DeviceView out) override;
+  void safest_steps(ConstDeviceView offsets, ConstDeviceView slopes_t, ConstDeviceView variance,
+                    ConstDeviceView first, ConstDeviceView center_noise, DeviceView steps,
+                    DeviceView noise) override;
+  void relu_features(ConstDeviceView x, ConstDeviceView weights, ConstDeviceView bias,
+                     DeviceView out) override;
+  void relu_line_sum(ConstDeviceView offsets, ConstDeviceView slopes, ConstDeviceView output,
+                     ConstDeviceView constant, ConstDeviceView tilt, ConstDeviceView t,
+                     DeviceView out) override;
+  void relu_fan_sum(ConstDeviceView offsets, ConstDeviceView slopes_t, ConstDeviceView output,
+                    ConstDeviceView constant, ConstDeviceView tilt, ConstDeviceView steps,
+                    DeviceView out) override;
+  void pair_distances(ConstDeviceView a, ConstDeviceView b, DeviceView out) override;
+  void multiply(ConstDeviceView a, Transpose transpose_a, ConstDeviceView b, Transpose transpose_b,
+                double alpha, double beta, DeviceView c) override;
+  void add_row(ConstDeviceView row, DeviceView y) override;
+  void subtract(ConstDeviceView a, DeviceView y) override;
+  void copy(ConstDeviceView a, DeviceView y) override;
+  void fill(double value, DeviceView y) override;
+  Index first_non_finite_row(ConstDeviceView y) override;
+  void orthonormal_rows(DeviceView a) override;
+  void column_norms(ConstDeviceView z, DeviceView out) override;
+  void scale_columns(ConstDeviceView factors, DeviceView z) override;
+  void gram(ConstDeviceView z, double beta, DeviceView g) override;
+  bool cholesky(DeviceView g) override;
+  void solve_triangular(ConstDeviceView l, Transpose transpose, DeviceView x) override;
+  void triangularize(DeviceView a) override;
+
+ private:
+  CudaContext& context_;
+};
+
+}  // namespace crease

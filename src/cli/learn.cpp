@@ -1,0 +1,109 @@
+// crease learn: from a target's answers to its network.
+#include <crease/files.hpp>
+#include <crease/oracle.hpp>
+#include <crease/query_learner.hpp>
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "src/cli/device_options.hpp"
+#include "src/cli/number_options.hpp"
+#include "src/cli/progress.hpp"
+#include "src/cli/report.hpp"
+#include "src/cli/stop_signal.hpp"
+#include "src/cli/summary.hpp"
+#include "src/cli/verbs.hpp"
+
+namespace crease {
+namespace {
+
+struct LearnOptions {
+  std::string target;
+  std::string out;
+  std::string report;
+  QueryProblem problem;
+  QueryPlan plan;
+  RunControl run;
+  std::string mode = "adaptive";
+  DeviceOptions device;
+  bool quiet = false;
+  bool fold_skip = false;
+};
+
+bool same_place(const std::string& a, const std::string& b) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  return fs::equivalent(a, b, ignored) || fs::weakly_canonical(fs::absolute(a), ignored) ==
+                                              fs::weakly_canonical(fs::absolute(b), ignored);
+}
+
+/// Everything that can be refused before the first query.
+void check_places(const LearnOptions& options) {
+  require_tensors_writable(options.out);
+  if (same_place(options.out, options.target)) {
+    throw BadInput("--out: expected another file than the target " + options.target);
+  }
+  if (options.report.empty()) return;
+  require_writable(options.report);
+  for (const std::string& other : {options.out, options.target}) {
+    if (same_place(options.report, other)) {
+      throw BadInput("--report: expected another file than " + other);
+    }
+  }
+}
+
+int learn(LearnOptions& options) {
+  options.plan.mode =
+      options.mode == "uniform" ? QueryPlan::Mode::uniform : QueryPlan::Mode::adaptive;
+  const auto oracle = make_network_oracle(load_network(options.target));
+  check_places(options);
+  const auto device = open_device(options.device);
+
+  catch_stop_signals();
+  options.run.stop = stop_requested;
+  Learned<ReluNetwork> learned;
+  {
+    Progress progress(stderr, options.quiet, device->name());
+    options.run.log = [&progress](const Event& event) { progress(event); };
+    learned = learn_from_queries(*device, *oracle, options.problem, options.plan, options.run);
+  }
+
+  save_network(options.out,
+               options.fold_skip ? fold_linear_part(learned.network) : learned.network);
+  if (!options.report.empty()) write_text(options.report, report_as_json(learned.report));
+  if (!options.quiet) fmt::print("{}", summary_of(learned.report, options.out));
+  return exit_code_of(learned.report.outcome);
+}
+
+}  // namespace
+
+void add_learn(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<LearnOptions>();
+  LearnOptions* o = options.get();
+  CLI::App& verb = *app.add_subcommand("learn", "learn a network from its answers alone");
+  verb.add_option("TARGET", o->target, "file of the network that answers")->required();
+  verb.add_option("--out", o->out, "file to write, .safetensors or .npz")->required();
+  verb.add_option("--report", o->report, "file for a report, JSON");
+  add_real_option(verb, "--accuracy", "wanted relative error (1e-8)", kPositive,
+                  [o](double a) { o->problem.accuracy = a; });
+  add_real_option(verb, "--failure", "failure probability of the certificate (0.01)", kProbability,
+                  [o](double f) { o->problem.failure = f; });
+  add_seed_option(verb, o->run.seed);
+  add_whole_option(verb, "--budget", "most queries, the certificate's included (no limit)", 1,
+                   [o](Index n) { o->run.budget.queries = n; });
+  add_whole_option(verb, "--certificate", "fresh points of the certificate (2048); 0: none", 0,
+                   [o](Index n) { o->plan.certificate_points = n; });
+  add_choice_option(verb, "--mode", "adaptive, or the paper's uniform scan",
+                    {"adaptive", "uniform"}, o->mode);
+  add_real_option(verb, "--resolution", "width of slabs that must not be missed", kPositive,
+                  [o](double w) { o->plan.resolution = w; });
+  add_device_options(verb, o->device);
+  verb.add_flag("--quiet", o->quiet, "print nothing");
+  verb.add_flag("--fold-skip", o->fold_skip,
+                "write the linear part as extra neurons: a plain PyTorch network");
+  verb.callback([options, &exit_code] { exit_code = learn(*options); });
+}
+
+}  // namespace crease

@@ -1,0 +1,46 @@
+// The program: verbs, and one line on stderr for everything that is refused.
+#include <fmt/format.h>
+
+#include <exception>
+#include <new>
+#include <string>
+
+#include "src/cli/verbs.hpp"
+
+namespace {
+
+/// One line whatever the text holds: names from files may have line breaks in them.
+int refuse(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = ' ';
+  }
+  fmt::print(stderr, "crease: {}\n", text);
+  return crease::kExitRefused;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    CLI::App app("Learns ReLU networks from the answers of a black box.", "crease");
+    app.set_version_flag("--version", std::string("crease ") + crease::kVersion);
+    app.require_subcommand(1);
+    app.fallthrough(false);
+    int exit_code = crease::kExitOk;
+    crease::add_make(app, exit_code);
+    crease::add_learn(app, exit_code);
+    crease::add_verify(app, exit_code);
+    crease::add_show(app, exit_code);
+    crease::add_evaluate(app, exit_code);
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::Success& help) {
+      return app.exit(help);
+    }
+    return exit_code;
+  } catch (const std::bad_alloc&) {
+    return refuse("not enough memory for networks and points of this size");
+  } catch (const std::exception& error) {
+    return refuse(error.what());
+  }
+}

@@ -1,0 +1,128 @@
+// crease make: a planted network of a family, as a file.
+#include <crease/files.hpp>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include "src/cli/number_options.hpp"
+#include "src/cli/verbs.hpp"
+#include "src/families.hpp"
+
+namespace crease {
+namespace {
+
+struct MakeOptions {
+  FamilyPlan plan;
+  std::optional<Index> neurons;
+  std::optional<Index> on;
+  Seed seed;
+  std::string out;
+  std::vector<std::pair<CLI::Option*, std::string>> owned;  // option, its families
+};
+
+/// Whether `family` (one name, or a comma list) has a member of `owners`.
+bool has_member(const std::string& family, const std::string& owners) {
+  if (family == "mix") return true;
+  const std::string list = "," + family + ",";
+  for (const std::string& name : family_names()) {
+    if (list.find("," + name + ",") != std::string::npos &&
+        ("," + owners + ",").find("," + name + ",") != std::string::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void settle_neurons(MakeOptions& options) {
+  const std::string& family = options.plan.family;
+  constexpr Index kBump = 3;
+  if (options.on && family != "bump") {
+    throw CLI::ValidationError("--on", "expected only with the family bump alone");
+  }
+  if (family == "bump") {
+    const Index wanted = options.on ? *options.on + kBump : options.neurons.value_or(kBump);
+    if (options.neurons && *options.neurons != wanted) {
+      throw CLI::ValidationError(
+          "--neurons", fmt::format("expected {}, three more than --on; or leave it out", wanted));
+    }
+    options.plan.neurons = wanted;
+  } else if (family == "affine" || family == "constant") {
+    options.plan.neurons = options.neurons.value_or(0);
+  } else if (options.neurons) {
+    options.plan.neurons = *options.neurons;
+  } else {
+    throw CLI::ValidationError("--neurons", fmt::format("expected with the family {}", family));
+  }
+}
+
+int make(MakeOptions& options) {
+  for (const auto& [option, owners] : options.owned) {
+    if (option->count() > 0 && !has_member(options.plan.family, owners)) {
+      throw CLI::ValidationError(
+          option->get_name(), fmt::format("belongs to {}, not to {}", owners, options.plan.family));
+    }
+  }
+  settle_neurons(options);
+  require_tensors_writable(options.out);
+  const ReluNetwork network = make_family(options.plan, options.seed);
+  save_network(options.out, network);
+  fmt::print("{}: {}, {} inputs, {} neurons, {} outputs, seed {}\n", options.out,
+             options.plan.family, network.inputs(), network.neurons(), network.outputs(),
+             options.seed.value);
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_make(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<MakeOptions>();
+  FamilyPlan& plan = options->plan;
+  CLI::App& verb = *app.add_subcommand("make", "make a planted network");
+  verb.add_option("FAMILY", plan.family,
+                  fmt::format("{}; or several, separated by commas: a mix of these",
+                              fmt::join(family_names(), ", ")))
+      ->required();
+  add_whole_option(verb, "--inputs", "inputs d", 1, [&plan](Index d) {
+    plan.inputs = d;
+  })->required();
+  add_whole_option(verb, "--neurons", "neurons k of the network; bump, affine, constant: optional",
+                   0, [o = options.get()](Index k) { o->neurons = k; });
+  add_whole_option(verb, "--outputs", "outputs p (1)", 1, [&plan](Index p) { plan.outputs = p; });
+  add_seed_option(verb, options->seed);
+  verb.add_option("--out", options->out, "file to write, .safetensors or .npz")->required();
+
+  const auto own = [o = options.get()](CLI::Option* option, const std::string& owners) {
+    o->owned.emplace_back(option, owners);
+  };
+  own(add_real_option(verb, "--spread", "standard deviation of the biases (0.5)", kNotNegative,
+                      [&plan](double s) { plan.spread = s; }),
+      "gaussian");
+  own(add_real_option(verb, "--width", "bump: its width (0.1)", kPositive,
+                      [&plan](double w) { plan.width = w; }),
+      "bump");
+  own(add_real_option(verb, "--offset", "bump: its distance from the origin (0.7)", kAnyReal,
+                      [&plan](double a) { plan.offset = a; }),
+      "bump");
+  own(add_whole_option(verb, "--on", "bump: gaussian neurons beside it (0)", 0,
+                       [o = options.get()](Index k) { o->on = k; }),
+      "bump");
+  own(add_real_option(verb, "--gap", "relative distance of close neurons (1e-4; cancelling 1e-3)",
+                      kPositive, [&plan](double g) { plan.gap = g; }),
+      "clusters,cancelling");
+  own(add_whole_option(verb, "--size", "clusters: neurons close together (2)", 2,
+                       [&plan](Index n) { plan.size = n; }),
+      "clusters");
+  own(add_whole_option(verb, "--biases", "parallel: neurons with the same weights (4)", 2,
+                       [&plan](Index n) { plan.biases = n; }),
+      "parallel");
+  own(add_real_option(verb, "--distance", "rare: distance of a hyperplane (4)", kNotNegative,
+                      [&plan](double t) { plan.distance = t; }),
+      "rare");
+  verb.callback([options, &exit_code] { exit_code = make(*options); });
+}
+
+}  // namespace crease

@@ -1,0 +1,39 @@
+// Options that take a number, with their range said in words.
+#pragma once
+
+#include <crease/types.hpp>
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+namespace crease {
+
+/// A set of real numbers and its description after "expected".
+struct RealRange {
+  bool (*contains)(double);
+  const char* text;
+};
+
+extern const RealRange kPositive;
+extern const RealRange kNotNegative;
+extern const RealRange kProbability;  // 0 and 1 excluded
+extern const RealRange kAnyReal;
+
+/// `set` gets the number; anything else than a whole number >= least is refused with
+/// CLI::ValidationError.
+CLI::Option* add_whole_option(CLI::App& verb, const std::string& name, const std::string& help,
+                              Index least, std::function<void(Index)> set);
+
+/// The same for a finite number of a range.
+CLI::Option* add_real_option(CLI::App& verb, const std::string& name, const std::string& help,
+                             const RealRange& range, std::function<void(double)> set);
+
+/// --seed S, 0 to 2^64 - 1.
+CLI::Option* add_seed_option(CLI::App& verb, Seed& seed);
+
+/// One of a few words.
+CLI::Option* add_choice_option(CLI::App& verb, const std::string& name, const std::string& help,
+                               const std::vector<std::string>& words, std::string& chosen);
+
+}  // namespace crease

@@ -1,0 +1,96 @@
+// RunReport, key by key.
+#include "src/cli/report.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "src/cli/verbs.hpp"
+
+namespace crease {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Always there, also where a stage asked nothing.
+constexpr const char* kStages[] = {"noise", "lines", "gradients", "hunt", "looks", "least_squares"};
+
+Json or_null(const std::optional<double>& number) {
+  return number ? Json(*number) : Json();
+}
+
+Json queries(const RunReport& report) {
+  Json json = {{"total", report.learning_queries + report.certificate_queries},
+               {"learning", report.learning_queries},
+               {"certificate", report.certificate_queries}};
+  for (const char* stage : kStages) json[stage] = 0;
+  for (const auto& [stage, count] : report.queries) {
+    if (stage != "certificate") json[stage] = count;
+  }
+  return json;
+}
+
+Json certificate(const RunReport& report) {
+  if (!report.certificate) return nullptr;
+  const Certificate& c = *report.certificate;
+  return {{"points", c.points}, {"confidence", c.confidence}, {"largest_error", c.largest_error},
+          {"mass", c.mass},     {"lipschitz", c.lipschitz},   {"rms_bound", c.rms_bound}};
+}
+
+}  // namespace
+
+std::string report_as_json(const RunReport& report) {
+  Json json;
+  json["version"] = kVersion;
+  json["outcome"] = to_string(report.outcome);
+  json["message"] = report.message;
+  json["device"] = report.device;
+  json["seed"] = report.seed.value;
+  json["mode"] = report.mode;
+  json["inputs"] = report.inputs;
+  json["outputs"] = report.outputs;
+  json["neurons"] = report.neurons;
+  json["answers"] = {{"format", report.answer_format}, {"noise", report.answer_noise}};
+  json["queries"] = queries(report);
+  json["rounds"] = report.rounds;
+  json["learning_rounds"] = report.learning_rounds;
+  json["seconds"] = {{"total", report.total_seconds}};
+  for (const auto& [stage, seconds] : report.seconds) json["seconds"][stage] = seconds;
+  json["rms_error"] = or_null(report.rms_error);
+  json["relative_error"] = or_null(report.relative_error);
+  json["certificate"] = certificate(report);
+  json["hunt_mass"] = report.hunt_mass;
+  json["least_squares"] = {{"solver", report.least_squares.solver},
+                           {"rank", report.least_squares.rank},
+                           {"condition", report.least_squares.condition},
+                           {"accepted", report.least_squares.accepted}};
+  json["peak_device_bytes"] = report.peak_device_bytes;
+  json["warnings"] = report.warnings;
+
+  std::string text = "{";
+  for (const auto& [key, value] : json.items()) {
+    text += text.size() == 1 ? "\n " : ",\n ";
+    // An oracle's message need not be UTF-8.
+    text += Json(key).dump() + ": " +
+            value.dump(-1, ' ', false, nlohmann::detail::error_handler_t::replace);
+  }
+  return text + "\n}\n";
+}
+
+int exit_code_of(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::reached:
+      return kExitOk;
+    case Outcome::not_reached:
+      return 3;
+    case Outcome::out_of_budget:
+      return 4;
+    case Outcome::oracle_failed:
+      return 5;
+    case Outcome::device_lost:
+      return 6;
+    case Outcome::stopped:
+      return 130;
+  }
+  throw BadInput("exit_code_of: no such outcome");
+}
+
+}  // namespace crease

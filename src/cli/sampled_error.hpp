@@ -1,0 +1,20 @@
+// The distance of two networks by fresh Gaussian samples.
+#pragma once
+
+#include <crease/network.hpp>
+
+namespace crease {
+
+/// Of e = |F(x) - F'(x)| (Euclidean norm over the outputs), x ~ N(0, I).
+struct SampledError {
+  double rms = 0;
+  double rms_low = 0;   // root of the 99 % interval of the mean of e^2, by the normal theory: mean
+  double rms_high = 0;  // +- 2.576 sd(e^2) / sqrt(n). It knows nothing of what no sample has seen.
+  double largest = 0;
+};
+
+/// n >= 2. Throws BadInput on networks of different inputs or outputs. Waits.
+SampledError sample_error(Device& device, const ReluNetwork& target, const ReluNetwork& learned,
+                          Index samples, Seed seed);
+
+}  // namespace crease

@@ -1,0 +1,112 @@
+// crease show: what is in a file.
+#include <crease/files.hpp>
+#include <crease/gaussian.hpp>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <set>
+
+#include "src/cli/verbs.hpp"
+
+namespace crease {
+namespace {
+
+void print_line(const std::string& name, const std::string& value) {
+  fmt::print("{:<22}{}\n", name, value);
+}
+
+double norm(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += value * value;
+  return std::sqrt(sum);
+}
+
+/// Least, median and largest.
+void print_spread(const std::string& name, std::vector<double> values) {
+  if (values.empty()) return;
+  std::sort(values.begin(), values.end());
+  fmt::print("{:<22}{:>12.5g}{:>12.5g}{:>12.5g}\n", name, values.front(), values[values.size() / 2],
+             values.back());
+}
+
+void print_metadata(const TensorFile& file) {
+  std::set<std::string> types;
+  for (const auto& [name, tensor] : file.tensors) types.insert(tensor.type);
+  print_line("numbers", fmt::format("{}", fmt::join(types, ", ")));
+  std::vector<std::string> words;
+  for (const auto& [name, value] : file.metadata) words.push_back(name + "=" + value);
+  if (!words.empty()) print_line("metadata", fmt::format("{}", fmt::join(words, ", ")));
+}
+
+void print_network(const ReluNetwork& network) {
+  std::vector<double> weights, outputs, products, distances;
+  Index dead = 0;
+  for (Index i = 0; i < network.neurons(); ++i) {
+    if (is_dead(network, i)) {
+      ++dead;
+      continue;
+    }
+    const double* row = network.weights.row(i);
+    const double weight = norm({row, row + network.inputs()});
+    std::vector<double> column;
+    for (Index o = 0; o < network.outputs(); ++o) column.push_back(network.output(o, i));
+    weights.push_back(weight);
+    outputs.push_back(norm(column));
+    products.push_back(weight * norm(column));
+    distances.push_back(-network.bias(i, 0) / weight);
+  }
+  std::vector<double> slopes;
+  for (Index o = 0; o < network.outputs(); ++o) {
+    const double* row = network.linear.row(o);
+    slopes.push_back(norm({row, row + network.inputs()}));
+  }
+  const bool affine = std::any_of(slopes.begin(), slopes.end(), [](double s) { return s != 0; });
+
+  print_line("inputs", fmt::format("{}", network.inputs()));
+  print_line("outputs", fmt::format("{}", network.outputs()));
+  print_line("neurons", fmt::format("{} ({} live, {} dead)", network.neurons(),
+                                    network.neurons() - dead, dead));
+  print_line("linear part", affine ? "yes" : "no");
+  print_line("standard deviation",
+             fmt::format("{:.5g} under N(0, I)", gaussian_standard_deviation(network)));
+  fmt::print("{:<22}{:>12}{:>12}{:>12}\n", "", "least", "median", "largest");
+  print_spread("|w|", weights);
+  print_spread("|u|", outputs);
+  print_spread("|u| |w|", products);
+  print_spread("-bias / |w|", distances);
+  if (affine) print_spread("linear part, rows", slopes);
+  print_spread("constant", {network.constant.data(), network.constant.data() + network.outputs()});
+}
+
+int show(const std::string& path) {
+  const TensorFile file = read_tensors(path);
+  const bool is_network = file.tensors.contains("0.weight") && file.tensors.contains("2.weight");
+  if (is_network) {
+    const ReluNetwork network = load_network(path);
+    print_line(path, "a network with one hidden ReLU layer");
+    print_metadata(file);
+    print_network(network);
+    return kExitOk;
+  }
+  print_line(path, "arrays");
+  print_metadata(file);
+  for (const auto& [name, tensor] : file.tensors) {
+    print_line(name, fmt::format("[{}] {}", fmt::join(tensor.shape, ", "), tensor.type));
+  }
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_show(CLI::App& app, int& exit_code) {
+  auto path = std::make_shared<std::string>();
+  CLI::App& verb = *app.add_subcommand("show", "print what is in a file");
+  verb.add_option("FILE", *path, "a network, or any .safetensors or .npz")->required();
+  verb.callback([path, &exit_code] { exit_code = show(*path); });
+}
+
+}  // namespace crease

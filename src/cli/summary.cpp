@@ -1,0 +1,95 @@
+// A table one can read.
+#include "src/cli/summary.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace crease {
+namespace {
+
+const char* in_words(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::reached:
+      return "reached: fresh points show no error beyond their noise";
+    case Outcome::not_reached:
+      return "not reached: the network is the best found, and not vouched for to the accuracy "
+             "asked";
+    case Outcome::out_of_budget:
+      return "out of budget: the network is the best found";
+    case Outcome::oracle_failed:
+      return "the black box failed: the network is the best found until then";
+    case Outcome::device_lost:
+      return "the device failed: the network is the best found until then";
+    case Outcome::stopped:
+      return "stopped: the network is the best found until then";
+  }
+  return "";
+}
+
+std::string queries(const RunReport& report) {
+  std::string text = fmt::format("{} = {} to learn + {} for the certificate",
+                                 report.learning_queries + report.certificate_queries,
+                                 report.learning_queries, report.certificate_queries);
+  const Index parameters = report.neurons * (report.inputs + 1);
+  if (parameters > 0) {
+    text +=
+        fmt::format("; {:.2f} to learn per k (d + 1)",
+                    static_cast<double>(report.learning_queries) / static_cast<double>(parameters));
+  }
+  std::string stages;
+  for (const auto& [stage, count] : report.queries) {
+    if (stage == "certificate" || count == 0) continue;
+    stages += fmt::format("{}{} {}", stages.empty() ? "" : ", ", stage, count);
+  }
+  return stages.empty() ? text : text + "\n                 " + stages;
+}
+
+std::string certificate(const RunReport& report) {
+  if (!report.certificate) return "not vouched for: no certificate was drawn\n";
+  const Certificate& c = *report.certificate;
+  std::string text =
+      fmt::format("vouched for with confidence {:.6g} % each:\n", 100 * c.confidence);
+  text += fmt::format(
+      "  (A) |F - F'| <= {:.3g} except on a fraction <= {:.2g} of Gaussian inputs ({} fresh "
+      "points, "
+      "no assumption)\n",
+      c.largest_error, c.mass, c.points);
+  text += fmt::format(
+      "  (B) rms error <= {:.3g} if what is missing is no steeper than {:.3g} (F - F' is "
+      "{:.3g}-Lipschitz)\n",
+      c.rms_bound, c.lipschitz, c.lipschitz);
+  return text;
+}
+
+}  // namespace
+
+std::string summary_of(const RunReport& report, const std::string& file) {
+  std::string text;
+  const auto row = [&text](const char* name, const std::string& value) {
+    text += fmt::format("{:<17}{}\n", name, value);
+  };
+  row("outcome", in_words(report.outcome));
+  if (!report.message.empty()) row("", report.message);
+  row("network", fmt::format("{} inputs, {} neurons, {} outputs, in {}", report.inputs,
+                             report.neurons, report.outputs, file));
+  row("error", report.relative_error
+                   ? fmt::format("relative {:.3g}, rms {:.3g} on the certificate's points",
+                                 *report.relative_error, report.rms_error.value_or(NAN))
+               : report.rms_error
+                   ? fmt::format("rms {:.3g}; no relative error of a constant", *report.rms_error)
+                   : "not measured");
+  row("answers", fmt::format("{}, noise {:.2g}", report.answer_format, report.answer_noise));
+  row("queries", queries(report));
+  row("rounds", fmt::format("{}, {} of them to learn", report.rounds, report.learning_rounds));
+  row("slabs", fmt::format("none thicker than a Gaussian mass of {:.2g} went unseen, at the "
+                           "failure probability asked",
+                           report.hunt_mass));
+  row("device", fmt::format("{}, seed {}, mode {}", report.device, report.seed.value, report.mode));
+  row("time", fmt::format("{:.2f} s, {:.1f} MB on the device", report.total_seconds,
+                          static_cast<double>(report.peak_device_bytes) / 1e6));
+  for (const std::string& warning : report.warnings) row("warning", warning);
+  return text + certificate(report);
+}
+
+}  // namespace crease

@@ -1,0 +1,129 @@
+// crease verify: how far a learned network is from its target.
+#include <crease/files.hpp>
+#include <crease/gaussian.hpp>
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "src/cli/device_options.hpp"
+#include "src/cli/number_options.hpp"
+#include "src/cli/sampled_error.hpp"
+#include "src/cli/verbs.hpp"
+
+namespace crease {
+namespace {
+
+struct VerifyOptions {
+  std::string target;
+  std::string learned;
+  Index samples = 100000;
+  Seed seed;
+  bool json = false;
+  DeviceOptions device;
+};
+
+/// sd(F) under N(0, I); none where F is constant as far as its rounding shows.
+std::optional<double> scale_of(const ReluNetwork& target) {
+  // gaussian_standard_deviation() says that less than this share of sum |u| |w| is rounding.
+  constexpr double kRounding = 1e-8;
+  double size = 0;
+  for (Index i = 0; i < target.neurons(); ++i) {
+    double weight = 0;
+    for (Index j = 0; j < target.inputs(); ++j) weight = std::hypot(weight, target.weights(i, j));
+    double output = 0;
+    for (Index o = 0; o < target.outputs(); ++o) output = std::hypot(output, target.output(o, i));
+    size += output * weight;
+  }
+  const double sd = gaussian_standard_deviation(target);
+  if (sd <= kRounding * size) return std::nullopt;
+  return sd;
+}
+
+void print_json(const VerifyOptions& options, const SampledError& error,
+                std::optional<double> scale, const NetworkMatch& found) {
+  nlohmann::ordered_json json;
+  json["relative_error"] = nullptr;
+  json["relative_error_confidence"] = nullptr;
+  if (scale) {
+    json["relative_error"] = error.rms / *scale;
+    json["relative_error_confidence"] = {error.rms_low / *scale, error.rms_high / *scale};
+  }
+  json["rms_error"] = error.rms;
+  json["largest_error"] = error.largest;
+  json["samples"] = options.samples;
+  json["neurons"] = {{"target", found.target},
+                     {"matched", found.matched},
+                     {"merged", found.merged},
+                     {"missing", found.missing},
+                     {"spurious", found.spurious}};
+  json["largest_parameter_error"] = {{"weights", found.weights},
+                                     {"biases", found.biases},
+                                     {"hyperplanes", found.hyperplanes},
+                                     {"scales", found.scales}};
+  fmt::print("{}\n", json.dump());
+}
+
+void print_table(const VerifyOptions& options, const SampledError& error,
+                 std::optional<double> scale, const NetworkMatch& found,
+                 const std::string& device) {
+  if (scale) {
+    fmt::print("relative error     {:.3g}   99 % interval {:.3g} to {:.3g} (normal theory)\n",
+               error.rms / *scale, error.rms_low / *scale, error.rms_high / *scale);
+  } else {
+    fmt::print("relative error     none: the target is constant\n");
+  }
+  fmt::print("rms error          {:.3g}   99 % interval {:.3g} to {:.3g}\n", error.rms,
+             error.rms_low, error.rms_high);
+  fmt::print("largest error      {:.3g}\n", error.largest);
+  fmt::print("samples            {} from N(0, I), seed {}, on {}\n", options.samples,
+             options.seed.value, device);
+  fmt::print(
+      "neurons            {} live in the target: {} matched, {} merged, {} missing; {} "
+      "spurious\n",
+      found.target, found.matched, found.merged, found.missing, found.spurious);
+  fmt::print(
+      "largest error of matched neurons: weights {:.3g}, biases {:.3g}, hyperplanes {:.3g}, "
+      "scales {:.3g}\n",
+      found.weights, found.biases, found.hyperplanes, found.scales);
+}
+
+int verify(const VerifyOptions& options) {
+  const ReluNetwork target = load_network(options.target);
+  const ReluNetwork learned = load_network(options.learned);
+  if (target.inputs() != learned.inputs() || target.outputs() != learned.outputs()) {
+    throw BadInput(fmt::format("{} has {} inputs and {} outputs; expected {} and {} as in {}",
+                               options.learned, learned.inputs(), learned.outputs(),
+                               target.inputs(), target.outputs(), options.target));
+  }
+  const auto device = open_device(options.device);
+  const SampledError error = sample_error(*device, target, learned, options.samples, options.seed);
+  const NetworkMatch found = match(target, learned);
+  const std::optional<double> scale = scale_of(target);
+  if (options.json) {
+    print_json(options, error, scale, found);
+  } else {
+    print_table(options, error, scale, found, device->name());
+  }
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_verify(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<VerifyOptions>();
+  CLI::App& verb = *app.add_subcommand("verify", "compare a learned network with its target");
+  verb.add_option("TARGET", options->target, "the target's file")->required();
+  verb.add_option("LEARNED", options->learned, "the learned network's file")->required();
+  add_whole_option(verb, "--samples", "fresh Gaussian points (100000)", 2,
+                   [o = options.get()](Index n) { o->samples = n; });
+  add_seed_option(verb, options->seed);
+  add_device_options(verb, options->device);
+  verb.add_flag("--json", options->json, "print JSON");
+  verb.callback([options, &exit_code] { exit_code = verify(*options); });
+}
+
+}  // namespace crease

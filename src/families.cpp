@@ -1,0 +1,276 @@
+// Planted networks from the counter generator.
+#include "src/families.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/gaussian_sample.hpp"
+
+namespace crease {
+namespace {
+
+/// What a stream of the generator is drawn for.
+enum class Part : std::uint64_t { weights, biases, outputs, linear, constant, copies, count };
+
+/// Standard normals for one member of a mix. The streams are far from the learner's, so that a
+/// target and its queries are independent even under one seed.
+class Draw {
+ public:
+  Draw(Seed seed, Index member) : seed_(seed), member_(static_cast<std::uint64_t>(member)) {}
+
+  HostMatrix operator()(Part part, Index rows, Index cols, double scale) const {
+    const std::uint64_t stream = kFirstStream + member_ * static_cast<std::uint64_t>(Part::count) +
+                                 static_cast<std::uint64_t>(part);
+    HostMatrix normals(rows, cols);
+    for (Index i = 0; i < rows; ++i) {
+      for (Index j = 0; j < cols; ++j) {
+        const NormalPair pair = normal_pair(seed_.value, stream, static_cast<std::uint64_t>(i),
+                                            static_cast<std::uint64_t>(j / 2));
+        normals(i, j) = scale * (j % 2 == 0 ? pair.first : pair.second);
+      }
+    }
+    return normals;
+  }
+
+ private:
+  static constexpr std::uint64_t kFirstStream = 0xfa000000;
+
+  Seed seed_;
+  std::uint64_t member_;
+};
+
+double norm_of_row(const HostMatrix& matrix, Index i) {
+  double sum = 0;
+  for (Index j = 0; j < matrix.cols(); ++j) sum += matrix(i, j) * matrix(i, j);
+  return std::sqrt(sum);
+}
+
+ReluNetwork gaussian(const FamilyPlan& plan, const Draw& draw) {
+  const Index d = plan.inputs;
+  const Index k = plan.neurons;
+  const Index p = plan.outputs;
+  ReluNetwork network(d, k, p);
+  network.weights = draw(Part::weights, k, d, 1 / std::sqrt(static_cast<double>(d)));
+  network.bias = draw(Part::biases, k, 1, plan.spread);
+  network.output =
+      draw(Part::outputs, p, k, 1 / std::sqrt(static_cast<double>(std::max<Index>(k, 1))));
+  network.constant = draw(Part::constant, p, 1, 0.1);
+  return network;
+}
+
+/// Neuron `to` at relative distance `gap` from neuron `from`.
+void put_beside(ReluNetwork& network, const HostMatrix& copies, Index from, Index to, double gap) {
+  const double length = gap * norm_of_row(network.weights, from);
+  const double norm = norm_of_row(copies, to);
+  for (Index j = 0; j < network.inputs(); ++j) {
+    network.weights(to, j) = network.weights(from, j) + length * copies(to, j) / norm;
+  }
+  network.bias(to, 0) = network.bias(from, 0) + length * copies(to, network.inputs());
+}
+
+ReluNetwork clusters(const FamilyPlan& plan, const Draw& draw) {
+  require(plan.size >= 2, "clusters: size must be at least 2");
+  require(plan.neurons >= plan.size, "clusters: needs at least as many neurons as size");
+  ReluNetwork network = gaussian(plan, draw);
+  const HostMatrix copies = draw(Part::copies, plan.neurons, plan.inputs + 1, 1);
+  for (Index i = 0; i < plan.neurons; ++i) {
+    const Index first = i / plan.size * plan.size;
+    if (i != first) put_beside(network, copies, first, i, plan.gap.value_or(1e-4));
+  }
+  return network;
+}
+
+ReluNetwork cancelling(const FamilyPlan& plan, const Draw& draw) {
+  require(plan.neurons >= 2, "cancelling: needs at least 2 neurons");
+  constexpr double kCancelled = 0.9;
+  ReluNetwork network = gaussian(plan, draw);
+  const HostMatrix copies = draw(Part::copies, plan.neurons, plan.inputs + 1, 1);
+  for (Index i = 1; i < plan.neurons; i += 2) {
+    put_beside(network, copies, i - 1, i, plan.gap.value_or(1e-3));
+    for (Index o = 0; o < plan.outputs; ++o) {
+      network.output(o, i) = -kCancelled * network.output(o, i - 1);
+    }
+  }
+  return network;
+}
+
+ReluNetwork parallel(const FamilyPlan& plan, const Draw& draw) {
+  require(plan.biases >= 2, "parallel: biases must be at least 2");
+  require(plan.neurons >= plan.biases, "parallel: needs at least as many neurons as biases");
+  constexpr double kApart = 0.3;
+  ReluNetwork network = gaussian(plan, draw);
+  for (Index i = 0; i < plan.neurons; ++i) {
+    const Index first = i / plan.biases * plan.biases;
+    std::copy_n(network.weights.row(first), plan.inputs, network.weights.row(i));
+    network.bias(i, 0) = network.bias(first, 0) + kApart * static_cast<double>(i - first) *
+                                                      norm_of_row(network.weights, first);
+  }
+  return network;
+}
+
+ReluNetwork rare(const FamilyPlan& plan, const Draw& draw) {
+  require(plan.neurons >= 1, "rare: needs at least 1 neuron");
+  require(std::isfinite(plan.distance) && plan.distance >= 0,
+          "rare: distance must not be negative");
+  ReluNetwork network = gaussian(plan, draw);
+  for (Index i = plan.neurons - (plan.neurons + 7) / 8; i < plan.neurons; ++i) {
+    const double side = i % 2 == 0 ? -1 : 1;
+    network.bias(i, 0) = side * plan.distance * norm_of_row(network.weights, i);
+  }
+  return network;
+}
+
+ReluNetwork dead(const FamilyPlan& plan, const Draw& draw) {
+  require(plan.neurons >= 2, "dead: needs at least 2 neurons");
+  ReluNetwork network = gaussian(plan, draw);
+  for (Index i = 0; i < plan.neurons; ++i) {
+    for (Index j = plan.inputs - plan.inputs / 4; j < plan.inputs; ++j) network.weights(i, j) = 0;
+  }
+  const Index first = plan.neurons - (plan.neurons + 3) / 4;
+  for (Index i = first; i < plan.neurons; ++i) {
+    if ((i - first) % 2 == 0) {
+      std::fill_n(network.weights.row(i), plan.inputs, 0.0);
+    } else {
+      for (Index o = 0; o < plan.outputs; ++o) network.output(o, i) = 0;
+    }
+  }
+  return network;
+}
+
+ReluNetwork constant(const FamilyPlan& plan, const Draw& draw) {
+  ReluNetwork network = gaussian(plan, draw);
+  network.output = HostMatrix(plan.outputs, plan.neurons);
+  return network;
+}
+
+ReluNetwork affine(const FamilyPlan& plan, const Draw& draw) {
+  ReluNetwork network = constant(plan, draw);
+  network.linear = draw(Part::linear, plan.outputs, plan.inputs,
+                        1 / std::sqrt(static_cast<double>(plan.inputs)));
+  return network;
+}
+
+/// The sum of two networks: neurons of `a` first.
+ReluNetwork sum(const ReluNetwork& a, const ReluNetwork& b) {
+  ReluNetwork both(a.inputs(), a.neurons() + b.neurons(), a.outputs());
+  for (const ReluNetwork* part : {&a, &b}) {
+    const Index first = part == &a ? 0 : a.neurons();
+    std::copy_n(part->weights.data(), part->weights.size(),
+                both.weights.data() + first * a.inputs());
+    std::copy_n(part->bias.data(), part->bias.size(), both.bias.data() + first);
+    for (Index o = 0; o < a.outputs(); ++o) {
+      std::copy_n(part->output.row(o), part->neurons(), both.output.row(o) + first);
+      both.constant(o, 0) += part->constant(o, 0);
+      for (Index j = 0; j < a.inputs(); ++j) both.linear(o, j) += part->linear(o, j);
+    }
+  }
+  return both;
+}
+
+/// relu(s - a) + relu(s - a - width) - relu(2 s - 2 a - width), s = <v, x>, |v| = 1, a = offset:
+/// Example 1.2 of Chen, Klivans, Meka 2021; the same for every output, up to its size.
+ReluNetwork bump(const FamilyPlan& plan, const Draw& draw) {
+  require(plan.neurons >= 3, "bump: needs at least 3 neurons");
+  require(std::isfinite(plan.width) && plan.width > 0, "bump: width must be greater than 0");
+  require(std::isfinite(plan.offset), "bump: offset must be finite");
+  ReluNetwork slab(plan.inputs, 3, plan.outputs);
+  const HostMatrix direction = draw(Part::copies, 1, plan.inputs, 1);
+  const HostMatrix size = draw(Part::copies, 2, plan.outputs, 1);
+  const double norm = norm_of_row(direction, 0);
+  const double size_norm = norm_of_row(size, 1);
+  for (Index i = 0; i < 3; ++i) {
+    const double scale = i == 2 ? 2 : 1;
+    for (Index j = 0; j < plan.inputs; ++j) {
+      slab.weights(i, j) = scale * (direction(0, j) / norm);
+    }
+    for (Index o = 0; o < plan.outputs; ++o) {
+      slab.output(o, i) = (i == 2 ? -1 : 1) * (size(1, o) / size_norm);
+    }
+  }
+  slab.bias = {{-plan.offset}, {-(plan.offset + plan.width)}, {-(2 * plan.offset + plan.width)}};
+  FamilyPlan rest = plan;
+  rest.neurons -= 3;
+  return rest.neurons == 0 ? slab : sum(gaussian(rest, draw), slab);
+}
+
+struct Family {
+  const char* name;
+  ReluNetwork (*make)(const FamilyPlan&, const Draw&);
+  std::optional<Index> own_neurons;  // in a mix; none: a share of the rest
+};
+
+const std::vector<Family>& families() {
+  static const std::vector<Family> kFamilies = {
+      {"gaussian", gaussian, {}}, {"bump", bump, 3},
+      {"clusters", clusters, {}}, {"cancelling", cancelling, {}},
+      {"parallel", parallel, {}}, {"rare", rare, {}},
+      {"dead", dead, {}},         {"affine", affine, 0},
+      {"constant", constant, 0}};
+  return kFamilies;
+}
+
+constexpr const char* kMix = "mix";
+constexpr const char* kMixMeans = "gaussian,bump,clusters,cancelling,parallel,rare,dead,affine";
+
+std::vector<Family> members_of(const std::string& list) {
+  std::vector<Family> members;
+  for (std::size_t begin = 0; begin <= list.size();) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    const std::string name = list.substr(begin, end - begin);
+    const auto found = std::find_if(families().begin(), families().end(),
+                                    [&](const Family& family) { return name == family.name; });
+    if (found == families().end()) {
+      std::string known;
+      for (const std::string& each : family_names()) known += (known.empty() ? "" : ", ") + each;
+      throw BadInput("unknown family \"" + name + "\"; expected " + known +
+                     ", or several separated by commas");
+    }
+    members.push_back(*found);
+    begin = end + 1;
+  }
+  return members;
+}
+
+}  // namespace
+
+std::vector<std::string> family_names() {
+  std::vector<std::string> names;
+  for (const Family& family : families()) names.push_back(family.name);
+  names.push_back(kMix);
+  return names;
+}
+
+ReluNetwork make_family(const FamilyPlan& plan, Seed seed) {
+  require(plan.inputs >= 1, "make: inputs must be at least 1");
+  require(plan.outputs >= 1, "make: outputs must be at least 1");
+  require(plan.neurons >= 0, "make: neurons must not be negative");
+  require(std::isfinite(plan.spread) && plan.spread >= 0, "gaussian: spread must not be negative");
+  require(!plan.gap || (std::isfinite(*plan.gap) && *plan.gap > 0), "gap must be greater than 0");
+
+  std::vector<Family> members = members_of(plan.family == kMix ? kMixMeans : plan.family);
+  if (members.size() == 1) return members[0].make(plan, Draw(seed, 0));
+
+  Index rest = plan.neurons;
+  for (const Family& member : members) rest -= member.own_neurons.value_or(0);
+  require(rest >= 0, "mix: a bump needs 3 neurons of its own");
+  const auto shares = [](const Family& member) { return !member.own_neurons; };
+  if (rest > 0 && std::none_of(members.begin(), members.end(), shares)) {
+    members.push_back(families()[0]);
+  }
+  Index sharers = std::count_if(members.begin(), members.end(), shares);
+  ReluNetwork mix(plan.inputs, 0, plan.outputs);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    FamilyPlan part = plan;
+    if (members[i].own_neurons) {
+      part.neurons = *members[i].own_neurons;
+    } else {
+      part.neurons = (rest + sharers - 1) / sharers;
+      rest -= part.neurons;
+      --sharers;
+    }
+    mix = sum(mix, members[i].make(part, Draw(seed, static_cast<Index>(i))));
+  }
+  return mix;
+}
+
+}  // namespace crease

@@ -1,0 +1,31 @@
+// A file that appears whole or not at all.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace crease {
+
+/// Written under a temporary name in the directory of `path`; commit() flushes it and renames it to
+/// `path`. Without commit() the temporary is removed and `path` stays as it was. A symbolic link at
+/// `path` stays a link: the file it leads to is replaced. Everything throws FileError.
+class AtomicFile {
+ public:
+  explicit AtomicFile(const std::string& path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(const void* data, std::size_t bytes);
+  void commit();
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const;
+
+  std::string path_;       // as the caller wrote it, for messages
+  std::string target_;     // links followed
+  std::string temporary_;  // empty once it is gone
+  int descriptor_ = -1;
+};
+
+}  // namespace crease

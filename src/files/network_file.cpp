@@ -1,0 +1,135 @@
+// A network with one hidden layer under PyTorch's names.
+#include <crease/files.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace crease {
+namespace {
+
+std::string text_of(const std::vector<Index>& shape) {
+  std::string text = "[";
+  for (const Index size : shape)
+    text.append(text.size() > 1 ? ", " : "").append(std::to_string(size));
+  return text.append("]");
+}
+
+/// The tensors of one file, asked for by name and shape.
+class Parts {
+ public:
+  Parts(const std::string& path, const TensorFile& file) : path_(path), file_(file) {}
+
+  bool has(const std::string& name) const { return file_.tensors.contains(name); }
+
+  const Tensor& need(const std::string& name) const {
+    if (!has(name)) {
+      refuse("it has no \"" + name +
+             "\"; expected 0.weight [k, d] and 2.weight [p, k] of "
+             "Sequential(Linear, ReLU, Linear)");
+    }
+    return file_.tensors.at(name);
+  }
+
+  /// Copies tensor `name` into `part`; `shape` as the file must have it.
+  void fill(const std::string& name, const std::vector<Index>& shape, HostMatrix& part) const {
+    const Tensor& tensor = need(name);
+    if (tensor.shape != shape) {
+      refuse("\"" + name + "\" has the shape " + text_of(tensor.shape) + "; expected " +
+             text_of(shape));
+    }
+    for (const double value : tensor.values) {
+      if (!std::isfinite(value)) refuse("\"" + name + "\" holds NaN or infinity");
+    }
+    std::copy(tensor.values.begin(), tensor.values.end(), part.data());
+  }
+
+  [[noreturn]] void refuse(const std::string& what) const {
+    throw FileError(path_ + " is not a network crease knows: " + what);
+  }
+
+ private:
+  const std::string& path_;
+  const TensorFile& file_;
+};
+
+Tensor tensor_of(const HostMatrix& matrix, std::vector<Index> shape) {
+  return {std::move(shape), {matrix.data(), matrix.data() + matrix.size()}};
+}
+
+}  // namespace
+
+ReluNetwork load_network(const std::string& path) {
+  const TensorFile file = read_tensors(path);
+  const Parts parts(path, file);
+
+  // A deeper network has these names too, and reading two of its layers would be silently wrong.
+  static const std::vector<std::string> kNames = {"0.weight", "0.bias", "2.weight", "2.bias",
+                                                  "skip.weight"};
+  for (const auto& [name, tensor] : file.tensors) {
+    if (std::find(kNames.begin(), kNames.end(), name) == kNames.end()) {
+      parts.refuse("\"" + name +
+                   "\" is no part of it; expected 0.weight, 0.bias, 2.weight, 2.bias and "
+                   "skip.weight only");
+    }
+  }
+  const auto activation = file.metadata.find("activation");
+  if (activation != file.metadata.end() && activation->second != "relu") {
+    parts.refuse("its activation is \"" + activation->second + "\"; expected relu");
+  }
+  const auto power = file.metadata.find("power");
+  if (power != file.metadata.end() && power->second != "1") {
+    parts.refuse("its power is \"" + power->second + "\"; expected 1");
+  }
+
+  const Tensor& hidden = parts.need("0.weight");
+  const Tensor& output = parts.need("2.weight");
+  for (const auto& [name, tensor] : {std::pair("0.weight", &hidden), {"2.weight", &output}}) {
+    if (tensor->shape.size() != 2) {
+      parts.refuse("\"" + std::string(name) + "\" has the shape " + text_of(tensor->shape) +
+                   "; expected a matrix");
+    }
+  }
+  const Index neurons = hidden.shape[0];
+  const Index inputs = hidden.shape[1];
+  const Index outputs = output.shape[0];
+  if (inputs == 0) parts.refuse("it has no inputs: 0.weight is " + text_of(hidden.shape));
+  if (outputs == 0) parts.refuse("it has no outputs: 2.weight is " + text_of(output.shape));
+
+  // p d numbers are allocated whether the file has them or not, and a weight with few or no numbers
+  // may claim any size.
+  constexpr Index kMostWithoutNumbers = Index{1} << 27;
+  Index linear = 0;
+  if (__builtin_mul_overflow(outputs, inputs, &linear) ||
+      (linear > kMostWithoutNumbers && !parts.has("skip.weight"))) {
+    parts.refuse("its sizes are too large: " + std::to_string(outputs) + " outputs of " +
+                 std::to_string(inputs) + " inputs");
+  }
+  ReluNetwork network(inputs, neurons, outputs);
+  parts.fill("0.weight", {neurons, inputs}, network.weights);
+  parts.fill("2.weight", {outputs, neurons}, network.output);
+  if (parts.has("0.bias")) parts.fill("0.bias", {neurons}, network.bias);
+  if (parts.has("2.bias")) parts.fill("2.bias", {outputs}, network.constant);
+  if (parts.has("skip.weight")) parts.fill("skip.weight", {outputs, inputs}, network.linear);
+  return network;
+}
+
+void save_network(const std::string& path, const ReluNetwork& network) {
+  check(network);
+  const Index d = network.inputs();
+  const Index k = network.neurons();
+  const Index p = network.outputs();
+  TensorFile file;
+  file.metadata = {{"format", "crease"}, {"activation", "relu"}};
+  file.tensors["0.weight"] = tensor_of(network.weights, {k, d});
+  file.tensors["0.bias"] = tensor_of(network.bias, {k});
+  file.tensors["2.weight"] = tensor_of(network.output, {p, k});
+  file.tensors["2.bias"] = tensor_of(network.constant, {p});
+  const HostMatrix& linear = network.linear;
+  if (std::any_of(linear.data(), linear.data() + linear.size(),
+                  [](double value) { return value != 0.0; })) {
+    file.tensors["skip.weight"] = tensor_of(linear, {p, d});
+  }
+  write_tensors(path, file);
+}
+
+}  // namespace crease

@@ -1,0 +1,29 @@
+// Small dense problems on the host: what is too small for a device. LAPACK underneath.
+#pragma once
+
+#include <crease/matrix.hpp>
+
+#include <vector>
+
+namespace crease {
+
+/// Singular values of a, largest first; min(rows, cols) of them.
+std::vector<double> singular_values(HostMatrix a);
+
+/// Moore-Penrose inverse of a [n, q] with singular values below `cutoff` times the largest taken as
+/// zero; [q, n].
+HostMatrix pseudo_inverse(HostMatrix a, double cutoff);
+
+/// a = left * diag(values) * right with min(n, q) singular values, largest first.
+struct Svd {
+  HostMatrix left;             // [n, r]
+  std::vector<double> values;  // [r]
+  HostMatrix right;            // [r, q]
+};
+Svd svd(HostMatrix a);
+
+/// right <- a^-1 right for a symmetric positive definite a [n, n]; false, and right undefined,
+/// where it is not.
+bool solve_positive(HostMatrix a, std::vector<double>& right);
+
+}  // namespace crease

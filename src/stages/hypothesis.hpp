@@ -1,0 +1,50 @@
+// The network found so far, with the error of every part.
+#pragma once
+
+#include <crease/network.hpp>
+
+#include <vector>
+
+namespace crease {
+
+/// F'(x) = sum_j scale_j relu(<normal_j, x> + bias_j) + gradient x + constant, |normal_j| = 1,
+/// every neuron inactive at the base point: so (gradient, constant) is exactly the affine piece of
+/// F there, and no orientation is in doubt. A copy is a snapshot.
+struct Hypothesis {
+  Index inputs = 0;
+  Index outputs = 0;
+  std::vector<double> base;  // [d]; empty until the first piece is measured
+  HostMatrix gradient;       // [p, d]
+  HostMatrix constant;       // [p, 1]
+  HostMatrix normals;        // [k, d]
+  std::vector<double> bias;  // [k]
+  HostMatrix scales;         // [k, p]
+  // One standard deviation of <normal, x> + bias where the neuron was measured, and of a component
+  // of the normal.
+  std::vector<double> offset_error;  // [k]
+  std::vector<double> normal_error;  // [k]
+
+  Hypothesis(Index d, Index p);
+
+  Index neurons() const { return normals.rows(); }
+  bool has_base() const { return !base.empty(); }
+
+  /// Adds scale * relu(<normal, x> + bias), whatever the length of the normal, turned inactive at
+  /// the base. The errors are those of the given (not yet unit) normal.
+  void add(std::vector<double> normal, double bias, std::vector<double> scale, double offset_error,
+           double normal_error);
+
+  /// Without neuron j.
+  void remove(Index j);
+
+  ReluNetwork network() const;
+
+  /// Root of the summed squares of normal_error * scale, per output: error of a gradient of F'. [p]
+  std::vector<double> gradient_error() const;
+
+  /// Root of the summed squares of offset_error * scale over sqrt(d + 1), per output: error of
+  /// F'(x) / rho. [p]
+  std::vector<double> value_error() const;
+};
+
+}  // namespace crease

@@ -1,0 +1,86 @@
+// The pieces and kinks of a piecewise linear function along one line.
+#pragma once
+
+#include <crease/query_learner.hpp>
+
+#include <functional>
+#include <vector>
+
+#include "src/stages/random.hpp"
+
+namespace crease {
+
+/// A straight line in R^p fitted to points of one piece: value + slope * (t - center), per output.
+struct LineFit {
+  double center = 0;
+  std::vector<double> value, slope;        // [p]
+  std::vector<double> value_sd, slope_sd;  // [p] one standard deviation
+
+  double at(double t, std::size_t o) const { return value[o] + slope[o] * (t - center); }
+  double sd_at(double t, std::size_t o) const {
+    return std::hypot(value_sd[o], slope_sd[o] * (t - center));
+  }
+};
+
+/// A stretch of the line on which the function was verified to be affine.
+struct Piece {
+  LineFit fit;
+  double low = 0;  // first and last verified point
+  double high = 0;
+};
+
+/// What separates pieces j and j + 1.
+struct Kink {
+  double t = 0;
+  std::vector<double> jump;  // [p] slope after minus slope before
+  bool exact = false;        // one kink, located; otherwise a cluster somewhere in [low, high]
+  double low = 0;
+  double high = 0;
+};
+
+struct LineResult {
+  std::vector<Piece> pieces;
+  std::vector<Kink> kinks;  // one fewer than pieces
+  std::vector<double>
+      scale;  // [p] noise of an answer near the origin: outputs are compared in this unit
+  std::vector<double> slope_range;  // [p] largest minus smallest slope seen
+  double low = 0;                   // first and last point asked
+  double high = 0;
+  Index points = 0;
+};
+
+/// Hyperplanes already known that cross the line: their own errors leave a small step and bend
+/// there.
+struct KnownCrossings {
+  std::vector<double> t;
+  std::vector<double> step;  // [n * p] row-major: left-over step in every output
+  std::vector<double> bend;  // [n * p] left-over slope jump
+};
+
+/// Answers on the line: values and their standard deviations, both [n * p] row-major.
+struct LineAnswers {
+  std::vector<double> values;
+  std::vector<double> sigmas;
+};
+using AskLine = std::function<LineAnswers(const std::vector<double>& t)>;
+
+struct LineSearchInput {
+  double scale = 1;           // c: kinks are Cauchy distributed with about this scale
+  Index cells = 64;           // of the first grid, uniform in atan(t / c)
+  std::vector<double> extra;  // points to ask with the first grid
+  const KnownCrossings* known = nullptr;
+};
+
+/// Finds the pieces of a piecewise linear function R -> R^p in batches, one per round.
+///
+/// Three points that are straight to within their noise, on cells small enough for that to mean
+/// something, verify a piece; two verified pieces that are neighbours predict their kink, and a
+/// pair of points close to its two sides proves that nothing hides between (never the predicted
+/// point itself: it lies on both lines by construction). With two outputs or more, two lines meet
+/// only at a single kink, and meeting is the proof. Cells not yet explained are asked beside the
+/// kink that their neighbours predict, or halved in angle. Returns no piece where nothing straight
+/// was found.
+LineResult search_line(const AskLine& ask, Index outputs, const LineSearchInput& input,
+                       const QueryPlan& plan, Random& random);
+
+}  // namespace crease

@@ -1,0 +1,107 @@
+// Looks at the network so far, and the hunt for bumps.
+#include "src/stages/look.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/ops.hpp"
+#include "src/stages/numbers.hpp"
+
+namespace crease {
+namespace {
+
+constexpr Index kSmallestBatch = 256;
+constexpr Index kLargestBatch = 65536;
+constexpr double kWide = 2;  // standard deviation of the second half of a hunt batch
+
+}  // namespace
+
+Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hypothesis& hypothesis,
+           const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan) {
+  DeviceMatrix expected(device, x.rows, answers.cols);
+  current.evaluate(x, expected);
+  const HostMatrix points = download(device, x);
+  const HostMatrix y = download(device, answers);
+  const HostMatrix known = download(device, expected);
+  const std::vector<double> value_error = hypothesis.value_error();
+
+  Look look;
+  Index worst_row = -1;
+  double square_sum = 0;
+  for (Index i = 0; i < x.rows; ++i) {
+    const double rho = std::sqrt(1 + dot(points.row(i), points.row(i), x.cols));
+    double square = 0;
+    double ratio = 0;
+    for (Index o = 0; o < answers.cols; ++o) {
+      const double error = y(i, o) - known(i, o);
+      const double rounding = kRounding * (std::abs(y(i, o)) + std::abs(known(i, o)));
+      const double limit = plan.sigmas * std::hypot(noise.sigma(rho, o) + rounding,
+                                                    value_error[static_cast<std::size_t>(o)] * rho);
+      square += error * error;
+      ratio = std::max(ratio, std::abs(error) / std::max(limit, 1e-300));
+    }
+    look.errors.push_back(std::sqrt(square));
+    square_sum += square;
+    if (ratio > 1) ++look.beyond;
+    if (worst_row < 0 || ratio > look.worst_ratio) {
+      look.worst_ratio = ratio;
+      worst_row = i;
+    }
+  }
+  const auto n = static_cast<double>(std::max<Index>(1, x.rows));
+  look.rms = std::sqrt(square_sum / n);
+  double variance = 0;
+  for (Index o = 0; o < answers.cols; ++o) {
+    double mean = 0;
+    for (Index i = 0; i < x.rows; ++i) mean += y(i, o) / n;
+    for (Index i = 0; i < x.rows; ++i) variance += (y(i, o) - mean) * (y(i, o) - mean) / n;
+  }
+  look.spread = std::sqrt(variance);
+  if (worst_row >= 0) look.worst.assign(points.row(worst_row), points.row(worst_row) + x.cols);
+  return look;
+}
+
+Look look_around(Asker& asker, Random& random, Stream stream, Index points,
+                 const Hypothesis& hypothesis, const DeviceNetwork& current,
+                 const NoiseModel& noise, const QueryPlan& plan) {
+  Device& device = asker.device();
+  const DeviceMatrix x = random.gaussian_points(device, stream, points, asker.inputs());
+  const DeviceMatrix answers = asker.points(x);
+  return judge(device, x, answers, hypothesis, current, noise, plan);
+}
+
+Hunt::Hunt(const QueryPlan& plan)
+    : wanted_(plan.resolution > 0
+                  ? static_cast<Index>(std::ceil(plan.hunt_density / plan.resolution))
+                  : 0),
+      batch_(kSmallestBatch) {}
+
+bool Hunt::find(Asker& asker, Random& random, const Hypothesis& hypothesis,
+                const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan,
+                std::vector<double>& worst) {
+  asker.enter("hunt");
+  Device& device = asker.device();
+  while (drawn_ < wanted_) {
+    // Doubling batches: few rounds, and a hit early on wastes little.
+    const Index count = std::min(batch_, wanted_ - drawn_);
+    batch_ = std::min(2 * batch_, kLargestBatch);
+    DeviceMatrix x(device, count, asker.inputs());
+    const Index narrow = (count + 1) / 2;
+    const auto stream = static_cast<std::uint64_t>(Stream::hunt);
+    const Index first = random.take_rows(Stream::hunt, count);
+    fill_gaussian(device, random.seed(), stream, first, 1.0, x.view().row_block(0, narrow));
+    fill_gaussian(device, random.seed(), stream, first + narrow, kWide,
+                  x.view().row_block(narrow, count - narrow));
+    const DeviceMatrix answers = asker.points(x);
+    drawn_ += count;
+    const Look look = judge(device, x, answers, hypothesis, current, noise, plan);
+    asker.report();
+    if (look.beyond > 0) {
+      worst = look.worst;
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace crease

@@ -1,0 +1,54 @@
+// Looks at the network so far with fresh Gaussian points: what is wrong, and where.
+#pragma once
+
+#include <crease/query_learner.hpp>
+
+#include "src/device_network.hpp"
+#include "src/stages/hypothesis.hpp"
+#include "src/stages/noise.hpp"
+
+namespace crease {
+
+/// F - F' at a batch of points.
+struct Look {
+  std::vector<double> errors;  // [n] Euclidean norm over the outputs
+  Index beyond = 0;            // points where some output is off by more than its noise limit
+  double rms = 0;              // of the errors
+  double spread = 0;           // root of the summed variances of F's answers over the points
+  double worst_ratio = 0;      // largest error in units of its limit
+  std::vector<double> worst;   // [d] where that is
+};
+
+/// Compares answers at x with the hypothesis. The limit of output o at x is
+///   sigmas * sqrt(sigma_o(x)^2 + (value_error_o * rho)^2):
+/// the noise of the answer and the errors that the parts of the hypothesis are known to have.
+///
+/// x [n, d], answers [n, p] of F.
+Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hypothesis& hypothesis,
+           const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan);
+
+/// Fresh points of N(0, I): asks, and judges.
+Look look_around(Asker& asker, Random& random, Stream stream, Index points,
+                 const Hypothesis& hypothesis, const DeviceNetwork& current,
+                 const NoiseModel& noise, const QueryPlan& plan);
+
+/// The hunt for slabs ("bumps") that no line has met: hit first, then line. A slab {a < <u, x> < a
+/// + w}, |u| = 1, has Gaussian mass phi(a) w whatever the dimension. Half of the points are drawn
+/// with standard deviation 2, so that planes out to 2.5 are found with three times the points that
+/// planes at 1.28 need.
+class Hunt {
+ public:
+  explicit Hunt(const QueryPlan& plan);
+
+  /// Draws until a hit (true; `worst` says where) or until enough points were clean (false).
+  bool find(Asker& asker, Random& random, const Hypothesis& hypothesis,
+            const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan,
+            std::vector<double>& worst);
+
+ private:
+  Index wanted_;
+  Index batch_;
+  Index drawn_ = 0;
+};
+
+}  // namespace crease

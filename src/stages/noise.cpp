@@ -1,0 +1,144 @@
+// How exact the oracle's answers are.
+#include "src/stages/noise.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+#include <set>
+
+#include "src/stages/numbers.hpp"
+
+namespace crease {
+namespace {
+
+constexpr Index kNear = 4;  // places near the origin; as many again far out
+constexpr Index kPlaces = 2 * kNear;
+constexpr std::array<double, 2> kStencils = {1e-6, 1e-4};  // half widths, share of the distance
+constexpr Index kPerPlace = 1 + 2 * static_cast<Index>(kStencils.size());
+constexpr double kMedianToSigma = 1.0 / 0.6745;  // of |normal|
+
+struct AnswerFormat {
+  std::string name;
+  double quantum = 0;       // of decimals
+  double unit = kRounding;  // relative rounding of one answer
+};
+
+/// Zero queries: what all answers are multiples of. Few distinct values look like anything, so they
+/// say nothing.
+AnswerFormat find_format(const HostMatrix& answers) {
+  std::set<double> distinct;
+  for (Index i = 0; i < answers.size(); ++i) {
+    if (answers.data()[i] != 0.0) distinct.insert(answers.data()[i]);
+  }
+  if (distinct.size() < 12) return {"float64"};
+  double unit = 1.0;
+  for (int digits = 0; digits <= 10; ++digits, unit *= 10.0) {
+    const bool integral = std::all_of(distinct.begin(), distinct.end(), [unit](double y) {
+      const double scaled = y * unit;
+      return std::abs(scaled) < 0x1p40 &&
+             std::abs(scaled - std::round(scaled)) <= 1e-5 + 4 * kRounding * std::abs(scaled);
+    });
+    if (integral) return {"decimal", 1.0 / unit};
+  }
+  const bool single = std::all_of(distinct.begin(), distinct.end(), [](double y) {
+    return static_cast<double>(static_cast<float>(y)) == y;
+  });
+  if (single) return {"float32", 0, 0x1p-24};
+  return {"float64"};
+}
+
+}  // namespace
+
+double NoiseModel::sigma(double rho, Index output) const {
+  const auto o = static_cast<std::size_t>(output);
+  return std::hypot(absolute[o], relative[o] * rho);
+}
+
+NoiseModel probe_noise(Asker& asker, Random& random) {
+  asker.enter("noise");
+  const Index d = asker.inputs();
+  const Index p = asker.outputs();
+  const double c = std::sqrt(static_cast<double>(d));
+  const std::vector<double> origin = random.normals(d);
+  const std::vector<double> direction = unit_vector(random.normals(d));
+  const double along = dot(origin, direction);
+  const double origin_square = dot(origin, origin);
+
+  std::vector<double> t;    // kPerPlace points a place: the centre, then both sides of each stencil
+  std::vector<double> rho;  // of the places
+  for (Index place = 0; place < kPlaces; ++place) {
+    const double side = place % 2 == 0 ? 1.0 : -1.0;
+    const double angle =
+        place < kNear ? random.uniform(-1.0, 1.0) : side * random.uniform(1.52, 1.55);
+    const double center = c * std::tan(angle);
+    t.push_back(center);
+    for (const double share : kStencils) {
+      t.push_back(center - share * std::hypot(c, center));
+      t.push_back(center + share * std::hypot(c, center));
+    }
+    rho.push_back(std::sqrt(1.0 + origin_square + center * (2.0 * along + center)));
+  }
+
+  Device& device = asker.device();
+  const DeviceMatrix origin_on_device = upload(device, row_view(origin));
+  const DeviceMatrix direction_on_device = upload(device, row_view(direction));
+  const DeviceMatrix t_on_device = upload(device, column_view(t));
+  const HostMatrix y =
+      download(device, asker.line({origin_on_device, direction_on_device}, t_on_device));
+
+  const AnswerFormat format = find_format(y);
+  const double rho_near = median({rho.begin(), rho.begin() + kNear});
+  const double rho_far = median({rho.begin() + kNear, rho.end()});
+  NoiseModel noise{{}, {}, format.name};
+  for (Index o = 0; o < p; ++o) {
+    double near = 0;
+    double far = 0;
+    double relative = 0;
+    std::vector<double> slopes;
+    std::vector<double> sizes;
+    for (std::size_t scale = 0; scale < kStencils.size(); ++scale) {
+      std::vector<double> deviations;
+      std::vector<double> relative_deviations;
+      for (Index place = 0; place < kPlaces; ++place) {
+        const Index first = place * kPerPlace;
+        const Index left = first + 1 + 2 * static_cast<Index>(scale);
+        const auto at = [&](Index i) { return t[static_cast<std::size_t>(i)]; };
+        const double h1 = at(first) - at(left);
+        const double h2 = at(left + 1) - at(first);
+        const double bend = y(first, o) - (h2 * y(left, o) + h1 * y(left + 1, o)) / (h1 + h2);
+        deviations.push_back(std::abs(bend) / std::sqrt(1.5) * kMedianToSigma);
+        relative_deviations.push_back(deviations.back() / rho[static_cast<std::size_t>(place)]);
+        if (scale + 1 == kStencils.size()) {
+          slopes.push_back(std::abs(y(left + 1, o) - y(left, o)) / (at(left + 1) - at(left)));
+        }
+      }
+      near = std::max(near, median({deviations.begin(), deviations.begin() + kNear}));
+      far = std::max(far, median({deviations.begin() + kNear, deviations.end()}));
+      relative = std::max(relative, median(relative_deviations));
+    }
+    for (Index i = 0; i < y.rows(); ++i) {
+      sizes.push_back(std::abs(y(i, o)) / rho[static_cast<std::size_t>(i / kPerPlace)]);
+    }
+    const double size = median(sizes);
+    double absolute = 0;
+    if (format.name == "float64" && (size <= 1e-9 || (near == 0 && far == 0))) {
+      // Zero up to the rounding of what cancels: the probe says nothing about the noise elsewhere.
+      // Here and in the paper weights are of size 1 where nothing else is known.
+      relative = 64 * kRounding * std::max(1.0, size);
+    } else {
+      const bool grows = far > 0.25 * near * rho_far / rho_near;
+      if (!grows || format.name == "decimal") {
+        absolute = std::max({near, far, 0.5 * format.quantum});
+        relative = 0;
+      }
+      relative = std::max(relative, format.unit * std::max(median(slopes), size));
+    }
+    noise.absolute.push_back(absolute);
+    noise.relative.push_back(relative);
+  }
+  asker.report();
+  return noise;
+}
+
+}  // namespace crease

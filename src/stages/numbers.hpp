@@ -1,0 +1,49 @@
+// Small vectors on the host: dot products, medians, views of a std::vector.
+#pragma once
+
+#include <crease/matrix.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace crease {
+
+inline constexpr double kRounding = 0x1p-53;  // relative error of one float64 operation
+
+inline double dot(const double* a, const double* b, Index n) {
+  double sum = 0;
+  for (Index i = 0; i < n; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+inline double dot(const std::vector<double>& a, const std::vector<double>& b) {
+  return dot(a.data(), b.data(), static_cast<Index>(std::min(a.size(), b.size())));
+}
+
+/// v / |v|; v is not zero.
+inline std::vector<double> unit_vector(std::vector<double> v) {
+  const double norm = std::sqrt(dot(v, v));
+  for (double& value : v) value /= norm;
+  return v;
+}
+
+/// The mean of the two middle values for an even count; 0 for none.
+inline double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  if (values.size() % 2 == 1) return *middle;
+  return 0.5 * (*middle + *std::max_element(values.begin(), middle));
+}
+
+inline ConstHostView row_view(const std::vector<double>& v) {
+  const auto n = static_cast<Index>(v.size());
+  return {v.data(), 1, n, n};
+}
+
+inline ConstHostView column_view(const std::vector<double>& v) {
+  return {v.data(), static_cast<Index>(v.size()), 1, 1};
+}
+
+}  // namespace crease
