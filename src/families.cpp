@@ -244,6 +244,13 @@ ReluNetwork make_family(const FamilyPlan& plan, Seed seed) {
   require(plan.inputs >= 1, "make: inputs must be at least 1");
   require(plan.outputs >= 1, "make: outputs must be at least 1");
   require(plan.neurons >= 0, "make: neurons must not be negative");
+  constexpr Index kMostNumbers = Index{1} << 31;  // 16 GB; and no product below overflows
+  for (const auto& [a, b] : {std::pair(plan.inputs, plan.neurons),
+                             {plan.outputs, plan.neurons},
+                             {plan.inputs, plan.outputs}}) {
+    require(a <= kMostNumbers && b <= kMostNumbers && a * b <= kMostNumbers,
+            "make: expected matrices of at most 2^31 numbers");
+  }
   require(std::isfinite(plan.spread) && plan.spread >= 0, "gaussian: spread must not be negative");
   require(!plan.gap || (std::isfinite(*plan.gap) && *plan.gap > 0), "gap must be greater than 0");
 
