@@ -20,8 +20,8 @@ struct NormalPair {
   double second;
 };
 
-/// log(x) for x in (0, 1], error below 2 ulp: x = m 2^e with m in [sqrt(1/2), sqrt(2)), and
-/// log m = 2 atanh(s), s = (m - 1) / (m + 1), by its series.
+/// log(x) for x in [2^-53, 1], error below 4 ulp (2 is the worst met): x = m 2^e with m in
+/// [sqrt(1/2), sqrt(2)), and log m = 2 atanh(s), s = (m - 1) / (m + 1), by its series.
 CREASE_HOST_DEVICE inline double portable_log(double x) {
   int exponent = 0;
   while (x < 0x1p-16) {  // at most three times: x is at least 2^-53
@@ -40,7 +40,8 @@ CREASE_HOST_DEVICE inline double portable_log(double x) {
   return exponent * 0.69314718055994530942 + log_mantissa;
 }
 
-/// cos and sin of 2 pi turn for turn in [0, 1): reduced to an eighth of a turn, then Taylor series.
+/// cos and sin of 2 pi turn for turn in [0, 1), each with an error below 4 ulp (2.3 is the worst
+/// met): reduced to an eighth of a turn, then Taylor series.
 CREASE_HOST_DEVICE inline void portable_cos_sin(double turn, double& cosine, double& sine) {
   const double eighths = turn * 8.0;
   const int octant = static_cast<int>(eighths);

@@ -3,14 +3,27 @@
 #include <crease/matrix.hpp>
 
 #include <algorithm>
+#include <limits>
+#include <string>
 #include <utility>
 
 namespace crease {
+namespace {
+
+/// rows * cols, checked before anything is built from it.
+Index checked_size(Index rows, Index cols, std::string_view what) {
+  require(rows >= 0 && cols >= 0, std::string(what) + ": rows and cols must not be negative");
+  require(cols == 0 || rows <= std::numeric_limits<Index>::max() / cols,
+          std::string(what) + ": more elements than can be counted");
+  return rows * cols;
+}
+
+}  // namespace
 
 HostMatrix::HostMatrix(Index rows, Index cols, double value)
-    : rows_(rows), cols_(cols), values_(static_cast<std::size_t>(rows * cols), value) {
-  require(rows >= 0 && cols >= 0, "HostMatrix: rows and cols must not be negative");
-}
+    : rows_(rows),
+      cols_(cols),
+      values_(static_cast<std::size_t>(checked_size(rows, cols, "HostMatrix")), value) {}
 
 HostMatrix::HostMatrix(std::initializer_list<std::initializer_list<double>> rows)
     : rows_(static_cast<Index>(rows.size())),
@@ -30,8 +43,8 @@ void HostMatrix::append_row(const double* values, Index cols) {
 
 DeviceMatrix::DeviceMatrix(Device& device, Index rows, Index cols)
     : device_(&device), rows_(rows), cols_(cols) {
-  require(rows >= 0 && cols >= 0, "DeviceMatrix: rows and cols must not be negative");
-  if (size() > 0) data_ = device.allocate(size());
+  const Index count = checked_size(rows, cols, "DeviceMatrix");
+  if (count > 0) data_ = device.allocate(count);
 }
 
 DeviceMatrix::~DeviceMatrix() {

@@ -39,8 +39,7 @@ struct MatrixView {
   /// To a view of the same elements as const (a template, so that no compiler takes it for a
   /// conversion of a const view to itself).
   template <class U>
-    requires(std::is_same_v<U, const T> && !std::is_const_v<T>)
-  operator MatrixView<U, S>() const {
+  requires(std::is_same_v<U, const T> && !std::is_const_v<T>) operator MatrixView<U, S>() const {
     return {data, rows, cols, ld};
   }
 };

@@ -139,7 +139,12 @@ bool CpuOps::cholesky(DeviceView g) {
   const lapack_int info =
       LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', blas_size(g.rows), g.data, blas_size(g.ld));
   if (info < 0) check_lapack(info, "dpotrf");
-  return info == 0;
+  if (info > 0) return false;
+  // OpenBLAS takes a pivot of NaN for positive.
+  for (Index i = 0; i < g.rows; ++i) {
+    if (!(g.data[i * g.ld + i] > 0.0)) return false;
+  }
+  return true;
 }
 
 void CpuOps::solve_triangular(ConstDeviceView l, Transpose transpose, DeviceView x) {

@@ -5,6 +5,14 @@
 #include "kernels/cpu/ops.hpp"
 
 namespace crease {
+namespace {
+
+/// max(z, 0) that lets NaN through: an overflow inside a network must show in its answer.
+double relu(double z) {
+  return z < 0.0 ? 0.0 : z;
+}
+
+}  // namespace
 
 void CpuOps::relu_features(ConstDeviceView x, ConstDeviceView weights, ConstDeviceView bias,
                            DeviceView out) {
@@ -14,7 +22,7 @@ void CpuOps::relu_features(ConstDeviceView x, ConstDeviceView weights, ConstDevi
     double* row = out.data + i * out.ld;
     for (Index r = 0; r < out.cols; ++r) {
       const double z = row[r] + bias.data[r * bias.ld];
-      row[r] = z > 0.0 ? z : 0.0;
+      row[r] = relu(z);
     }
   }
 }
@@ -32,7 +40,7 @@ void CpuOps::relu_line_sum(ConstDeviceView offsets, ConstDeviceView slopes, Cons
       const double step = t.data[i * t.ld];
       for (Index r = 0; r < k; ++r) {
         const double z = offsets.data[r * offsets.ld] + step * slopes.data[r * slopes.ld];
-        active[static_cast<std::size_t>(r)] = z > 0.0 ? z : 0.0;
+        active[static_cast<std::size_t>(r)] = relu(z);
       }
       for (Index o = 0; o < p; ++o) {
         const double* u = output.data + o * output.ld;
@@ -70,7 +78,7 @@ void CpuOps::relu_fan_sum(ConstDeviceView offsets, ConstDeviceView slopes_t, Con
         const double* slopes = slopes_t.data + r * slopes_t.ld;
         for (Index j = 0; j < q; ++j) {
           const double z = offset + step[j] * slopes[j];
-          active[static_cast<std::size_t>(j)] = z > 0.0 ? z : 0.0;
+          active[static_cast<std::size_t>(j)] = relu(z);
         }
         for (Index o = 0; o < p; ++o) {
           const double u = output.data[o * output.ld + r];

@@ -1,10 +1,10 @@
 // One GPU as the CUDA twins see it: its stream, memory pool, library handles, errors and scratch.
 #pragma once
 
-#include <crease/cuda.hpp>
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
 #include <cusolverDn.h>
+#include <crease/cuda.hpp>
 
 #include <cstddef>
 #include <memory>

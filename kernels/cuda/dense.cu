@@ -151,10 +151,10 @@ void householder(CudaContext& context, Index rows, Index cols, double* a, Index 
                  int* info) {
   std::size_t device_bytes = 0;
   std::size_t host_bytes = 0;
-  check(cusolverDnXgeqrf_bufferSize(context.solver(), context.solver_params(), rows, cols,
-                                    CUDA_R_64F, a, ld, CUDA_R_64F, tau, CUDA_R_64F, &device_bytes,
-                                    &host_bytes),
-        "Xgeqrf_bufferSize");
+  check(
+      cusolverDnXgeqrf_bufferSize(context.solver(), context.solver_params(), rows, cols, CUDA_R_64F,
+                                  a, ld, CUDA_R_64F, tau, CUDA_R_64F, &device_bytes, &host_bytes),
+      "Xgeqrf_bufferSize");
   const Scratch<char> device_work(context, device_bytes);
   const HostScratch host_work(context, host_bytes);
   check(cusolverDnXgeqrf(context.solver(), context.solver_params(), rows, cols, CUDA_R_64F, a, ld,
@@ -242,8 +242,8 @@ void CudaOps::orthonormal_rows(DeviceView a) {
                                     tau.data(), &work_size),
         "Dorgqr_bufferSize");
   const Scratch<double> work(context_, static_cast<std::size_t>(work_size));
-  check(cusolverDnDorgqr(context_.solver(), small_d, small_d, small_d, a.data, small_ld,
-                         tau.data(), work.data(), work_size, info.data()),
+  check(cusolverDnDorgqr(context_.solver(), small_d, small_d, small_d, a.data, small_ld, tau.data(),
+                         work.data(), work_size, info.data()),
         "Dorgqr");
 
   const Launch all = per_element(d, d);
@@ -313,10 +313,10 @@ void CudaOps::solve_triangular(ConstDeviceView l, Transpose transpose, DeviceVie
   // x <- L^-1 x is x^T <- x^T (L^T)^-1, and L^T, upper, is what cuBLAS sees of L.
   const CurrentGpu current(context_.device_id());
   const double one = 1.0;
-  check(cublasDtrsm_v2_64(context_.blas(), CUBLAS_SIDE_RIGHT, CUBLAS_FILL_MODE_UPPER,
-                          blas(transpose), CUBLAS_DIAG_NON_UNIT, x.cols, x.rows, &one, l.data, l.ld,
-                          x.data, x.ld),
-        "solve_triangular");
+  check(
+      cublasDtrsm_v2_64(context_.blas(), CUBLAS_SIDE_RIGHT, CUBLAS_FILL_MODE_UPPER, blas(transpose),
+                        CUBLAS_DIAG_NON_UNIT, x.cols, x.rows, &one, l.data, l.ld, x.data, x.ld),
+      "solve_triangular");
 }
 
 void CudaOps::triangularize(DeviceView a) {

@@ -38,10 +38,10 @@ void copy_rows(void* to, Index to_ld, const void* from, Index from_ld, Index row
           what);
   } else {
     for (Index i = 0; i < rows; ++i) {
-      check(cudaMemcpyAsync(static_cast<double*>(to) + i * to_ld,
-                            static_cast<const double*>(from) + i * from_ld, row_bytes, kind,
-                            stream),
-            what);
+      check(
+          cudaMemcpyAsync(static_cast<double*>(to) + i * to_ld,
+                          static_cast<const double*>(from) + i * from_ld, row_bytes, kind, stream),
+          what);
     }
   }
 }

@@ -5,8 +5,8 @@
 namespace crease {
 namespace {
 
-__global__ void fill_gaussian_kernel(std::uint64_t seed, std::uint64_t stream, Index first_row_number,
-                                     double scale, DeviceView out) {
+__global__ void fill_gaussian_kernel(std::uint64_t seed, std::uint64_t stream,
+                                     Index first_row_number, double scale, DeviceView out) {
   for (Index i = first_row(); i < out.rows; i += row_step()) {
     double* row = out.data + i * out.ld;
     const auto row_number = static_cast<std::uint64_t>(first_row_number + i);
@@ -25,8 +25,8 @@ void CudaOps::fill_gaussian(Seed seed, std::uint64_t stream, Index first_row, do
                             DeviceView out) {
   const CurrentGpu current(context_.device_id());
   const Launch launch = per_element(out.rows, (out.cols + 1) / 2);
-  fill_gaussian_kernel<<<launch.grid, launch.block, 0, context_.stream()>>>(
-      seed.value, stream, first_row, scale, out);
+  fill_gaussian_kernel<<<launch.grid, launch.block, 0, context_.stream()>>>(seed.value, stream,
+                                                                            first_row, scale, out);
   check(cudaGetLastError(), "fill_gaussian");
 }
 

@@ -125,8 +125,7 @@ __global__ void relu_fan_sum_kernel(ConstDeviceView offsets, ConstDeviceView slo
           __syncthreads();  // nobody reads the tile before any more
           for (int c = y; c < kFanCenters; c += kFanWarps) {
             if (x < count) {
-              offset[c][x] =
-                  top + c < m ? offsets.data[(top + c) * offsets.ld + first + x] : 0.0;
+              offset[c][x] = top + c < m ? offsets.data[(top + c) * offsets.ld + first + x] : 0.0;
             }
           }
           for (int r = y; r < count; r += kFanWarps) {
@@ -134,8 +133,7 @@ __global__ void relu_fan_sum_kernel(ConstDeviceView offsets, ConstDeviceView slo
           }
           for (int o = y; o < kOutputs; o += kFanWarps) {
             if (x < count) {
-              weight[o][x] =
-                  group + o < p ? output.data[(group + o) * output.ld + first + x] : 0.0;
+              weight[o][x] = group + o < p ? output.data[(group + o) * output.ld + first + x] : 0.0;
             }
           }
           __syncthreads();

@@ -37,10 +37,14 @@ inline Launch per_element(Index rows, Index cols) {
 __device__ inline Index first_row() {
   return static_cast<Index>(blockIdx.x) * blockDim.y + threadIdx.y;
 }
-__device__ inline Index row_step() { return static_cast<Index>(gridDim.x) * blockDim.y; }
+__device__ inline Index row_step() {
+  return static_cast<Index>(gridDim.x) * blockDim.y;
+}
 __device__ inline Index first_col() {
   return static_cast<Index>(blockIdx.y) * blockDim.x + threadIdx.x;
 }
-__device__ inline Index col_step() { return static_cast<Index>(gridDim.y) * blockDim.x; }
+__device__ inline Index col_step() {
+  return static_cast<Index>(gridDim.y) * blockDim.x;
+}
 
 }  // namespace crease
