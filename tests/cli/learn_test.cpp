@@ -51,7 +51,7 @@ TEST_F(LearnTest, ANetworkIsLearnedAndReported) {
   const Json json = report();
 
   EXPECT_THAT(result.out, HasSubstr("reached"));
-  EXPECT_THAT(result.out, HasSubstr("vouched for with confidence 99 %"));
+  EXPECT_THAT(result.out, HasSubstr("vouched for with confidence 99"));
   EXPECT_THAT(result.out, HasSubstr("(A) |F - F'| <="));
   EXPECT_THAT(result.out, HasSubstr("(B) rms error <="));
   EXPECT_EQ(json["outcome"], "reached");
@@ -61,7 +61,7 @@ TEST_F(LearnTest, ANetworkIsLearnedAndReported) {
   EXPECT_EQ(json["outputs"], 2);
   EXPECT_THAT(json["device"].get<std::string>(), HasSubstr("cpu"));
   EXPECT_EQ(json["certificate"]["points"], 2048);
-  EXPECT_EQ(json["certificate"]["confidence"], 0.99);
+  EXPECT_GE(json["certificate"]["confidence"], 0.99);
   EXPECT_LE(json["relative_error"], 1e-8);
   const Index learning = json["queries"]["learning"];
   const Index certificate = json["queries"]["certificate"];
@@ -161,13 +161,16 @@ TEST_F(LearnTest, SigintEndsWithTheBestNetworkSoFar) {
 
 TEST_F(LearnTest, BadNumbersAreRefusedBeforeAnythingIsAsked) {
   const std::vector<std::vector<std::string>> bad = {
-      {"--accuracy", "0"},      {"--accuracy", "-1e-8"}, {"--accuracy", "nan"},
-      {"--accuracy", "inf"},    {"--accuracy", "small"}, {"--failure", "0"},
-      {"--failure", "1"},       {"--failure", "-0.5"},   {"--failure", "2"},
-      {"--budget", "0"},        {"--budget", "-5"},      {"--budget", "1e6"},
-      {"--certificate", "-1"},  {"--resolution", "0"},   {"--resolution", "-1"},
-      {"--mode", "clever"},     {"--device", "gpu"},     {"--threads", "0"},
-      {"--threads", "9999999"}, {"--seed", "-1"},        {"--seed", "18446744073709551616"}};
+      {"--accuracy", "0"},     {"--accuracy", "-1e-8"},
+      {"--accuracy", "nan"},   {"--accuracy", "inf"},
+      {"--accuracy", "small"}, {"--failure", "0"},
+      {"--failure", "1"},      {"--failure", "-0.5"},
+      {"--failure", "2"},      {"--budget", "0"},
+      {"--budget", "-5"},      {"--budget", "1e6"},
+      {"--certificate", "-1"}, {"--resolution", "0"},
+      {"--resolution", "-1"},  {"--mode", "clever"},
+      {"--threads", "0"},      {"--threads", "9999999"},
+      {"--seed", "-1"},        {"--seed", "18446744073709551616"}};
   for (const auto& arguments : bad) {
     expect_refused(learn(arguments), arguments[0] + ": expected");
   }
@@ -186,6 +189,11 @@ TEST_F(LearnTest, PlacesThatCannotBeWrittenAreRefusedBeforeAnythingIsAsked) {
   expect_refused(to(file("x.npz"), target_), "--report: expected another file");
   expect_refused(to(file("x.npz"), file("x.npz")), "--report: expected another file");
   EXPECT_THAT(folder_.names(), ElementsAre("target.safetensors"));
+}
+
+TEST_F(LearnTest, UnknownDevicesAreRefused) {
+  expect_refused({"learn", target_, "--out", file("x.npz"), "--device", "gpu"},
+                 "--device: expected auto or cpu or cuda, not \"gpu\"");
 }
 
 TEST_F(LearnTest, CudaWithoutAGpuIsRefused) {
