@@ -39,10 +39,15 @@ class Draw {
   std::uint64_t member_;
 };
 
-double norm_of_row(const HostMatrix& matrix, Index i) {
+/// Over the first `cols` columns.
+double norm_of_row(const HostMatrix& matrix, Index i, Index cols) {
   double sum = 0;
-  for (Index j = 0; j < matrix.cols(); ++j) sum += matrix(i, j) * matrix(i, j);
+  for (Index j = 0; j < cols; ++j) sum += matrix(i, j) * matrix(i, j);
   return std::sqrt(sum);
+}
+
+double norm_of_row(const HostMatrix& matrix, Index i) {
+  return norm_of_row(matrix, i, matrix.cols());
 }
 
 ReluNetwork gaussian(const FamilyPlan& plan, const Draw& draw) {
@@ -58,10 +63,11 @@ ReluNetwork gaussian(const FamilyPlan& plan, const Draw& draw) {
   return network;
 }
 
-/// Neuron `to` at relative distance `gap` from neuron `from`.
+/// Neuron `to` at relative distance `gap` from neuron `from`: of its weights; the bias moves by as
+/// much on average.
 void put_beside(ReluNetwork& network, const HostMatrix& copies, Index from, Index to, double gap) {
   const double length = gap * norm_of_row(network.weights, from);
-  const double norm = norm_of_row(copies, to);
+  const double norm = norm_of_row(copies, to, network.inputs());  // the last column is the bias's
   for (Index j = 0; j < network.inputs(); ++j) {
     network.weights(to, j) = network.weights(from, j) + length * copies(to, j) / norm;
   }
@@ -244,6 +250,13 @@ ReluNetwork make_family(const FamilyPlan& plan, Seed seed) {
   require(plan.inputs >= 1, "make: inputs must be at least 1");
   require(plan.outputs >= 1, "make: outputs must be at least 1");
   require(plan.neurons >= 0, "make: neurons must not be negative");
+  constexpr Index kMostNumbers = Index{1} << 31;  // 16 GB; and no product below overflows
+  for (const auto& [a, b] : {std::pair(plan.inputs, plan.neurons),
+                             {plan.outputs, plan.neurons},
+                             {plan.inputs, plan.outputs}}) {
+    require(a <= kMostNumbers && b <= kMostNumbers && a * b <= kMostNumbers,
+            "make: expected matrices of at most 2^31 numbers");
+  }
   require(std::isfinite(plan.spread) && plan.spread >= 0, "gaussian: spread must not be negative");
   require(!plan.gap || (std::isfinite(*plan.gap) && *plan.gap > 0), "gap must be greater than 0");
 

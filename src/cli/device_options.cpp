@@ -19,8 +19,11 @@ void add_device_options(CLI::App& verb, DeviceOptions& options) {
 }
 
 std::unique_ptr<Device> open_device(const DeviceOptions& options) {
-  const bool gpu = options.device == "cuda" || (options.device == "auto" && gpus_at_hand() > 0);
-  if (gpu) return open_gpu();
+  if (options.device == "cuda" && gpus_at_hand() == 0) {
+    throw DeviceError(std::string("--device cuda: expected a GPU, and ") +
+                      (built_with_cuda() ? "there is none" : "this build has no CUDA backend"));
+  }
+  if (options.device != "cpu" && gpus_at_hand() > 0) return open_gpu();
   CpuOptions cpu;
   cpu.threads = options.threads;
   return make_cpu_device(cpu);

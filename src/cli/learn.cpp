@@ -57,9 +57,10 @@ void check_places(const LearnOptions& options) {
 int learn(LearnOptions& options) {
   options.plan.mode =
       options.mode == "uniform" ? QueryPlan::Mode::uniform : QueryPlan::Mode::adaptive;
-  const auto oracle = make_network_oracle(load_network(options.target));
+  const ReluNetwork target = load_network(options.target);
   check_places(options);
   const auto device = open_device(options.device);
+  const auto oracle = make_network_oracle(target);  // after the device, whose memory it uses
 
   catch_stop_signals();
   options.run.stop = stop_requested;

@@ -24,8 +24,6 @@ int main(int argc, char** argv) {
   try {
     CLI::App app("Learns ReLU networks from the answers of a black box.", "crease");
     app.set_version_flag("--version", std::string("crease ") + crease::kVersion);
-    app.require_subcommand(1);
-    app.fallthrough(false);
     int exit_code = crease::kExitOk;
     crease::add_make(app, exit_code);
     crease::add_learn(app, exit_code);
@@ -36,6 +34,11 @@ int main(int argc, char** argv) {
       app.parse(argc, argv);
     } catch (const CLI::Success& help) {
       return app.exit(help);
+    } catch (const CLI::ParseError& error) {
+      if (!app.get_subcommands().empty()) return refuse(error.what());
+    }
+    if (app.get_subcommands().empty()) {
+      return refuse("expected a verb: make, learn, verify, show or evaluate (or --help)");
     }
     return exit_code;
   } catch (const std::bad_alloc&) {

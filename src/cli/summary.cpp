@@ -56,9 +56,9 @@ std::string certificate(const RunReport& report) {
       "no assumption)\n",
       c.largest_error, c.mass, c.points);
   text += fmt::format(
-      "  (B) rms error <= {:.3g} if what is missing is no steeper than {:.3g} (F - F' is "
-      "{:.3g}-Lipschitz)\n",
-      c.rms_bound, c.lipschitz, c.lipschitz);
+      "  (B) rms error <= {:.3g} if F - F' is {:.3g}-Lipschitz: nothing that is missing is "
+      "steeper\n",
+      c.rms_bound, c.lipschitz);
   return text;
 }
 
@@ -82,9 +82,11 @@ std::string summary_of(const RunReport& report, const std::string& file) {
   row("answers", fmt::format("{}, noise {:.2g}", report.answer_format, report.answer_noise));
   row("queries", queries(report));
   row("rounds", fmt::format("{}, {} of them to learn", report.rounds, report.learning_rounds));
-  row("slabs", fmt::format("none thicker than a Gaussian mass of {:.2g} went unseen, at the "
-                           "failure probability asked",
-                           report.hunt_mass));
+  if (report.hunt_mass < 1) {
+    row("slabs",
+        fmt::format("of Gaussian mass above {:.2g}: none went unseen, at the failure asked",
+                    report.hunt_mass));
+  }
   row("device", fmt::format("{}, seed {}, mode {}", report.device, report.seed.value, report.mode));
   row("time", fmt::format("{:.2f} s, {:.1f} MB on the device", report.total_seconds,
                           static_cast<double>(report.peak_device_bytes) / 1e6));

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "tests/files/file_bytes.hpp"
-#include "tests/files/temporary_folder.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace crease {
 namespace {

@@ -7,7 +7,7 @@
 #include <random>
 
 #include "tests/files/file_bytes.hpp"
-#include "tests/files/temporary_folder.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace crease {
 namespace {

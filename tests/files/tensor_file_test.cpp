@@ -10,7 +10,7 @@
 
 #include "tests/files/file_bytes.hpp"
 #include "tests/files/numpy_archives.hpp"
-#include "tests/files/temporary_folder.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace crease {
 namespace {

@@ -1,0 +1,206 @@
+// crease learn.
+#include <crease/files.hpp>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "src/cli/cuda_choice.hpp"
+#include "tests/support/run_program.hpp"
+
+namespace crease {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+using Json = nlohmann::json;
+
+class LearnTest : public ProgramTest {
+ protected:
+  void SetUp() override {
+    ProgramTest::SetUp();
+    if (IsSkipped()) return;
+    target_ = made("target.safetensors",
+                   {"gaussian", "--inputs", "6", "--neurons", "8", "--outputs", "2"});
+  }
+
+  /// learn target_ into out.safetensors and out.json on the CPU.
+  std::vector<std::string> learn(const std::vector<std::string>& more) const {
+    std::vector<std::string> arguments = {
+        "learn",    target_,          "--out",    file("out.safetensors"),
+        "--report", file("out.json"), "--device", "cpu"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+  Json report() const { return Json::parse(read_bytes(file("out.json"))); }
+
+  std::string target_;
+};
+
+std::vector<std::string> keys(const Json& json) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : json.items()) keys.push_back(key);
+  return keys;
+}
+
+TEST_F(LearnTest, ANetworkIsLearnedAndReported) {
+  const ProgramResult result = expect_ok(learn({"--seed", "5"}));
+  const Json json = report();
+
+  EXPECT_THAT(result.out, HasSubstr("reached"));
+  EXPECT_THAT(result.out, HasSubstr("vouched for with confidence 99"));
+  EXPECT_THAT(result.out, HasSubstr("(A) |F - F'| <="));
+  EXPECT_THAT(result.out, HasSubstr("(B) rms error <="));
+  EXPECT_EQ(json["outcome"], "reached");
+  EXPECT_EQ(json["seed"], 5);
+  EXPECT_EQ(json["mode"], "adaptive");
+  EXPECT_EQ(json["inputs"], 6);
+  EXPECT_EQ(json["outputs"], 2);
+  EXPECT_THAT(json["device"].get<std::string>(), HasSubstr("cpu"));
+  EXPECT_EQ(json["certificate"]["points"], 2048);
+  EXPECT_GE(json["certificate"]["confidence"], 0.99);
+  EXPECT_LE(json["relative_error"], 1e-8);
+  const Index learning = json["queries"]["learning"];
+  const Index certificate = json["queries"]["certificate"];
+  EXPECT_EQ(json["queries"]["total"], learning + certificate);
+  const ReluNetwork learned = load_network(file("out.safetensors"));
+  EXPECT_EQ(learned.neurons(), json["neurons"]);
+
+  const NetworkMatch found = match(load_network(target_), learned);
+  EXPECT_EQ(found.missing, 0);
+}
+
+TEST_F(LearnTest, TheReportHasTheKeysOfTheContract) {
+  expect_ok(learn({}));
+  const Json json = report();
+
+  EXPECT_THAT(
+      keys(json),
+      UnorderedElementsAre("version", "outcome", "message", "device", "seed", "mode", "inputs",
+                           "outputs", "neurons", "answers", "queries", "rounds", "learning_rounds",
+                           "seconds", "rms_error", "relative_error", "certificate", "hunt_mass",
+                           "least_squares", "peak_device_bytes", "warnings"));
+  EXPECT_THAT(keys(json["answers"]), UnorderedElementsAre("format", "noise"));
+  EXPECT_THAT(keys(json["queries"]),
+              ::testing::IsSupersetOf({"total", "learning", "certificate", "noise", "lines",
+                                       "gradients", "hunt", "looks", "least_squares"}));
+  EXPECT_TRUE(json["seconds"].contains("total"));
+  EXPECT_THAT(keys(json["certificate"]),
+              UnorderedElementsAre("points", "confidence", "largest_error", "mass", "lipschitz",
+                                   "rms_bound"));
+  EXPECT_THAT(keys(json["least_squares"]),
+              UnorderedElementsAre("solver", "rank", "condition", "accepted"));
+}
+
+TEST_F(LearnTest, QuietMeansNothingIsPrinted) {
+  const ProgramResult result = expect_ok(learn({"--quiet"}));
+  EXPECT_THAT(result.out, IsEmpty());
+  EXPECT_THAT(result.err, IsEmpty());
+}
+
+TEST_F(LearnTest, PlainProgressNamesTheDeviceAndTheStages) {
+  const ProgramResult result = expect_ok(learn({}));
+  EXPECT_THAT(result.err, ::testing::StartsWith("learning on cpu"));
+  EXPECT_THAT(result.err, HasSubstr("\nlines: "));
+  EXPECT_THAT(result.err, ::testing::Not(HasSubstr("\r")));
+}
+
+TEST_F(LearnTest, TheSameSeedWritesTheSameNetwork) {
+  expect_ok(learn({"--seed", "3", "--threads", "1"}));
+  const std::string first = read_bytes(file("out.safetensors"));
+  expect_ok(learn({"--seed", "3", "--threads", "1"}));
+  EXPECT_EQ(read_bytes(file("out.safetensors")), first);
+}
+
+TEST_F(LearnTest, ABudgetIsNeverExceededAndEndsWithFour) {
+  const ProgramResult result = run_program(learn({"--budget", "100"}));
+
+  EXPECT_EQ(result.exit_code, 4) << result.err;
+  EXPECT_EQ(report()["outcome"], "out_of_budget");
+  EXPECT_LE(report()["queries"]["total"], 100);
+  EXPECT_NO_THROW(load_network(file("out.safetensors")));
+}
+
+TEST_F(LearnTest, WithoutACertificateNothingIsReached) {
+  const ProgramResult result = run_program(learn({"--certificate", "0"}));
+
+  EXPECT_EQ(result.exit_code, 3) << result.err;
+  EXPECT_EQ(report()["outcome"], "not_reached");
+  EXPECT_TRUE(report()["certificate"].is_null());
+  EXPECT_EQ(report()["queries"]["certificate"], 0);
+  EXPECT_THAT(result.out, HasSubstr("not vouched for"));
+}
+
+TEST_F(LearnTest, AFoldedNetworkHasNoLinearPart) {
+  target_ = made("affine.npz", {"gaussian,affine", "--inputs", "5", "--neurons", "4"});
+  expect_ok(learn({}));
+  const ReluNetwork with_part = load_network(file("out.safetensors"));
+  expect_ok(learn({"--fold-skip"}));
+  const TensorFile folded = read_tensors(file("out.safetensors"));
+
+  EXPECT_FALSE(folded.tensors.contains("skip.weight"));
+  EXPECT_EQ(folded.tensors.at("0.bias").shape[0], fold_linear_part(with_part).neurons());
+}
+
+TEST_F(LearnTest, SigintEndsWithTheBestNetworkSoFar) {
+  // Ten million hunt points take far longer than the signal.
+  Program program(learn({"--resolution", "1e-6"}));
+  while (program.err().find('\n') == std::string::npos) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  program.signal(SIGINT);
+  const ProgramResult result = program.wait();
+
+  EXPECT_EQ(result.exit_code, 130) << result.err;
+  EXPECT_EQ(report()["outcome"], "stopped");
+  EXPECT_NO_THROW(load_network(file("out.safetensors")));
+}
+
+TEST_F(LearnTest, BadNumbersAreRefusedBeforeAnythingIsAsked) {
+  const std::vector<std::vector<std::string>> bad = {
+      {"--accuracy", "0"},     {"--accuracy", "-1e-8"},
+      {"--accuracy", "nan"},   {"--accuracy", "inf"},
+      {"--accuracy", "small"}, {"--failure", "0"},
+      {"--failure", "1"},      {"--failure", "-0.5"},
+      {"--failure", "2"},      {"--budget", "0"},
+      {"--budget", "-5"},      {"--budget", "1e6"},
+      {"--certificate", "-1"}, {"--resolution", "0"},
+      {"--resolution", "-1"},  {"--mode", "clever"},
+      {"--threads", "0"},      {"--threads", "9999999"},
+      {"--seed", "-1"},        {"--seed", "18446744073709551616"}};
+  for (const auto& arguments : bad) {
+    expect_refused(learn(arguments), arguments[0] + ": expected");
+  }
+}
+
+TEST_F(LearnTest, PlacesThatCannotBeWrittenAreRefusedBeforeAnythingIsAsked) {
+  const auto to = [&](const std::string& out, const std::string& report) {
+    return std::vector<std::string>{"learn", target_, "--out", out, "--report", report};
+  };
+  expect_refused(to(file("none/x.npz"), file("r.json")), "No such file");
+  expect_refused(to(file("x.npz"), file("none/r.json")), "No such file");
+  expect_refused(to(file("x.onnx"), file("r.json")), "expected a name ending in");
+  expect_refused(to(file(""), file("r.json")), "cannot write");
+  expect_refused(to("/dev/null", file("r.json")), "cannot write /dev/null");
+  expect_refused(to(target_, file("r.json")), "--out: expected another file than the target");
+  expect_refused(to(file("x.npz"), target_), "--report: expected another file");
+  expect_refused(to(file("x.npz"), file("x.npz")), "--report: expected another file");
+  EXPECT_THAT(folder_.names(), ElementsAre("target.safetensors"));
+}
+
+TEST_F(LearnTest, UnknownDevicesAreRefused) {
+  expect_refused({"learn", target_, "--out", file("x.npz"), "--device", "gpu"},
+                 "--device: expected auto or cpu or cuda, not \"gpu\"");
+}
+
+TEST_F(LearnTest, CudaWithoutAGpuIsRefused) {
+  if (gpus_at_hand() > 0) GTEST_SKIP() << "there is a GPU";
+  expect_refused({"learn", target_, "--out", file("x.npz"), "--device", "cuda"},
+                 "--device cuda: expected a GPU");
+}
+
+}  // namespace
+}  // namespace crease

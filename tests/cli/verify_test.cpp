@@ -1,0 +1,109 @@
+// crease verify.
+#include <crease/files.hpp>
+#include <crease/gaussian.hpp>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/run_program.hpp"
+
+namespace crease {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using Json = nlohmann::json;
+
+class VerifyTest : public ProgramTest {
+ protected:
+  Json verified(const std::string& target, const std::string& learned,
+                const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> arguments = {"verify", target, learned, "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const ProgramResult result = expect_ok(arguments);
+    EXPECT_THAT(result.err, IsEmpty());
+    return Json::parse(result.out);
+  }
+};
+
+TEST_F(VerifyTest, ANetworkIsItself) {
+  const std::string path =
+      made("n.npz", {"gaussian", "--inputs", "5", "--neurons", "7", "--outputs", "2"});
+  const Json json = verified(path, path, {"--samples", "100"});
+
+  EXPECT_EQ(json["relative_error"], 0.0);
+  EXPECT_EQ(json["relative_error_confidence"], Json::array({0.0, 0.0}));
+  EXPECT_EQ(json["largest_error"], 0.0);
+  EXPECT_EQ(json["samples"], 100);
+  EXPECT_EQ(json["neurons"],
+            (Json{{"target", 7}, {"matched", 7}, {"merged", 0}, {"missing", 0}, {"spurious", 0}}));
+  for (const char* key : {"weights", "biases", "hyperplanes", "scales"}) {
+    EXPECT_EQ(json["largest_parameter_error"][key], 0.0) << key;
+  }
+}
+
+TEST_F(VerifyTest, AKnownErrorIsMeasuredWithinItsInterval) {
+  // F' = F + 0.25 x_0: e = 0.25 |x_0|, rms 0.25.
+  const std::string path = made("n.npz", {"gaussian", "--inputs", "5", "--neurons", "7"});
+  ReluNetwork network = load_network(path);
+  const double sd = gaussian_standard_deviation(network);
+  network.linear(0, 0) += 0.25;
+  save_network(file("m.npz"), network);
+  const Json json = verified(path, file("m.npz"), {"--seed", "3"});
+  const double n = 100000;
+  // The 99 % interval of the mean of x_0^2 (variance 2), half width 2.576 sqrt(2 / n).
+  const double half = 2.5758293035489004 * std::sqrt(2 / n);
+
+  EXPECT_EQ(json["samples"], n);
+  const double low = json["relative_error_confidence"][0];
+  const double high = json["relative_error_confidence"][1];
+  EXPECT_LE(low, 0.25 / sd);
+  EXPECT_GE(high, 0.25 / sd);
+  EXPECT_NEAR((high * high - low * low) * sd * sd / (0.25 * 0.25), 2 * half, 2 * half * 0.1);
+  EXPECT_EQ(json["neurons"]["matched"], 7);
+  EXPECT_GT(json["largest_error"], 0.25 * 3.5);  // P(no |x_0| > 3.5 in n) < 1e-20
+  EXPECT_LT(json["largest_error"], 0.25 * 7);    // P(some |x_0| > 7 in n) < 3e-7
+}
+
+TEST_F(VerifyTest, AMissingNeuronIsCounted) {
+  const std::string path = made("n.npz", {"gaussian", "--inputs", "5", "--neurons", "7"});
+  ReluNetwork network = load_network(path);
+  network.output(0, 3) = 0;
+  save_network(file("m.npz"), network);
+  EXPECT_EQ(verified(path, file("m.npz"))["neurons"]["missing"], 1);
+  EXPECT_EQ(verified(file("m.npz"), path)["neurons"]["spurious"], 1);
+}
+
+TEST_F(VerifyTest, AConstantHasNoRelativeError) {
+  const std::string path = made("c.npz", {"constant", "--inputs", "5", "--neurons", "3"});
+  ReluNetwork network = load_network(path);
+  network.constant(0, 0) += 0.5;
+  save_network(file("m.npz"), network);
+  const Json json = verified(path, file("m.npz"), {"--samples", "50"});
+
+  EXPECT_TRUE(json["relative_error"].is_null());
+  EXPECT_TRUE(json["relative_error_confidence"].is_null());
+  EXPECT_EQ(json["largest_error"], std::abs(load_network(path).constant(0, 0) -
+                                            load_network(file("m.npz")).constant(0, 0)));
+}
+
+TEST_F(VerifyTest, TheTableSaysHowTheIntervalWasMade) {
+  const std::string path = made("n.npz", {"gaussian", "--inputs", "5", "--neurons", "7"});
+  const ProgramResult result = expect_ok({"verify", path, path, "--samples", "100"});
+
+  EXPECT_THAT(result.out, HasSubstr("99 % interval"));
+  EXPECT_THAT(result.out, HasSubstr("normal theory"));
+  EXPECT_THAT(result.out, HasSubstr("7 matched"));
+}
+
+TEST_F(VerifyTest, BadNumbersAreRefused) {
+  const std::string path = made("n.npz", {"gaussian", "--inputs", "5", "--neurons", "7"});
+  expect_refused({"verify", path, path, "--samples", "1"}, "--samples: expected a whole number");
+  expect_refused({"verify", path, path, "--samples", "many"}, "--samples");
+  expect_refused({"verify", path, path, "--device", "gpu"}, "--device: expected auto or cpu");
+  expect_refused({"verify", path, path, "--threads", "0"}, "--threads");
+}
+
+}  // namespace
+}  // namespace crease

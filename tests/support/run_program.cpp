@@ -1,0 +1,109 @@
+// Starting the program, waiting for it, and what every refusal has in common.
+#include "tests/support/run_program.hpp"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <map>
+#include <stdexcept>
+
+extern char** environ;
+
+namespace crease {
+namespace {
+
+#ifdef CREASE_PROGRAM
+constexpr const char* kProgram = CREASE_PROGRAM;
+#else
+constexpr const char* kProgram = nullptr;
+#endif
+
+std::map<std::string, std::string> contents(const TemporaryFolder& folder) {
+  std::map<std::string, std::string> contents;
+  for (const std::string& name : folder.names()) contents[name] = read_bytes(folder.file(name));
+  return contents;
+}
+
+}  // namespace
+
+Program::Program(const std::vector<std::string>& arguments) {
+  std::vector<std::string> words = arguments;
+  words.insert(words.begin(), "crease");
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 1, outputs_.file("out").c_str(),
+                                   O_WRONLY | O_CREAT | O_APPEND, 0600);
+  posix_spawn_file_actions_addopen(&actions, 2, outputs_.file("err").c_str(),
+                                   O_WRONLY | O_CREAT | O_APPEND, 0600);
+  const int failed = posix_spawn(&pid_, kProgram, &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (failed != 0) throw std::runtime_error("the program does not start");
+}
+
+Program::~Program() {
+  if (pid_ <= 0) return;
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+}
+
+std::string Program::err() const {
+  return read_bytes(outputs_.file("err"));
+}
+
+void Program::signal(int number) const {
+  kill(pid_, number);
+}
+
+ProgramResult Program::wait() {
+  int status = 0;
+  waitpid(pid_, &status, 0);
+  pid_ = -1;
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+          read_bytes(outputs_.file("out")), err()};
+}
+
+ProgramResult run_program(const std::vector<std::string>& arguments) {
+  return Program(arguments).wait();
+}
+
+void ProgramTest::SetUp() {
+  if (kProgram == nullptr) GTEST_SKIP() << "the program was not built";
+}
+
+std::string ProgramTest::made(const std::string& name,
+                              const std::vector<std::string>& arguments) const {
+  std::vector<std::string> all = {"make"};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  all.insert(all.end(), {"--out", file(name)});
+  expect_ok(all);
+  return file(name);
+}
+
+ProgramResult ProgramTest::expect_ok(const std::vector<std::string>& arguments) const {
+  const ProgramResult result = run_program(arguments);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  return result;
+}
+
+void ProgramTest::expect_refused(const std::vector<std::string>& arguments,
+                                 const std::string& words) const {
+  const auto before = contents(folder_);
+  const ProgramResult result = run_program(arguments);
+  const std::string called = ::testing::PrintToString(arguments);
+
+  EXPECT_EQ(result.exit_code, 2) << called;
+  EXPECT_EQ(result.out, "") << called;
+  EXPECT_THAT(result.err, ::testing::StartsWith("crease: ")) << called;
+  EXPECT_THAT(result.err, ::testing::HasSubstr(words)) << called;
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << called << result.err;
+  EXPECT_EQ(contents(folder_), before) << called;
+}
+
+}  // namespace crease

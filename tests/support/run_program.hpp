@@ -1,0 +1,56 @@
+// The program as a child process.
+#pragma once
+
+#include <gmock/gmock.h>
+
+#include <csignal>
+#include <string>
+#include <vector>
+
+#include "tests/support/temporary_folder.hpp"
+
+namespace crease {
+
+struct ProgramResult {
+  int exit_code = 0;  // 128 + signal where one ended it
+  std::string out;
+  std::string err;
+};
+
+/// A running program whose output goes into files of a folder of its own.
+class Program {
+ public:
+  explicit Program(const std::vector<std::string>& arguments);
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  /// What it has said so far on stderr.
+  std::string err() const;
+  void signal(int number) const;
+  ProgramResult wait();
+
+ private:
+  TemporaryFolder outputs_;
+  pid_t pid_ = -1;
+};
+
+ProgramResult run_program(const std::vector<std::string>& arguments);
+
+/// Tests of the program in a folder of its own; skipped where the program was not built.
+class ProgramTest : public ::testing::Test {
+ protected:
+  void SetUp() override;
+
+  std::string file(const std::string& name) const { return folder_.file(name); }
+  /// `crease make ...` into `name`, which must work; its path.
+  std::string made(const std::string& name, const std::vector<std::string>& arguments) const;
+  ProgramResult expect_ok(const std::vector<std::string>& arguments) const;
+  /// Exit code 2, one line on stderr with `words` in it, nothing on stdout, and the same files as
+  /// before.
+  void expect_refused(const std::vector<std::string>& arguments, const std::string& words) const;
+
+  TemporaryFolder folder_;
+};
+
+}  // namespace crease
