@@ -14,7 +14,7 @@ namespace crease {
 namespace {
 
 constexpr int kRefinements = 3;
-constexpr double kGoodEnough = 0.5;  // of the accuracy asked for: no refinement below
+constexpr double kGoodEnough = 0.15;  // of the accuracy asked for: no refinement below
 constexpr double kLeftAfter =
     0.3;  // of the predicted error, when the worst neurons are measured again ...
 constexpr double kMostAgain = 0.1;  // ... but not more of them than this share
