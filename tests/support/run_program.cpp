@@ -19,7 +19,7 @@ namespace {
 #ifdef CREASE_PROGRAM
 constexpr const char* kProgram = CREASE_PROGRAM;
 #else
-constexpr const char* kProgram = nullptr;
+constexpr const char* kProgram = "";
 #endif
 
 /// Pointers into `arguments`, as exec wants them.
@@ -102,7 +102,7 @@ std::string run_on_terminal(const std::vector<std::string>& arguments) {
 }
 
 void ProgramTest::SetUp() {
-  if (kProgram == nullptr) GTEST_SKIP() << "the program was not built";
+  if (kProgram[0] == '\0') GTEST_SKIP() << "the program was not built";
 }
 
 std::string ProgramTest::made(const std::string& name,
