@@ -375,8 +375,9 @@ double gaussian_standard_deviation(const ReluNetwork& network) {
     bundle.cancelling = bundle.hinges.size() > 1 && bundle.variance < kCancelling * norms * norms;
     variance += bundle.variance;
   }
-  Row by_bundle(bundles.size(), 0.0);  // summed in order: the same bits for any number of threads
-#pragma omp parallel for schedule(dynamic, 4)
+  // Summed in order: the same bits for any number of threads.
+  Row by_bundle(bundles.size(), 0.0);
+#pragma omp parallel for schedule(dynamic, 4) if (bundles.size() > 64)  // less than a millisecond
   for (std::size_t a = 0; a < bundles.size(); ++a) {
     Profile profile;
     if (bundles[a].cancelling) profile = profile_of(bundles[a], rule);

@@ -274,6 +274,27 @@ TEST(MergeCloseTest, BothOrientationsBecomeTwoNeuronsOnOneHyperplane) {
   EXPECT_LT(merged.weights(0, 0) * merged.weights(1, 0), 0.0);
 }
 
+TEST(MergeCloseTest, RoundingDoesNotLeaveALinearPartBehind) {
+  Engine engine(10);
+  for (int trial = 0; trial < 50; ++trial) {
+    const Neuron neuron = random_neuron(engine, 6);
+    std::vector<std::vector<double>> rows;
+    for (const double factor : {1.0, -0.7, 0.3, -1.1}) {
+      rows.push_back(scaled(neuron, factor).weights);
+      rows.back().push_back(-factor * neuron.threshold);
+    }
+    const ReluNetwork network = network_of(rows, {{1}, {0.9}, {1.3}, {0.1}});
+
+    const ReluNetwork merged = merge_close(network, 0.0, 0.0);
+
+    ASSERT_EQ(merged.neurons(), 2);
+    EXPECT_FALSE(has_linear_part(merged)) << trial;
+    EXPECT_EQ(merged.constant(0, 0), 0.0) << trial;
+    EXPECT_LE(rms_distance(network, merged),
+              64 * kEps * 2.13 * (norm(neuron.weights) + std::abs(neuron.threshold)));
+  }
+}
+
 TEST(MergeCloseTest, WhatCancelsBecomesAnAffineFunction) {
   // 3 relu(z) - relu(-3 z) = 3 z.
   const ReluNetwork network = network_of({{1, 2, 0.5}, {-3, -6, -1.5}}, {{3}, {-1}});

@@ -349,8 +349,8 @@ TEST(GaussianTest, BumpsKeepTheirDeviationDownToWidthOneInAMillion) {
     const ReluNetwork network = bump_along({0.6, 0.0, 0.8}, width);
     const double expected = tent_deviation(width);
 
-    // Thresholds are right to 2 eps: errors of the function of 8 eps or so over half of the line. The
-    // tent's own rule, 400 panels of a smooth function, is right to 1e-12.
+    // Thresholds are right to 2 eps: errors of the function of 8 eps or so over half of the line.
+    // The tent's own rule, 400 panels of a smooth function, is right to 1e-12.
     EXPECT_NEAR(gaussian_standard_deviation(network), expected, 32 * kEps + 1e-12 * expected)
         << width;
   }
@@ -403,6 +403,22 @@ TEST(GaussianTest, ANearDuplicatePairThatCancelsKeepsItsDeviation) {
     EXPECT_NEAR(measured, variance,
                 (angle <= 1e-5 ? std::pow(angle, 3) : std::pow(angle, 4) + 8 * kEps))
         << angle;
+  }
+}
+
+TEST(GaussianTest, NearDuplicatePairsInTwoDirectionsKeepTheirCovariance) {
+  // relu(<n, x>) - relu(<n + t e, x>) is -t <e, x> where <n, x> > 0, up to t^2: two such pairs with
+  // the same e and normals at correlation rho have covariance t^2 P(both active).
+  const double rho = 0.6;
+  for (const double tilt : {1e-7, 1e-6, 5e-6}) {
+    const ReluNetwork network = network_of(
+        {{1, 0, 0, 0}, {1, 0, tilt, 0}, {rho, 0.8, 0, 0}, {rho, 0.8, tilt, 0}}, {1, -1, 1, -1});
+    const double both = 0.25 + std::asin(rho) / (2 * std::numbers::pi);
+
+    // sums of eight hinges whose kinks are wrong by t over a mass of t, and squared lengths by t^2
+    EXPECT_NEAR(std::pow(gaussian_standard_deviation(network), 2), tilt * tilt * (1.0 + 2.0 * both),
+                8 * std::pow(tilt, 3) + 64 * kEps * tilt)
+        << tilt;
   }
 }
 

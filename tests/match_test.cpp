@@ -231,6 +231,18 @@ TEST(MatchTest, DeadNeuronsAndThoseThatCancelToAnAffineFunctionDoNotCount) {
   expect_counts(match(target, learned), 1, 1, 0, 0, 0);
 }
 
+TEST(MatchTest, WhatCancelsOnlyToRoundingDoesNotCountEither) {
+  ReluNetwork target = random_network(7, 40, 2, 9);
+  for (Index j = 1; j < 40; j += 2) {  // every other neuron takes back the one before, rescaled
+    for (Index i = 0; i < 7; ++i) target.weights(j, i) = -0.7 * target.weights(j - 1, i);
+    target.bias(j, 0) = -0.7 * target.bias(j - 1, 0);
+    for (Index o = 0; o < 2; ++o) target.output(o, j) = -target.output(o, j - 1) / 0.7;
+  }
+
+  expect_counts(match(target, ReluNetwork(7, 0, 2)), 0, 0, 0, 0, 0);
+  expect_counts(match(ReluNetwork(7, 0, 2), target), 0, 0, 0, 0, 0);
+}
+
 TEST(MatchTest, LiveNeuronsMayBeTiny) {
   const ReluNetwork target = network_of({{1e-200, 0, 1e-200}, {0, 1e200, 0}}, {{1e-100}, {1e-300}});
 

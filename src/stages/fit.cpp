@@ -20,6 +20,34 @@ double mean_square(Device& device, ConstDeviceView y) {
   return sum / static_cast<double>(std::max<Index>(1, values.rows()));
 }
 
+/// Mean square of the noise of one answer, over the outputs, at a typical point.
+double answer_noise_square(const NoiseModel& noise, Index d, Index p) {
+  double sum = 0;
+  for (Index o = 0; o < p; ++o) {
+    const double sigma = noise.sigma(std::sqrt(static_cast<double>(d + 1)), o);
+    sum += sigma * sigma;
+  }
+  return sum;
+}
+
+/// Whether every neuron's scale changes by no more than its measured errors explain.
+bool within_known_errors(const HostMatrix& coefficients, const Hypothesis& hypothesis,
+                         const QueryPlan& plan) {
+  const double root = std::sqrt(static_cast<double>(hypothesis.inputs));
+  for (Index j = 0; j < hypothesis.neurons(); ++j) {
+    double change = 0;
+    for (Index o = 0; o < hypothesis.outputs; ++o) {
+      change += coefficients(j, o) * coefficients(j, o);
+    }
+    const double* scale = hypothesis.scales.row(j);
+    const double size = std::sqrt(dot(scale, scale, hypothesis.outputs));
+    const auto jj = static_cast<std::size_t>(j);
+    const double error = std::max(hypothesis.offset_error[jj], root * hypothesis.normal_error[jj]);
+    if (!(std::sqrt(change) <= plan.sigmas * error * size)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 FeatureRows::FeatureRows(Device& device, Points points, ConstDeviceView weights,
@@ -63,32 +91,44 @@ LeastSquaresSolution solve_least_squares(Device& device, FeatureRows& z, Index f
   return solve_by_qr(device, z, first, count, y);
 }
 
-Look fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, const QueryPlan& plan,
-                       Index most_bytes, Hypothesis& hypothesis, LeastSquaresReport& report) {
+void fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, const QueryPlan& plan,
+                       Index most_bytes, Hypothesis& hypothesis, Look& look,
+                       LeastSquaresReport& report) {
   asker.enter("least_squares");
   Device& device = asker.device();
   const Index d = asker.inputs();
   const Index p = asker.outputs();
   const Index k = hypothesis.neurons();
-  const bool with_inputs = 2 * (k + d + 1) <= asker.asked() / 10;
-  const Index n = with_inputs ? 2 * (k + d + 1) : 2 * (k + 1) + 32;
+  const Index reused = look.answers.rows();
+  const Index full = 2 * (k + d + 1);
+  const bool with_inputs = full - reused <= asker.asked() / 10;
+  const Index n = std::max(reused, with_inputs ? full : 2 * (k + 1) + 32);
+  const Index fresh = n - reused;
 
-  const Index first_row = random.take_rows(Stream::least_squares, n);
+  const Index fresh_row = random.take_rows(Stream::looks, fresh);
+  const Index first_row = reused > 0 ? look.first_row : fresh_row;
+  require(first_row + reused == fresh_row, "fit_least_squares: the last look must be the last");
   DeviceMatrix x(device, n, d);
-  fill_gaussian(device, random.seed(), static_cast<std::uint64_t>(Stream::least_squares), first_row,
-                1.0, x);
-  DeviceMatrix answers = asker.points(x);
+  fill_gaussian(device, random.seed(), static_cast<std::uint64_t>(Stream::looks), first_row, 1.0,
+                x);
+  DeviceMatrix answers(device, n, p);
+  if (reused > 0) device.copy_in(look.answers, answers.view().row_block(0, reused));
+  if (fresh > 0) {
+    copy(device, asker.points(x.view().row_block(reused, fresh)),
+         answers.view().row_block(reused, fresh));
+  }
   const DeviceNetwork current(device, hypothesis.network());
-  Look look = judge(device, x, answers, hypothesis, current, noise, plan);
-  DeviceMatrix residual(device, n, p);
-  current.evaluate(x, residual);
-  subtract(device, residual, answers);  // answers - F'
+  look = judge(device, x, answers, hypothesis, current, noise, plan);
+  look.first_row = first_row;
+  DeviceMatrix known(device, n, p);
+  current.evaluate(x, known);
+  subtract(device, known, answers);  // answers - F'
   x = DeviceMatrix();
 
   const DeviceMatrix weights = upload(device, {hypothesis.normals.data(), k, d, d});
   const DeviceMatrix bias = upload(device, column_view(hypothesis.bias));
-  FeatureRows z(device, {random.seed(), Stream::least_squares, first_row, n}, weights, bias,
-                with_inputs, most_bytes);
+  FeatureRows z(device, {random.seed(), Stream::looks, first_row, n}, weights, bias, with_inputs,
+                most_bytes);
   const auto held_out = static_cast<Index>(kHeldOut * static_cast<double>(n));
   const Index used = n - held_out;
   const LeastSquaresSolution solution =
@@ -96,6 +136,7 @@ Look fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, co
   report.solver = solution.solver;
   report.rank = solution.rank;
   report.condition = solution.condition;
+  report.accepted = false;
 
   const DeviceView held = answers.view().row_block(0, held_out);
   const double before = mean_square(device, held);
@@ -105,8 +146,12 @@ Look fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, co
     multiply(device, z.chunk(row, count), Transpose::no, coefficients, Transpose::no, -1.0, 1.0,
              held.row_block(row, count));
   }
-  report.accepted = mean_square(device, held) < kGain * before;
-  if (report.accepted) {
+  const bool better = mean_square(device, held) < kGain * before;
+  const bool trusted =
+      look.beyond > 0 || (before > answer_noise_square(noise, d, p) &&
+                          within_known_errors(solution.coefficients, hypothesis, plan));
+  if (better && trusted) {
+    report.accepted = true;
     const HostMatrix& c = solution.coefficients;
     for (Index o = 0; o < p; ++o) {
       for (Index j = 0; j < k; ++j) hypothesis.scales(j, o) += c(j, o);
@@ -115,7 +160,6 @@ Look fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, co
     }
   }
   asker.report();
-  return look;
 }
 
 }  // namespace crease

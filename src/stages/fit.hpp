@@ -67,12 +67,19 @@ std::optional<LeastSquaresSolution> solve_by_stream(Device& device, FeatureRows&
 LeastSquaresSolution solve_by_qr(Device& device, FeatureRows& z, Index first, Index count,
                                  ConstDeviceView y);
 
-/// The regression of Section 4.4 of Chen, Klivans and Meka 2021 on the residual F - F': fresh
-/// Gaussian points over [relu, x, 1], n = 2 (k + d + 1), where that is at most a tenth of the
-/// queries so far, else over [relu, 1] with n = 2 (k + 1) + 32. A quarter of the points is held
-/// out; the step is taken only if their error falls by 10 %. The points are fresh, so they are a
-/// look as well: what they say is returned.
-Look fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, const QueryPlan& plan,
-                       Index most_bytes, Hypothesis& hypothesis, LeastSquaresReport& report);
+/// The regression of Section 4.4 of Chen, Klivans and Meka 2021 on the residual F - F': Gaussian
+/// points over [relu, x, 1], n = 2 (k + d + 1), where that is at most a tenth of the queries so
+/// far, else over [relu, 1] with n = 2 (k + 1) + 32. The points of the last look come first, what
+/// is missing is drawn after them, and `look` is made again over all: F' was fixed before any of
+/// them.
+///
+/// A quarter of the points is held out, and the step is taken only if their error falls by 10 %.
+/// While no point shows an error beyond its limit it must also be an error that can be seen (above
+/// the noise of the answers) and stay within what is known of each neuron's own error: the trust
+/// region that stands for the norm bound of equation (7). Without it, neurons that cancel where the
+/// points are (bumps) could be moved freely elsewhere.
+void fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, const QueryPlan& plan,
+                       Index most_bytes, Hypothesis& hypothesis, Look& look,
+                       LeastSquaresReport& report);
 
 }  // namespace crease

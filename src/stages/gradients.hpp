@@ -29,9 +29,9 @@ struct MeasuredPieces {
   std::vector<Kink> kinks;
   std::vector<double> t;           // [n] where a piece is measured
   std::vector<double> half_width;  // [n] distance from there to the nearer end
-  std::vector<double> step;        // [n] finite-difference step
+  std::vector<double> step;        // [n] finite-difference step to take
   std::vector<double>
-      quality;  // [n] expected error of a gradient component / typical jump; small is good
+      quality;  // [n] expected error of a gradient with the full step / typical jump; small is good
   std::vector<double>
       noise;  // [n] largest noise of an answer at t over the outputs, in units of scale
   std::vector<double> scale;   // [p]

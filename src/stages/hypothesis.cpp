@@ -21,7 +21,13 @@ HostMatrix without_row(const HostMatrix& matrix, Index row) {
 }  // namespace
 
 Hypothesis::Hypothesis(Index d, Index p)
-    : inputs(d), outputs(p), gradient(p, d), constant(p, 1), normals(0, d), scales(0, p) {}
+    : inputs(d),
+      outputs(p),
+      gradient(p, d),
+      constant(p, 1),
+      gradient_noise(static_cast<std::size_t>(p), 0.0),
+      normals(0, d),
+      scales(0, p) {}
 
 void Hypothesis::add(std::vector<double> normal, double bias_of_normal, std::vector<double> scale,
                      double offset_error_of_normal, double normal_error_of_normal) {
@@ -75,13 +81,26 @@ std::vector<double> Hypothesis::gradient_error() const {
 
 std::vector<double> Hypothesis::value_error() const {
   std::vector<double> error(static_cast<std::size_t>(outputs), 0.0);
+  const double points = static_cast<double>(inputs + 1);
+  const double away = std::sqrt(1 + dot(base, base) / points);
   for (Index o = 0; o < outputs; ++o) {
     double sum = 0;
     for (Index j = 0; j < neurons(); ++j) {
       const double term = offset_error[static_cast<std::size_t>(j)] * scales(j, o);
       sum += term * term;
     }
-    error[static_cast<std::size_t>(o)] = std::sqrt(sum / static_cast<double>(inputs + 1));
+    error[static_cast<std::size_t>(o)] =
+        std::hypot(std::sqrt(sum / points), gradient_noise[static_cast<std::size_t>(o)] * away);
+  }
+  return error;
+}
+
+std::vector<double> Hypothesis::rounding_error() const {
+  std::vector<double> error(static_cast<std::size_t>(outputs), 0.0);
+  for (Index o = 0; o < outputs; ++o) {
+    double sum = dot(gradient.row(o), gradient.row(o), inputs);
+    for (Index j = 0; j < neurons(); ++j) sum += scales(j, o) * scales(j, o);
+    error[static_cast<std::size_t>(o)] = kRounding * std::sqrt(sum);
   }
   return error;
 }

@@ -13,12 +13,13 @@ namespace crease {
 struct Hypothesis {
   Index inputs = 0;
   Index outputs = 0;
-  std::vector<double> base;  // [d]; empty until the first piece is measured
-  HostMatrix gradient;       // [p, d]
-  HostMatrix constant;       // [p, 1]
-  HostMatrix normals;        // [k, d]
-  std::vector<double> bias;  // [k]
-  HostMatrix scales;         // [k, p]
+  std::vector<double> base;            // [d]; empty until the first piece is measured
+  HostMatrix gradient;                 // [p, d]
+  HostMatrix constant;                 // [p, 1]
+  std::vector<double> gradient_noise;  // [p] one standard deviation of a component of `gradient`
+  HostMatrix normals;                  // [k, d]
+  std::vector<double> bias;            // [k]
+  HostMatrix scales;                   // [k, p]
   // One standard deviation of <normal, x> + bias where the neuron was measured, and of a component
   // of the normal.
   std::vector<double> offset_error;  // [k]
@@ -45,6 +46,10 @@ struct Hypothesis {
   /// Root of the summed squares of offset_error * scale over sqrt(d + 1), per output: error of
   /// F'(x) / rho. [p]
   std::vector<double> value_error() const;
+
+  /// Rounding of evaluating F'(x) in float64 over rho, per output: every inner product of d terms
+  /// is off by about u |x|. What F is evaluated with cannot be less. [p]
+  std::vector<double> rounding_error() const;
 };
 
 }  // namespace crease

@@ -21,9 +21,13 @@ Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hyp
   DeviceMatrix expected(device, x.rows, answers.cols);
   current.evaluate(x, expected);
   const HostMatrix points = download(device, x);
-  const HostMatrix y = download(device, answers);
+  HostMatrix y = download(device, answers);
   const HostMatrix known = download(device, expected);
-  const std::vector<double> value_error = hypothesis.value_error();
+  std::vector<double> value_error = hypothesis.value_error();
+  const std::vector<double> rounding = hypothesis.rounding_error();
+  for (std::size_t o = 0; o < rounding.size(); ++o) {
+    value_error[o] = std::hypot(value_error[o], rounding[o]);
+  }
 
   Look look;
   Index worst_row = -1;
@@ -34,8 +38,7 @@ Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hyp
     double ratio = 0;
     for (Index o = 0; o < answers.cols; ++o) {
       const double error = y(i, o) - known(i, o);
-      const double rounding = kRounding * (std::abs(y(i, o)) + std::abs(known(i, o)));
-      const double limit = plan.sigmas * std::hypot(noise.sigma(rho, o) + rounding,
+      const double limit = plan.sigmas * std::hypot(noise.sigma(rho, o),
                                                     value_error[static_cast<std::size_t>(o)] * rho);
       square += error * error;
       ratio = std::max(ratio, std::abs(error) / std::max(limit, 1e-300));
@@ -57,6 +60,7 @@ Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hyp
     for (Index i = 0; i < x.rows; ++i) variance += (y(i, o) - mean) * (y(i, o) - mean) / n;
   }
   look.spread = std::sqrt(variance);
+  look.answers = std::move(y);
   if (worst_row >= 0) look.worst.assign(points.row(worst_row), points.row(worst_row) + x.cols);
   return look;
 }
@@ -65,9 +69,13 @@ Look look_around(Asker& asker, Random& random, Stream stream, Index points,
                  const Hypothesis& hypothesis, const DeviceNetwork& current,
                  const NoiseModel& noise, const QueryPlan& plan) {
   Device& device = asker.device();
-  const DeviceMatrix x = random.gaussian_points(device, stream, points, asker.inputs());
+  DeviceMatrix x(device, points, asker.inputs());
+  const Index first_row = random.take_rows(stream, points);
+  fill_gaussian(device, random.seed(), static_cast<std::uint64_t>(stream), first_row, 1.0, x);
   const DeviceMatrix answers = asker.points(x);
-  return judge(device, x, answers, hypothesis, current, noise, plan);
+  Look look = judge(device, x, answers, hypothesis, current, noise, plan);
+  look.first_row = first_row;
+  return look;
 }
 
 Hunt::Hunt(const QueryPlan& plan)

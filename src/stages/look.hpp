@@ -17,6 +17,8 @@ struct Look {
   double spread = 0;           // root of the summed variances of F's answers over the points
   double worst_ratio = 0;      // largest error in units of its limit
   std::vector<double> worst;   // [d] where that is
+  Index first_row = 0;         // of its points in the stream they came from
+  HostMatrix answers;          // [n, p] of F
 };
 
 /// Compares answers at x with the hypothesis. The limit of output o at x is
@@ -27,7 +29,7 @@ struct Look {
 Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hypothesis& hypothesis,
            const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan);
 
-/// Fresh points of N(0, I): asks, and judges.
+/// Fresh points of N(0, I) from a stream: asks, and judges.
 Look look_around(Asker& asker, Random& random, Stream stream, Index points,
                  const Hypothesis& hypothesis, const DeviceNetwork& current,
                  const NoiseModel& noise, const QueryPlan& plan);

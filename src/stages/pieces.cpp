@@ -11,7 +11,9 @@ namespace crease {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kBitPrice = 0.033;   // of a gradient, for every bit of accuracy lost
+constexpr double kBitPrice = 0.033;     // of a gradient, for every bit of accuracy lost
+constexpr double kSpareQuality = 8;     // times the median: pieces this poor take the full step ...
+constexpr double kShortestStep = 0.25;  // ... and good ones down to this share of it
 constexpr double kLostKinkPrice = 3;  // of a gradient, for every kink that is left to a later line
 
 double norm_in(const std::vector<double>& vector, const std::vector<double>& scale) {
@@ -143,6 +145,18 @@ bool merge_unresolvable(MeasuredPieces& pieces, double c, Index d, const QueryPl
   return merged;
 }
 
+/// A direction crosses the plane of a neighbouring kink with a chance that falls with the square of
+/// the step: pieces that are measured better than the worst ones anyway take shorter steps.
+void spare_steps(MeasuredPieces& pieces) {
+  const double typical = median(pieces.quality);
+  for (std::size_t m = 0; m < pieces.size(); ++m) {
+    if (!(typical > 0)) continue;
+    const double share =
+        std::clamp(pieces.quality[m] / (kSpareQuality * typical), kShortestStep, 1.0);
+    pieces.step[m] *= share;
+  }
+}
+
 }  // namespace
 
 std::vector<double> SearchedLine::point(double t) const {
@@ -183,7 +197,8 @@ MeasuredPieces prepare_pieces(const SearchedLine& line, const NoiseModel& noise,
   assess();
   if (merge_unresolvable(pieces, c, d, plan)) assess();
   const double typical = std::max(typical_jump(pieces, d), 1e-120);
-  for (double& quality : pieces.quality) quality /= typical;
+  for (double& quality : pieces.quality) quality *= c / typical;
+  spare_steps(pieces);
   const auto n = static_cast<Index>(pieces.size());
   const auto p = static_cast<Index>(pieces.scale.size());
   pieces.measured.assign(pieces.size(), false);

@@ -17,7 +17,6 @@ enum class Stream : std::uint64_t {
   directions,
   looks,
   hunt,
-  least_squares,
   certificate,
   uniform_mode,
 };

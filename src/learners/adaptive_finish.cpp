@@ -1,0 +1,207 @@
+// The end of an adaptive run: refinement, least squares, certificate, and endings that come short.
+#include <crease/gaussian.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "src/learners/adaptive_learner.hpp"
+#include "src/stages/certify.hpp"
+#include "src/stages/numbers.hpp"
+#include "src/stages/orientation.hpp"
+
+namespace crease {
+namespace {
+
+constexpr int kRefinements = 3;
+constexpr double kGoodEnough = 0.5;  // of the accuracy asked for: no refinement below
+constexpr double kLeftAfter =
+    0.3;  // of the predicted error, when the worst neurons are measured again ...
+constexpr double kMostAgain = 0.1;  // ... but not more of them than this share
+
+/// Predicted share of each neuron in the error of F'.
+std::vector<double> error_shares(const Hypothesis& hypothesis) {
+  std::vector<double> shares;
+  for (Index j = 0; j < hypothesis.neurons(); ++j) {
+    const double* scale = hypothesis.scales.row(j);
+    shares.push_back(hypothesis.offset_error[static_cast<std::size_t>(j)] *
+                     std::sqrt(dot(scale, scale, hypothesis.outputs)));
+  }
+  return shares;
+}
+
+/// The neurons that are most in error, worst first: as few as leave kLeftAfter of the error.
+std::vector<Index> worst_neurons(const Hypothesis& hypothesis) {
+  const std::vector<double> shares = error_shares(hypothesis);
+  std::vector<Index> order(shares.size());
+  std::iota(order.begin(), order.end(), Index{0});
+  std::sort(order.begin(), order.end(), [&](Index a, Index b) {
+    const double share_a = shares[static_cast<std::size_t>(a)];
+    const double share_b = shares[static_cast<std::size_t>(b)];
+    return share_a != share_b ? share_a > share_b : a < b;
+  });
+  const double total = dot(shares, shares);
+  const double most = std::max(1.0, kMostAgain * static_cast<double>(order.size()));
+  double left = total;
+  std::size_t count = 0;
+  while (count < order.size() && static_cast<double>(count) < most &&
+         left > kLeftAfter * kLeftAfter * total) {
+    const double share = shares[static_cast<std::size_t>(order[count++])];
+    left -= share * share;
+  }
+  order.resize(count);
+  return order;
+}
+
+}  // namespace
+
+/// Clean, but less accurate than asked: the neurons with the largest errors are measured again on
+/// lines where their gaps are others. Kept only if a look says that it helped.
+void AdaptiveLearner::refine() {
+  for (int round = 0; round < kRefinements; ++round) {
+    if (!hypothesis_.has_base() || hypothesis_.neurons() == 0 || last_look_.beyond > 0) return;
+    const double goal =
+        kGoodEnough * problem_.accuracy * gaussian_standard_deviation(hypothesis_.network());
+    if (last_look_.rms <= goal || lines_ >= plan_.lines) return;
+    std::vector<Index> again = worst_neurons(hypothesis_);
+    const Index price = static_cast<Index>(2 * again.size() + 1) * asker_.inputs() +
+                        2 * (plan_.look_points + plan_.first_cells);
+    if (price > asker_.left()) return;
+    const Hypothesis before = hypothesis_;
+    const Look look_before = last_look_;
+    std::sort(again.rbegin(), again.rend());
+    for (const Index j : again) hypothesis_.remove(j);
+    rebuild();
+    policy_.tolerance = plan_.gap_accuracy;
+    worst_ = last_look_.worst;
+    idle_ = 0;
+    have_best_ = false;
+    while (grow()) {
+    }
+    if (last_look_.beyond > 0 || last_look_.rms >= look_before.rms) {
+      hypothesis_ = before;
+      rebuild();
+      last_look_.rms = look_before.rms;  // its answers are as good for this network
+      last_look_.beyond = 0;
+      return;
+    }
+  }
+}
+
+void AdaptiveLearner::fit() {
+  if (!hypothesis_.has_base()) {
+    asker_.warn("no line showed a straight piece: F is fitted by an affine function only");
+    hypothesis_.base.assign(static_cast<std::size_t>(asker_.inputs()), 0.0);
+    rebuild();
+  }
+  before_fit_ = hypothesis_;
+  if (!plan_.least_squares) return;
+  fit_least_squares(asker_, random_, noise_, plan_, run_.budget.device_bytes, hypothesis_,
+                    last_look_, report_.least_squares);
+  rebuild();
+}
+
+/// Fresh points, drawn after the network was fixed. False if they show an error beyond its limit.
+bool AdaptiveLearner::certify_network() {
+  report_.learning_rounds = asker_.rounds();
+  const Index points = std::min(plan_.certificate_points, asker_.left());
+  if (points == 0) {
+    report_.message = plan_.certificate_points == 0
+                          ? "the certificate was turned off: nothing is vouched for"
+                          : "no query was left for the certificate";
+    return true;
+  }
+  asker_.enter("certificate");
+  const DeviceNetwork network(device_, final_);
+  const Look look = look_around(asker_, random_, Stream::certificate, points, hypothesis_, network,
+                                noise_, plan_);
+  report_.certificate_queries = points;
+  ++certificates_;
+  Certificate certificate = certify(look.errors, look_failure(problem_.failure, certificates_),
+                                    problem_.lipschitz.value_or(largest_lipschitz_guess(final_)));
+  certificate.beyond_limit = look.beyond;
+  report_.certificate = certificate;
+  report_.rms_error = certificate.rms_error;
+  const double sd = gaussian_standard_deviation(final_);
+  report_.relative_error = sd > 0 ? std::optional(certificate.rms_error / sd) : std::nullopt;
+  asker_.set_progress(0, final_.neurons(), report_.relative_error);
+  asker_.report();
+
+  const double allowed = sd > 0 ? problem_.accuracy * sd : problem_.accuracy;
+  if (look.beyond > 0) {
+    report_.message = std::to_string(look.beyond) + " of " + std::to_string(points) +
+                      " fresh points show an error beyond its limit";
+  } else if (certificate.rms_error > allowed) {
+    report_.message = "what was found is right, but less accurate than asked for";
+  } else {
+    report_.outcome = Outcome::reached;
+    report_.message.clear();
+  }
+  worst_ = look.worst;
+  return look.beyond == 0;
+}
+
+/// The best network so far and, where the oracle still answers, its certificate.
+void AdaptiveLearner::finish_short(Outcome outcome, const std::string& message) {
+  final_ = hypothesis_.network();
+  report_.certificate.reset();
+  report_.certificate_queries = 0;
+  if (outcome == Outcome::out_of_budget || outcome == Outcome::stopped) {
+    asker_.limit(run_.budget.queries);
+    asker_.finish_regardless();
+    const auto p = static_cast<std::size_t>(asker_.outputs());
+    noise_.absolute.resize(p, 0.0);
+    noise_.relative.resize(p, 0.0);
+    if (!hypothesis_.has_base())
+      hypothesis_.base.assign(static_cast<std::size_t>(asker_.inputs()), 0.0);
+    try {
+      certify_network();
+    } catch (const EndOfRun& end) {
+      outcome = end.outcome();
+      report_.message = end.what();
+    }
+  }
+  report_.outcome = outcome;
+  if (outcome != Outcome::oracle_failed || report_.message.empty()) report_.message = message;
+}
+
+Learned<ReluNetwork> AdaptiveLearner::learn() {
+  report_.device = device_.name();
+  report_.seed = run_.seed;
+  report_.mode = "adaptive";
+  report_.inputs = asker_.inputs();
+  report_.outputs = asker_.outputs();
+  const std::optional<Index> budget = run_.budget.queries;
+  const Index reserve = budget ? std::min(plan_.certificate_points, *budget / 4) : 0;
+  try {
+    if (budget) asker_.limit(*budget - reserve);
+    noise_ = probe_noise(asker_, random_);
+    for (;;) {
+      search();
+      refine();
+      fit();
+      final_ = orient(hypothesis_, last_look_.rms);
+      asker_.limit(budget);
+      if (certify_network() || lines_ >= plan_.lines) break;
+      // The final points show an error: they become a look, and learning goes on from there.
+      if (budget) asker_.limit(std::max(asker_.asked(), *budget - reserve));
+      hypothesis_ = before_fit_;
+      rebuild();
+      idle_ = 0;
+      have_best_ = false;
+    }
+  } catch (const EndOfRun& end) {
+    finish_short(end.outcome(), end.what());
+  } catch (const DeviceError& error) {
+    if (asker_.asked() == 0) throw;
+    finish_short(Outcome::device_lost, error.what());
+  }
+  report_.neurons = final_.neurons();
+  asker_.write(report_);
+  report_.learning_queries = asker_.asked() - report_.certificate_queries;
+  report_.answer_format = noise_.format;
+  report_.peak_device_bytes = device_.stats().peak_bytes;
+  return {final_, report_};
+}
+
+}  // namespace crease

@@ -1,0 +1,206 @@
+// The adaptive query learner: lines, gradients and neurons, then lines of what is left.
+#include "src/learners/adaptive_learner.hpp"
+
+#include <crease/gaussian.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/ops.hpp"
+#include "src/stages/numbers.hpp"
+
+namespace crease {
+namespace {
+
+constexpr double kCleanShare =
+    1e-2;  // a clean look with more than this share of F's spread left is no success
+constexpr double kWorse = 1.05;  // a line that raises the rms by more than this is taken back ...
+constexpr double kRelaxed = 0x1p-20;    // ... if its gaps were measured this loosely
+constexpr double kStartRelax = 0x1p-5;  // the first line never starts looser than this
+constexpr double kBesideWorst = 1e-3;   // extra points beside the worst one, share of the distance
+
+}  // namespace
+
+/// The first line is random; later ones go through the worst point and the base point, where the
+/// residual is zero on a whole piece; after a line without progress in a random direction, but
+/// always through the worst point.
+SearchedLine AdaptiveLearner::next_line() {
+  SearchedLine line;
+  const Index d = asker_.inputs();
+  line.origin = random_.normals(d);
+  line.direction = random_.normals(d);
+  line.of_residual = hypothesis_.has_base();
+  if (line.of_residual && !worst_.empty()) {
+    line.origin = worst_;
+    if (idle_ == 0) {
+      for (std::size_t i = 0; i < line.direction.size(); ++i) {
+        line.direction[i] = hypothesis_.base[i] - worst_[i];
+      }
+      line.base = std::sqrt(dot(line.direction, line.direction));
+    }
+  }
+  line.direction = unit_vector(std::move(line.direction));
+  if (!line.of_residual) return line;
+  const auto p = static_cast<std::size_t>(asker_.outputs());
+  for (Index j = 0; j < hypothesis_.neurons(); ++j) {
+    const double along = dot(hypothesis_.normals.row(j), line.direction.data(), d);
+    if (std::abs(along) <= 1e-300) continue;
+    const auto jj = static_cast<std::size_t>(j);
+    line.known.t.push_back(
+        -(dot(hypothesis_.normals.row(j), line.origin.data(), d) + hypothesis_.bias[jj]) / along);
+    for (std::size_t o = 0; o < p; ++o) {
+      const double scale = std::abs(hypothesis_.scales(j, static_cast<Index>(o)));
+      line.known.step.push_back(hypothesis_.offset_error[jj] * scale);
+      line.known.bend.push_back(hypothesis_.normal_error[jj] * scale);
+    }
+  }
+  return line;
+}
+
+/// Searches the line, measures its pieces and adds the neurons it gives; returns how many.
+Index AdaptiveLearner::learn_from(SearchedLine& line) {
+  asker_.enter("lines");
+  const Index d = asker_.inputs();
+  const Index p = asker_.outputs();
+  const double c = std::sqrt(static_cast<double>(d));
+  const DeviceMatrix origin = upload(device_, row_view(line.origin));
+  const DeviceMatrix direction = upload(device_, row_view(line.direction));
+  const Line on_device{origin, direction};
+  const AskLine ask = [&](const std::vector<double>& t) {
+    const DeviceMatrix where = upload(device_, column_view(t));
+    DeviceMatrix answers = asker_.line(on_device, where);
+    if (line.of_residual) {
+      DeviceMatrix known(device_, where.rows(), p);
+      current_->evaluate_line(on_device, where, known);
+      subtract(device_, known, answers);
+    }
+    const HostMatrix values = download(device_, answers);
+    LineAnswers result;
+    result.values.assign(values.data(), values.data() + values.size());
+    for (const double at : t) {
+      const double rho = line.rho(at);
+      for (Index o = 0; o < p; ++o) result.sigmas.push_back(noise_.sigma(rho, o));
+    }
+    asker_.report();
+    return result;
+  };
+  LineSearchInput input;
+  input.scale = c;
+  input.cells = line.of_residual ? plan_.deflated_cells : plan_.first_cells;
+  if (line.of_residual && !worst_.empty()) {
+    const double beside = kBesideWorst * line.base.value_or(c);
+    input.extra = {-beside, 0, beside};
+  }
+  if (line.of_residual) input.known = &line.known;
+  line.result = search_line(ask, p, input, plan_, random_);
+  for (std::size_t o = 0; o < static_cast<std::size_t>(p); ++o) {
+    // Answers are rounded where the function is steep: the probe may not have seen that.
+    noise_.relative[o] =
+        std::max(noise_.relative[o], 0.25 * kRounding * line.result.slope_range[o]);
+  }
+  const auto kinks = static_cast<Index>(line.result.kinks.size());
+  any_kinks_ = kinks > 0;
+  asker_.set_progress(kinks, hypothesis_.neurons(), std::nullopt);
+  if (line.result.pieces.empty() || (line.of_residual && !any_kinks_)) return 0;
+
+  MeasuredPieces pieces = prepare_pieces(line, noise_, plan_);
+  if (!line.of_residual && any_kinks_) {
+    policy_.tolerance =
+        std::max(policy_.tolerance, std::min(kStartRelax, 2 * median(pieces.quality)));
+  }
+  measure_gradients(asker_, line, noise_, hypothesis_, current_ ? &*current_ : nullptr, policy_,
+                    plan_, random_, pieces);
+  if (!hypothesis_.has_base()) {
+    std::size_t base = pieces.size();
+    double widest = 0;
+    for (std::size_t m = 0; m < pieces.size(); ++m) {
+      const double width = std::min(pieces.half_width[m], c) / std::hypot(c, pieces.t[m]);
+      if (pieces.measured[m] && width > widest) {
+        widest = width;
+        base = m;
+      }
+    }
+    if (base == pieces.size()) return 0;
+    hypothesis_.base = line.point(pieces.t[base]);
+    for (Index o = 0; o < p; ++o) {
+      const double* gradient = pieces.gradient(base, static_cast<std::size_t>(o));
+      std::copy_n(gradient, d, hypothesis_.gradient.row(o));
+      hypothesis_.constant(o, 0) =
+          pieces.values(static_cast<Index>(base), o) - dot(gradient, hypothesis_.base.data(), d);
+    }
+  }
+  const std::vector<double> known_error =
+      line.of_residual ? hypothesis_.gradient_error()
+                       : std::vector<double>(static_cast<std::size_t>(p), 0.0);
+  return add_neurons(pieces, line, noise_, policy_, plan_, known_error, hypothesis_);
+}
+
+/// A look at fresh points. True if it decided what to do next (nothing is left to find, or a hunt
+/// hit).
+bool AdaptiveLearner::look() {
+  asker_.enter("looks");
+  last_look_ = look_around(asker_, random_, Stream::looks, plan_.look_points, hypothesis_,
+                           *current_, noise_, plan_);
+  asker_.set_progress(0, hypothesis_.neurons(), last_look_.rms / spread());
+  asker_.report();
+  return last_look_.beyond == 0;
+}
+
+/// One line and one look. False when there is nothing more to do.
+bool AdaptiveLearner::grow() {
+  const bool first = !hypothesis_.has_base();
+  SearchedLine line = next_line();
+  ++lines_;
+  Index added = learn_from(line);
+  if (!hypothesis_.has_base()) return lines_ < plan_.lines;
+  rebuild();
+  const bool clean = look();
+
+  if (!have_best_ || last_look_.rms < best_rms_) {
+    best_ = hypothesis_;
+  } else if (!first && added > 0 && policy_.tolerance > kRelaxed &&
+             last_look_.rms > kWorse * best_rms_) {
+    hypothesis_ = best_;
+    rebuild();
+    added = 0;
+  }
+  best_rms_ = have_best_ ? std::min(best_rms_, last_look_.rms) : last_look_.rms;
+  have_best_ = true;
+
+  if (clean && plan_.resolution > 0) {
+    std::vector<double> hit;
+    if (!hunt_.find(asker_, random_, hypothesis_, *current_, noise_, plan_, hit)) return false;
+    worst_ = std::move(hit);
+    // A hit line that added nothing met pieces too narrow for the accuracy asked of them.
+    policy_.tolerance = !first && added == 0
+                            ? std::min(policy_.tolerance * plan_.gap_relax, kStartRelax)
+                            : plan_.gap_accuracy;
+    idle_ = 0;
+    have_best_ = false;
+    return lines_ < plan_.lines;
+  }
+  if (clean && last_look_.rms <=
+                   kCleanShare * std::max(last_look_.spread,
+                                          gaussian_standard_deviation(hypothesis_.network()))) {
+    return false;
+  }
+  idle_ = added == 0 ? idle_ + 1 : 0;
+  if (!first && !any_kinks_ && idle_ >= 2) return false;
+  if (!first && added == 0) {
+    if ((policy_.tolerance >= 1 && idle_ >= 2) || idle_ >= plan_.idle_lines) return false;
+    policy_.tolerance = std::min(policy_.tolerance * plan_.gap_relax, 1.0);
+  }
+  worst_ = last_look_.worst;
+  return lines_ < plan_.lines;
+}
+
+void AdaptiveLearner::search() {
+  while (grow()) {
+  }
+  if (have_best_ && last_look_.rms > 2 * best_rms_) {
+    hypothesis_ = best_;
+    rebuild();
+  }
+}
+
+}  // namespace crease
