@@ -24,7 +24,8 @@ constexpr double kMostAgain = 0.1;  // ... but not more of them than this share
 double standard_deviation_or_zero(const ReluNetwork& network) {
   const double sd = gaussian_standard_deviation(network);
   // largest_lipschitz_guess() is twice the largest |u| |w|.
-  const double size = largest_lipschitz_guess(network) * static_cast<double>(network.neurons());
+  double size = largest_lipschitz_guess(network) * static_cast<double>(network.neurons());
+  for (Index o = 0; o < network.outputs(); ++o) size += std::abs(network.constant(o, 0));
   return sd > 64 * kRounding * size ? sd : 0.0;
 }
 
