@@ -37,6 +37,9 @@ struct QueryPlan {
   double cell_share = 0.05;  // a predicted kink this close to the end of its cell is not trusted
   double cell_step = 0.25;  // query beside a predicted kink, this share towards the unverified side
   double flank = 1e-7;      // flank pairs stand this share of their gap from the kink
+  // With p >= 2 outputs two lines that meet prove a single kink unless two kinks with parallel
+  // jumps hide in one gap; flank pairs (2 queries a kink) see those too.
+  bool flank_every_kink = true;
   double angle_resolution = 1e-4;  // angle at which noise may hide a kink of typical size
   Index line_rounds = 80;
   Index line_points = 400000;
@@ -46,7 +49,7 @@ struct QueryPlan {
       1.0 / 16;  // finite-difference step, share of the half width of a piece; 1/8 doubles retries
   double shrink = 8;  // a failed gradient is asked again with its step divided by this ...
   Index retries = 4;  // ... this often
-  double gap_accuracy = 0x1p-24;  // pieces whose gradient would be worse than this times the
+  double gap_accuracy = 0x1p-26;  // pieces whose gradient would be worse than this times the
                                   // typical jump are left to later lines
   double gap_relax = 0x1p7;       // the same, times this after every line without progress
   double neuron_accuracy = 0.05;  // largest relative error of a neuron's weights that is accepted

@@ -123,6 +123,8 @@ Index AdaptiveLearner::learn_from(SearchedLine& line) {
     if (base == pieces.size()) return 0;
     hypothesis_.base = line.point(pieces.t[base]);
     for (Index o = 0; o < p; ++o) {
+      hypothesis_.gradient_noise[static_cast<std::size_t>(o)] =
+          pieces.gradient_noise(static_cast<Index>(base), o);
       const double* gradient = pieces.gradient(base, static_cast<std::size_t>(o));
       std::copy_n(gradient, d, hypothesis_.gradient.row(o));
       hypothesis_.constant(o, 0) =

@@ -541,7 +541,9 @@ bool LineSearch::settle_gap(const Run& a, const Run& b, std::vector<Kink>& kinks
     kinks.push_back(kink(a.fit, b.fit, inside, false, low, high));
     return true;
   }
-  if (x >= low && x <= high && (flank_pairs_.contains({low, high}) || meet_at(a.fit, b.fit, x))) {
+  if (x >= low && x <= high &&
+      (flank_pairs_.contains({low, high}) ||
+       (!plan_.flank_every_kink && meet_at(a.fit, b.fit, x)))) {
     kinks.push_back(kink(a.fit, b.fit, x, true, low, high));
     return true;
   }
