@@ -46,7 +46,7 @@ struct QueryPlan {
       1.0 / 16;  // finite-difference step, share of the half width of a piece; 1/8 doubles retries
   double shrink = 8;  // a failed gradient is asked again with its step divided by this ...
   Index retries = 4;  // ... this often
-  double gap_accuracy = 0x1p-24;  // pieces whose gradient would be worse than this times the
+  double gap_accuracy = 0x1p-26;  // pieces whose gradient would be worse than this times the
                                   // typical jump are left to later lines
   double gap_relax = 0x1p7;       // the same, times this after every line without progress
   double neuron_accuracy = 0.05;  // largest relative error of a neuron's weights that is accepted

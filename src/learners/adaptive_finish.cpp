@@ -14,10 +14,19 @@ namespace crease {
 namespace {
 
 constexpr int kRefinements = 3;
-constexpr double kGoodEnough = 0.5;  // of the accuracy asked for: no refinement below
+constexpr double kGoodEnough = 0.15;  // of the accuracy asked for: no refinement below
 constexpr double kLeftAfter =
     0.3;  // of the predicted error, when the worst neurons are measured again ...
 constexpr double kMostAgain = 0.1;  // ... but not more of them than this share
+
+/// The deviation of F', 0 where it is no more than the rounding of neurons that cancel to an affine
+/// or constant function.
+double standard_deviation_or_zero(const ReluNetwork& network) {
+  const double sd = gaussian_standard_deviation(network);
+  // largest_lipschitz_guess() is twice the largest |u| |w|.
+  const double size = largest_lipschitz_guess(network) * static_cast<double>(network.neurons());
+  return sd > 64 * kRounding * size ? sd : 0.0;
+}
 
 /// Predicted share of each neuron in the error of F'.
 std::vector<double> error_shares(const Hypothesis& hypothesis) {
@@ -122,7 +131,7 @@ bool AdaptiveLearner::certify_network() {
   certificate.beyond_limit = look.beyond;
   report_.certificate = certificate;
   report_.rms_error = certificate.rms_error;
-  const double sd = gaussian_standard_deviation(final_);
+  const double sd = standard_deviation_or_zero(final_);
   report_.relative_error = sd > 0 ? std::optional(certificate.rms_error / sd) : std::nullopt;
   asker_.set_progress(0, final_.neurons(), report_.relative_error);
   asker_.report();
