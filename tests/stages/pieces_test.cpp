@@ -204,7 +204,7 @@ std::vector<std::size_t> plan_all(const MeasuredPieces& pieces) {
 /// that is still to be measured, .033 log2(1 / s_min) for a gap of up to p kinks that are told
 /// apart (s_min >= .05 or one kink), 3 for every kink that is not.
 double chain_cost(const MeasuredPieces& pieces, const std::vector<std::size_t>& chain) {
-  if (chain.empty()) return 3.0 * static_cast<double>(pieces.size());
+  if (chain.empty()) return 3.0 * static_cast<double>(pieces.size() - 1);
   const double best = *std::min_element(pieces.quality.begin(), pieces.quality.end());
   double cost = 3.0 * static_cast<double>(chain.front() + pieces.size() - 1 - chain.back());
   for (std::size_t i = 0; i < chain.size(); ++i) {
