@@ -17,7 +17,8 @@ constexpr Index kNear = 4;  // places near the origin; as many again far out
 constexpr Index kPlaces = 2 * kNear;
 constexpr std::array<double, 2> kStencils = {1e-6, 1e-4};  // half widths, share of the distance
 constexpr Index kPerPlace = 1 + 2 * static_cast<Index>(kStencils.size());
-constexpr double kContaminated = 30;             // times what the small stencil says
+constexpr double kContaminated = 30;   // times what the small stencil says
+constexpr std::size_t kDistinct = 12;  // answers that must differ before their format is believed
 constexpr double kMedianToSigma = 1.0 / 0.6745;  // of |normal|
 
 struct AnswerFormat {
@@ -33,15 +34,17 @@ AnswerFormat find_format(const HostMatrix& answers) {
   for (Index i = 0; i < answers.size(); ++i) {
     if (answers.data()[i] != 0.0) distinct.insert(answers.data()[i]);
   }
-  if (distinct.size() < 12) return {"float64"};
+  if (distinct.size() < kDistinct) return {"float64"};
   double unit = 1.0;
   for (int digits = 0; digits <= 10; ++digits, unit *= 10.0) {
-    const bool integral = std::all_of(distinct.begin(), distinct.end(), [unit](double y) {
+    std::set<double> integers;  // answers far below the unit are all 0: they say nothing either
+    const bool integral = std::all_of(distinct.begin(), distinct.end(), [&](double y) {
       const double scaled = y * unit;
+      integers.insert(std::round(scaled));
       return std::abs(scaled) < 0x1p40 &&
              std::abs(scaled - std::round(scaled)) <= 1e-5 + 4 * kRounding * std::abs(scaled);
     });
-    if (integral) return {"decimal", 1.0 / unit};
+    if (integral && integers.size() >= kDistinct) return {"decimal", 1.0 / unit};
   }
   const bool single = std::all_of(distinct.begin(), distinct.end(), [](double y) {
     return static_cast<double>(static_cast<float>(y)) == y;
@@ -119,7 +122,10 @@ NoiseModel probe_noise(Asker& asker, Random& random) {
         const auto at = [&](Index i) { return t[static_cast<std::size_t>(i)]; };
         const double h1 = at(first) - at(left);
         const double h2 = at(left + 1) - at(first);
-        const double bend = y(first, o) - (h2 * y(left, o) + h1 * y(left + 1, o)) / (h1 + h2);
+        const bool equal = y(left, o) == y(first, o) && y(first, o) == y(left + 1, o);
+        // Three equal answers are exactly straight; the rounding of this very sum would hide that.
+        const double bend =
+            equal ? 0 : y(first, o) - (h2 * y(left, o) + h1 * y(left + 1, o)) / (h1 + h2);
         deviations.push_back(std::abs(bend) / std::sqrt(1.5) * kMedianToSigma);
         relative_deviations.push_back(deviations.back() / rho[static_cast<std::size_t>(place)]);
         slopes.push_back(std::abs(y(left + 1, o) - y(left, o)) / (at(left + 1) - at(left)));
