@@ -17,6 +17,7 @@ constexpr Index kNear = 4;  // places near the origin; as many again far out
 constexpr Index kPlaces = 2 * kNear;
 constexpr std::array<double, 2> kStencils = {1e-6, 1e-4};  // half widths, share of the distance
 constexpr Index kPerPlace = 1 + 2 * static_cast<Index>(kStencils.size());
+static_assert(kPlaces * kPerPlace == kNoiseQueries);
 constexpr double kMedianToSigma = 1.0 / 0.6745;  // of |normal|
 
 struct AnswerFormat {
