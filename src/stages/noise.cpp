@@ -19,6 +19,7 @@ constexpr std::array<double, 2> kStencils = {1e-6, 1e-4};  // half widths, share
 constexpr Index kPerPlace = 1 + 2 * static_cast<Index>(kStencils.size());
 constexpr double kContaminated = 30;   // times what the small stencil says
 constexpr std::size_t kDistinct = 12;  // answers that must differ before their format is believed
+static_assert(kPlaces * kPerPlace == kNoiseQueries);
 constexpr double kMedianToSigma = 1.0 / 0.6745;  // of |normal|
 
 struct AnswerFormat {
