@@ -99,7 +99,7 @@ Index AdaptiveLearner::learn_from(SearchedLine& line) {
   for (std::size_t o = 0; o < static_cast<std::size_t>(p); ++o) {
     // Answers are rounded where the function is steep: the probe may not have seen that.
     noise_.relative[o] =
-        std::max(noise_.relative[o], 0.25 * kRounding * line.result.slope_range[o]);
+        std::max(noise_.relative[o], kSlopeRounding * c * kRounding * line.result.slope_range[o]);
   }
   const auto kinks = static_cast<Index>(line.result.kinks.size());
   any_kinks_ = kinks > 0;
