@@ -5,6 +5,8 @@
 #include <crease/oracle.hpp>
 #include <crease/run.hpp>
 
+#include <optional>
+
 namespace crease {
 
 /// What the caller wants. Promises only tighten statement (B) of the certificate.
@@ -37,6 +39,9 @@ struct QueryPlan {
   double cell_share = 0.05;  // a predicted kink this close to the end of its cell is not trusted
   double cell_step = 0.25;  // query beside a predicted kink, this share towards the unverified side
   double flank = 1e-7;      // flank pairs stand this share of their gap from the kink
+  // With p >= 2 outputs two lines that meet prove a single kink unless two kinks with parallel
+  // jumps hide in one gap; flank pairs (2 queries a kink) see those too.
+  bool flank_every_kink = true;
   double angle_resolution = 1e-4;  // angle at which noise may hide a kink of typical size
   Index line_rounds = 80;
   Index line_points = 400000;
@@ -46,7 +51,7 @@ struct QueryPlan {
       1.0 / 16;  // finite-difference step, share of the half width of a piece; 1/8 doubles retries
   double shrink = 8;  // a failed gradient is asked again with its step divided by this ...
   Index retries = 4;  // ... this often
-  double gap_accuracy = 0x1p-24;  // pieces whose gradient would be worse than this times the
+  double gap_accuracy = 0x1p-26;  // pieces whose gradient would be worse than this times the
                                   // typical jump are left to later lines
   double gap_relax = 0x1p7;       // the same, times this after every line without progress
   double neuron_accuracy = 0.05;  // largest relative error of a neuron's weights that is accepted
@@ -58,11 +63,27 @@ struct QueryPlan {
   Index idle_lines = 6;
   bool least_squares = true;
 
-  // Uniform mode (the paper's scan): intervals of length `interval` on [-span, span] of each line,
-  // in units of sqrt(d); 0 picks the default from the resolution.
-  Index uniform_lines = 10;
-  Index uniform_intervals = 1024;
-  double uniform_span = 30;
+  // Uniform mode, the paper's scan: every number of it is fixed before the first query.
+  Index uniform_lines = 10;  // independent Gaussian lines; with one, a slab stays missed whose
+                             // direction is nearly orthogonal to it, or whose plane it meets far out
+  double uniform_span = 3;   // lines are cut up on [-span, span] in units of sqrt(d): tau of the
+                             // paper. A kink lies within with probability 0.8, on one of 10 lines
+                             // with 1 - 1e-7
+  Index uniform_intervals = 256;  // of each line, at least: kinks nearer than that stay unseen
+  double uniform_density = 150;   // with a resolution: intervals over all lines = this / resolution.
+                                  // A triangle of that width needs both halves hit on one line: it
+                                  // is missed with probability 1.1e-3 (30, points in a slab: 0.7)
+  double uniform_bias_share = 0.25;  // get_bias measures slopes on this share of each interval: the
+                                     // shorter, the smaller the pieces that are seen
+  double uniform_step = 1.0 / 128;   // finite-difference step, share of an interval: crosses a
+                                     // hyperplane that get_bias did not see only if that is nearly
+                                     // parallel to the line (alpha of Lemma 4.10)
+  Index uniform_samples = 2048;  // fresh points of the regression, besides 4 (d + 1); they carry
+                                 // 3/8 as many candidate neurons
+  double uniform_closeness = 1e-9;  // (Delta, alpha) of candidates that become one, unless their
+                                    // measured errors allow more
+  std::optional<double> uniform_weight_bound;  // promise: |u| |w| <= R for every neuron
+  std::optional<double> uniform_bias_bound;    // promise: |u| |bias| <= B for every neuron
 };
 
 /// Learns F(x) = sum_i u_i relu(<w_i, x> + b_i) + <g, x> + c from queries; the width is found, not
@@ -79,7 +100,9 @@ struct QueryPlan {
 Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const QueryProblem& problem,
                                         const QueryPlan& plan = {}, const RunControl& run = {});
 
-/// Queries the uniform mode will ask for a network of d inputs, certificate included.
+/// Queries that the uniform mode asks of a function of d inputs, to the last one, certificate
+/// included: 40 for the noise, d + 3 per interval, uniform_samples + 4 (d + 1) for the regression.
+/// Throws BadInput on a plan out of its range, d < 1, or a price beyond 2^62.
 Index queries_needed(const QueryPlan& plan, Index d);
 
 }  // namespace crease

@@ -34,6 +34,8 @@ class AdaptiveLearner {
   void search();
   bool grow();
   SearchedLine next_line();
+  std::vector<std::vector<double>> unresolved_kinks() const;
+  bool resolve();
   Index learn_from(SearchedLine& line);
   bool look();
   void refine();
@@ -62,7 +64,8 @@ class AdaptiveLearner {
   Index idle_ = 0;  // lines in a row that added nothing
   double best_rms_ = 0;
   bool have_best_ = false;
-  bool any_kinks_ = false;  // on the line in hand
+  bool any_kinks_ = false;                  // on the line in hand
+  std::optional<SearchedLine> first_line_;  // until its kinks were checked against the network
   Look last_look_;
   std::vector<double> worst_;  // where the last look was most wrong; empty before the first
 

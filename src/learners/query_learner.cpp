@@ -3,12 +3,16 @@
 
 #include "src/learners/adaptive_learner.hpp"
 #include "src/learners/query_plan.hpp"
+#include "src/learners/uniform_learner.hpp"
 
 namespace crease {
 
 Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const QueryProblem& problem,
                                         const QueryPlan& plan, const RunControl& run) {
   check(problem, plan, run);
+  if (plan.mode == QueryPlan::Mode::uniform) {
+    return UniformLearner(device, oracle, problem, plan, run).learn();
+  }
   return AdaptiveLearner(device, oracle, problem, plan, run).learn();
 }
 

@@ -17,6 +17,23 @@ void require_between(double value, double low, double high, const char* what) {
 
 }  // namespace
 
+void check_uniform(const QueryPlan& plan) {
+  require(std::isfinite(plan.resolution) && plan.resolution >= 0,
+          "resolution must be finite and not negative");
+  require(plan.certificate_points >= 0, "certificate_points must not be negative");
+  require(plan.uniform_lines >= 1 && plan.uniform_intervals >= 2,
+          "uniform_lines must be at least 1, uniform_intervals at least 2");
+  require_positive(plan.uniform_span, "uniform_span");
+  require_positive(plan.uniform_density, "uniform_density");
+  require_between(plan.uniform_bias_share, 0, 1, "uniform_bias_share");
+  require_between(plan.uniform_step, 0, 0.5, "uniform_step");
+  require(plan.uniform_samples >= 16, "uniform_samples must be at least 16");
+  require_between(plan.uniform_closeness, 0, 0.5, "uniform_closeness");
+  if (plan.uniform_weight_bound)
+    require_positive(*plan.uniform_weight_bound, "uniform_weight_bound");
+  if (plan.uniform_bias_bound) require_positive(*plan.uniform_bias_bound, "uniform_bias_bound");
+}
+
 void check(const QueryProblem& problem, const QueryPlan& plan, const RunControl& run) {
   require_positive(problem.accuracy, "accuracy");
   require(problem.failure > 0 && problem.failure < 1, "failure must lie between 0 and 1");
@@ -48,6 +65,7 @@ void check(const QueryProblem& problem, const QueryPlan& plan, const RunControl&
   require_positive(plan.neuron_accuracy, "neuron_accuracy");
   require_between(plan.group_conditioning, 0, 1, "group_conditioning");
   require(plan.lines >= 1 && plan.idle_lines >= 1, "lines and idle_lines must be at least 1");
+  check_uniform(plan);
 }
 
 }  // namespace crease

@@ -8,4 +8,7 @@ namespace crease {
 /// Throws BadInput naming the number that is out of its range.
 void check(const QueryProblem& problem, const QueryPlan& plan, const RunControl& run);
 
+/// The same for the numbers that the uniform mode reads.
+void check_uniform(const QueryPlan& plan);
+
 }  // namespace crease

@@ -537,7 +537,9 @@ bool LineSearch::settle_gap(const Run& a, const Run& b, std::vector<Kink>& kinks
                      std::abs(a.fit.at(high, o) - b.fit.at(high, o))) <= 4 * plan_.sigmas * sigma;
     largest_jump = std::max(largest_jump, std::abs(b.fit.slope[o] - a.fit.slope[o]) / sigma);
   }
-  if (x >= low && x <= high && (flank_pairs_.contains({low, high}) || meet_at(a.fit, b.fit, x))) {
+  if (x >= low && x <= high &&
+      (flank_pairs_.contains({low, high}) ||
+       (!plan_.flank_every_kink && meet_at(a.fit, b.fit, x)))) {
     kinks.push_back(kink(a.fit, b.fit, x, true, low, high));
     return true;
   }

@@ -49,6 +49,13 @@ class NeuronFinder {
   Index run();
 
  private:
+  /// Norm of a vector over the outputs, in units of scale.
+  double scaled_norm(const std::vector<double>& v) const {
+    double square = 0;
+    for (std::size_t o = 0; o < p_; ++o)
+      square += v[o] * v[o] / (pieces_.scale[o] * pieces_.scale[o]);
+    return std::sqrt(square);
+  }
   Jump jump_between(std::size_t before, std::size_t after) const;
   bool single(const Jump& jump, const std::vector<double>& slope_jump, double t,
               Candidate& candidate) const;
@@ -172,8 +179,12 @@ std::vector<Candidate> NeuronFinder::group(const Jump& jump) const {
     double noise = 0;
     for (std::size_t o = 0; o < p_; ++o) noise += row[o] * row[o] * jump.noise[o] * jump.noise[o];
     const double row_norm = std::sqrt(dot(row, row, static_cast<Index>(p_)));
+    const double length = std::sqrt(dot(candidate.normal, candidate.normal));
+    const double scale_norm = scaled_norm(candidate.scale);
+    // What the jump of the slope is off by goes into the scale as well.
     candidate.normal_error =
-        std::sqrt(noise * static_cast<double>(d_)) + row_norm * slope_error_in_jump;
+        std::hypot(std::sqrt(noise * static_cast<double>(d_)) + row_norm * slope_error_in_jump,
+                   length * slope_error[q] / scale_norm);
     const double along = dot(candidate.normal, line_.direction);
     double largest = 0;
     for (std::size_t o = 0; o < p_; ++o) {
@@ -196,15 +207,12 @@ bool NeuronFinder::add(const Jump& jump, const Candidate& candidate) {
     return false;
   }
   const std::vector<double> crossing = line_.point(candidate.t);
-  double scale_square = 0;
   double sigma = 0;
   for (std::size_t o = 0; o < p_; ++o) {
-    const double scale = candidate.scale[o] / pieces_.scale[o];
-    scale_square += scale * scale;
     sigma = std::max(
         sigma, noise_.sigma(line_.rho(candidate.t), static_cast<Index>(o)) / pieces_.scale[o]);
   }
-  const double scale_norm = std::sqrt(scale_square);
+  const double scale_norm = scaled_norm(candidate.scale);
   if (!(scale_norm > 0)) return false;
   double component = candidate.normal_error / std::sqrt(static_cast<double>(d_));
   double offset = sigma / scale_norm;

@@ -17,7 +17,9 @@ constexpr Index kNear = 4;  // places near the origin; as many again far out
 constexpr Index kPlaces = 2 * kNear;
 constexpr std::array<double, 2> kStencils = {1e-6, 1e-4};  // half widths, share of the distance
 constexpr Index kPerPlace = 1 + 2 * static_cast<Index>(kStencils.size());
+constexpr double kContaminated = 30;   // times what the small stencil says
 constexpr std::size_t kDistinct = 12;  // answers that must differ before their format is believed
+static_assert(kPlaces * kPerPlace == kNoiseQueries);
 constexpr double kMedianToSigma = 1.0 / 0.6745;  // of |normal|
 
 struct AnswerFormat {
@@ -50,6 +52,13 @@ AnswerFormat find_format(const HostMatrix& answers) {
   });
   if (single) return {"float32", 0, 0x1p-24};
   return {"float64"};
+}
+
+/// What the small and the large stencil say together. The small one sees nothing where answers are
+/// rounded coarsely; the large one is crossed by kinks where there are many, and then says far too
+/// much.
+double combined(double small, double large) {
+  return small > 0 && large > kContaminated * small ? small : std::max(small, large);
 }
 
 }  // namespace
@@ -107,6 +116,7 @@ NoiseModel probe_noise(Asker& asker, Random& random) {
     for (std::size_t scale = 0; scale < kStencils.size(); ++scale) {
       std::vector<double> deviations;
       std::vector<double> relative_deviations;
+      slopes.clear();
       for (Index place = 0; place < kPlaces; ++place) {
         const Index first = place * kPerPlace;
         const Index left = first + 1 + 2 * static_cast<Index>(scale);
@@ -119,13 +129,11 @@ NoiseModel probe_noise(Asker& asker, Random& random) {
             equal ? 0 : y(first, o) - (h2 * y(left, o) + h1 * y(left + 1, o)) / (h1 + h2);
         deviations.push_back(std::abs(bend) / std::sqrt(1.5) * kMedianToSigma);
         relative_deviations.push_back(deviations.back() / rho[static_cast<std::size_t>(place)]);
-        if (scale + 1 == kStencils.size()) {
-          slopes.push_back(std::abs(y(left + 1, o) - y(left, o)) / (at(left + 1) - at(left)));
-        }
+        slopes.push_back(std::abs(y(left + 1, o) - y(left, o)) / (at(left + 1) - at(left)));
       }
-      near = std::max(near, median({deviations.begin(), deviations.begin() + kNear}));
-      far = std::max(far, median({deviations.begin() + kNear, deviations.end()}));
-      relative = std::max(relative, median(relative_deviations));
+      near = combined(near, median({deviations.begin(), deviations.begin() + kNear}));
+      far = combined(far, median({deviations.begin() + kNear, deviations.end()}));
+      relative = combined(relative, median(relative_deviations));
     }
     for (Index i = 0; i < y.rows(); ++i) {
       sizes.push_back(std::abs(y(i, o)) / rho[static_cast<std::size_t>(i / kPerPlace)]);

@@ -1,0 +1,274 @@
+// The query learner's uniform mode: samples, scan, pairs, norm-bounded regression, certificate.
+#include "src/learners/uniform_learner.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels/ops.hpp"
+#include "src/learners/query_plan.hpp"
+#include "src/stages/finish.hpp"
+#include "src/stages/numbers.hpp"
+#include "src/stages/orientation.hpp"
+
+namespace crease {
+namespace {
+
+constexpr double kIdle = 1e-3;  // a coefficient below this share of a neuron's own jump is none
+constexpr int kMostPrunings = 8;
+constexpr double kNoWorse = 2;  // held-out error allowed after pruning, share of that before
+constexpr Index kElement = static_cast<Index>(sizeof(double));
+
+Index sample_count(const QueryPlan& plan, Index d) {
+  return plan.uniform_samples + 4 * (d + 1);
+}
+
+/// Candidates that the samples carry: twice as many points as columns, without those held out.
+Index candidate_limit(const QueryPlan& plan, Index d, Index p, Index most_bytes) {
+  return std::min(plan.uniform_samples * 3 / 8, reduction_columns(most_bytes) - (d + 1 + p));
+}
+
+}  // namespace
+
+Index queries_needed(const QueryPlan& plan, Index d) {
+  check_uniform(plan);
+  require(d >= 1, "queries_needed: at least one input");
+  const UniformGrid grid = uniform_grid(plan, d);
+  const double price = static_cast<double>(grid.lines) * static_cast<double>(grid.intervals) *
+                           static_cast<double>(d + 3) +
+                       static_cast<double>(plan.uniform_samples) + 4 * static_cast<double>(d + 1) +
+                       static_cast<double>(plan.certificate_points);
+  require(price < 0x1p62, "the uniform plan needs more than 2^62 queries");
+  return kNoiseQueries + grid.lines * grid.intervals * (d + 3) + sample_count(plan, d) +
+         plan.certificate_points;
+}
+
+UniformLearner::UniformLearner(Device& device, Oracle& oracle, const QueryProblem& problem,
+                               const QueryPlan& plan, const RunControl& run)
+    : device_(device),
+      problem_(problem),
+      plan_(plan),
+      run_(run),
+      asker_(device, oracle, run),
+      random_(run.seed),
+      grid_(uniform_grid(plan, asker_.inputs())),
+      samples_{run.seed, Stream::uniform_mode, 0, 0},
+      hypothesis_(asker_.inputs(), asker_.outputs()) {
+  const Index d = asker_.inputs();
+  const Index p = asker_.outputs();
+  const Index price = queries_needed(plan, d);
+  if (run.budget.queries) {
+    require(price <= *run.budget.queries, "the uniform plan needs " + std::to_string(price) +
+                                              " queries, the budget is " +
+                                              std::to_string(*run.budget.queries));
+  }
+  const Index bytes = run.budget.device_bytes;
+  const bool fits =
+      candidate_limit(plan, d, p, bytes / 2) >= 1 && 2 * (d + 3 * p * d) * kElement <= bytes;
+  require(fits, "the plan is larger than memory: a uniform scan of " + std::to_string(d) +
+                    " inputs and " + std::to_string(p) + " outputs does not fit into " +
+                    std::to_string(bytes) + " bytes");
+  hypothesis_.base.assign(static_cast<std::size_t>(d), 0.0);
+  hypothesis_.gradient_noise.assign(static_cast<std::size_t>(p), 0.0);
+}
+
+/// The samples of the regression come first: a run that ends short can still be fitted.
+void UniformLearner::draw_samples() {
+  asker_.enter("least_squares");
+  const Index d = asker_.inputs();
+  const Index p = asker_.outputs();
+  const Index n = sample_count(plan_, d);
+  const Index chunk = std::clamp<Index>(run_.budget.device_bytes / 4 / ((d + p) * kElement), 1, n);
+  HostMatrix answers(n, p);
+  samples_.first_row = random_.take_rows(Stream::uniform_mode, n);
+  samples_.count = n;
+  for (Index first = 0; first < n; first += chunk) {
+    const Index count = std::min(chunk, n - first);
+    DeviceMatrix x(device_, count, d);
+    fill_gaussian(device_, samples_.seed, static_cast<std::uint64_t>(samples_.stream),
+                  samples_.first_row + first, 1.0, x);
+    const DeviceMatrix y = asker_.points(x, first == 0 ? Round::next : Round::same);
+    device_.copy_out(y, answers.view().row_block(first, count));
+  }
+  answers_ = std::move(answers);
+  asker_.report();
+}
+
+/// The list S, and the regression (7) over it. Asks nothing.
+void UniformLearner::fit() {
+  asker_.enter("least_squares");
+  const Index d = asker_.inputs();
+  const Index p = asker_.outputs();
+  const Index bytes = run_.budget.device_bytes / 2;
+  const Index most = candidate_limit(plan_, d, p, bytes);
+  NeuronList list = get_neurons(device_, lines_, noise_, plan_, most, bytes);
+  if (list.left_out > 0) {
+    asker_.warn(std::to_string(list.left_out) + " of " +
+                std::to_string(list.pairs + list.left_out) + " pairs of pieces were left out: " +
+                std::to_string(most) + " candidate neurons are all that samples and memory carry");
+  }
+  candidates_ = std::move(list.neurons);
+  const auto k = static_cast<Index>(candidates_.size());
+  HostMatrix weights(0, d);
+  std::vector<double> bias;
+  double steepest = plan_.uniform_weight_bound.value_or(0);
+  double highest = plan_.uniform_bias_bound.value_or(0);
+  for (const CandidateNeuron& neuron : candidates_) {
+    weights.append_row(neuron.normal.data(), d);
+    bias.push_back(neuron.bias);
+    if (neuron.separation > 1) continue;
+    if (!plan_.uniform_weight_bound) steepest = std::max(steepest, neuron.size);
+    if (!plan_.uniform_bias_bound) {
+      highest = std::max(highest, neuron.size * std::abs(neuron.bias));
+    }
+  }
+  KnownRows known{HostMatrix(0, d), HostMatrix(0, p)};
+  double kinks = 0;
+  for (const ScannedLine& line : lines_) {
+    kinks = std::max(kinks, static_cast<double>(line.pieces.size()) - 1);
+    for (const UniformPiece& piece : line.pieces) {
+      for (const bool last : {false, true}) {
+        if (last && piece.count < 2) continue;
+        std::vector<double> x = line.origin;
+        const double t = last ? piece.last : piece.first;
+        for (std::size_t i = 0; i < x.size(); ++i) x[i] += t * line.direction[i];
+        known.x.append_row(x.data(), d);
+        known.y.append_row((last ? piece.last_value : piece.first_value).data(), p);
+      }
+    }
+  }
+  // W of (7) for neurons of length 1: k coefficients of at most k R, and (5) for the affine part.
+  // Without a neuron nothing bounds F.
+  const double bound = k > 0 ? std::sqrt(kinks) * kinks * steepest + kinks * (steepest + highest)
+                             : std::numeric_limits<double>::infinity();
+  const DeviceMatrix weights_on_device = upload(device_, {weights.data(), k, d, d});
+  const DeviceMatrix bias_on_device = upload(device_, column_view(bias));
+  const ReducedRows rows = reduce_rows(device_, weights_on_device, bias_on_device, samples_,
+                                       upload(device_, answers_), known, bytes);
+
+  std::vector<Index> columns(static_cast<std::size_t>(rows.features));
+  for (std::size_t j = 0; j < columns.size(); ++j) columns[j] = static_cast<Index>(j);
+  BoundedFit best = fit_norm_bounded(rows, columns, bound);
+  double noise_square = 0;
+  for (Index o = 0; o < p; ++o) {
+    const double sigma = noise_.sigma(std::sqrt(static_cast<double>(d + 1)), o);
+    noise_square += sigma * sigma;
+  }
+  // All pairs are candidates, but only those of one hyperplane get a coefficient: the others go.
+  const double allowed =
+      std::max(kNoWorse * best.held_out_rms, plan_.sigmas * std::sqrt(noise_square));
+  for (int pruning = 0; pruning < kMostPrunings; ++pruning) {
+    std::vector<Index> kept;
+    for (const Index j : columns) {
+      const double* row = best.coefficients.row(j);
+      if (j >= k ||
+          std::sqrt(dot(row, row, p)) > kIdle * candidates_[static_cast<std::size_t>(j)].size) {
+        kept.push_back(j);
+      }
+    }
+    if (kept.size() == columns.size()) break;
+    BoundedFit pruned = fit_norm_bounded(rows, kept, bound);
+    if (!(pruned.held_out_rms <= allowed)) break;
+    columns = std::move(kept);
+    best = std::move(pruned);
+  }
+  take(best, columns);
+  report_.least_squares = {"qr", best.rank, best.condition, true};
+  asker_.set_progress(0, hypothesis_.neurons(), std::nullopt);
+  asker_.report();
+}
+
+void UniformLearner::take(const BoundedFit& fit, const std::vector<Index>& kept) {
+  const Index d = asker_.inputs();
+  const Index p = asker_.outputs();
+  const auto k = static_cast<Index>(candidates_.size());
+  for (const Index j : kept) {
+    if (j >= k) continue;
+    const CandidateNeuron& neuron = candidates_[static_cast<std::size_t>(j)];
+    const double* row = fit.coefficients.row(j);
+    hypothesis_.add(neuron.normal, neuron.bias, std::vector<double>(row, row + p),
+                    neuron.offset_error, neuron.normal_error);
+  }
+  // What a regression makes of noise: its variance times columns over rows.
+  const double columns = static_cast<double>(kept.size());
+  const double share = std::sqrt(columns / (0.75 * static_cast<double>(samples_.count)));
+  const std::vector<double> value_error = hypothesis_.value_error();
+  const double root = std::sqrt(static_cast<double>(d + 1));
+  for (Index o = 0; o < p; ++o) {
+    const auto oo = static_cast<std::size_t>(o);
+    const double noise = noise_.sigma(root, o) / root;
+    hypothesis_.gradient_noise[oo] = share * std::hypot(noise, value_error[oo]);
+    double size = 0;
+    for (Index i = 0; i < d; ++i) {
+      const double value = fit.coefficients(k + i, o);
+      hypothesis_.gradient(o, i) = value;
+      size += value * value;
+    }
+    // Less than the noise of one answer: F has no linear part.
+    if (std::sqrt(size) <= plan_.sigmas * noise_.sigma(root, o) && hypothesis_.neurons() == 0) {
+      std::fill_n(hypothesis_.gradient.row(o), d, 0.0);
+    }
+    hypothesis_.constant(o, 0) = fit.coefficients(k + d, o);
+  }
+  held_out_rms_ = fit.held_out_rms;
+}
+
+/// The best network so far and, where the oracle still answers, its certificate.
+void UniformLearner::finish_short(Outcome outcome, const std::string& message) {
+  final_ = hypothesis_.network();
+  report_.message.clear();
+  if (outcome != Outcome::device_lost) {
+    try {
+      if (!answers_.empty()) {
+        fit();
+        final_ = orient(hypothesis_, held_out_rms_);
+      }
+      if (outcome == Outcome::out_of_budget || outcome == Outcome::stopped) {
+        const auto p = static_cast<std::size_t>(asker_.outputs());
+        noise_.absolute.resize(p, 0.0);
+        noise_.relative.resize(p, 0.0);
+        asker_.finish_regardless();
+        vouch_for(asker_, random_, problem_, plan_, noise_, hypothesis_, final_, 0, report_);
+      }
+    } catch (const EndOfRun& end) {
+      outcome = end.outcome();
+    }
+  }
+  report_.outcome = outcome;
+  report_.message = message;
+}
+
+Learned<ReluNetwork> UniformLearner::learn() {
+  begin_report(asker_, run_, "uniform", report_);
+  asker_.limit(run_.budget.queries);
+  bool fitted = false;
+  try {
+    noise_ = probe_noise(asker_, random_);
+    draw_samples();
+    for (Index line = 0; line < grid_.lines; ++line) {
+      lines_.push_back(
+          scan_line(asker_, random_, grid_, plan_, run_.budget.device_bytes / 2, noise_));
+      asker_.set_progress(static_cast<Index>(lines_.back().pieces.size()) - 1, 0, std::nullopt);
+    }
+    fit();
+    final_ = orient(hypothesis_, held_out_rms_);
+    fitted = true;
+    vouch_for(asker_, random_, problem_, plan_, noise_, hypothesis_, final_, 0, report_);
+  } catch (const EndOfRun& end) {
+    if (fitted) {
+      report_.outcome = end.outcome();
+      report_.message = end.what();
+    } else {
+      finish_short(end.outcome(), end.what());
+    }
+  } catch (const DeviceError& error) {
+    if (asker_.asked() == 0) throw;
+    if (!fitted) final_ = hypothesis_.network();
+    report_.outcome = Outcome::device_lost;
+    report_.message = error.what();
+  }
+  end_report(asker_, noise_, final_, report_);
+  return {final_, report_};
+}
+
+}  // namespace crease

@@ -1,0 +1,44 @@
+// The query learner's uniform mode: Algorithm 4 of Chen, Klivans, Meka 2021.
+#pragma once
+
+#include <crease/query_learner.hpp>
+
+#include "src/stages/bounded_fit.hpp"
+#include "src/stages/uniform.hpp"
+
+namespace crease {
+
+/// One run of learn_from_queries in uniform mode. Nothing that is asked depends on an answer.
+class UniformLearner {
+ public:
+  /// Throws BadInput where the budget is smaller than the plan's price, or the device's memory is.
+  UniformLearner(Device& device, Oracle& oracle, const QueryProblem& problem, const QueryPlan& plan,
+                 const RunControl& run);
+
+  Learned<ReluNetwork> learn();
+
+ private:
+  void draw_samples();
+  void fit();
+  void take(const BoundedFit& fit, const std::vector<Index>& kept);
+  void finish_short(Outcome outcome, const std::string& message);
+
+  Device& device_;
+  const QueryProblem& problem_;
+  const QueryPlan& plan_;
+  const RunControl& run_;
+  Asker asker_;
+  Random random_;
+  UniformGrid grid_;
+  NoiseModel noise_;
+  FeatureRows::Points samples_;
+  HostMatrix answers_;  // [n, p] of F at the samples; empty before they were drawn
+  std::vector<ScannedLine> lines_;
+  std::vector<CandidateNeuron> candidates_;
+  Hypothesis hypothesis_;  // base point: the origin
+  double held_out_rms_ = 0;
+  ReluNetwork final_;
+  RunReport report_;
+};
+
+}  // namespace crease

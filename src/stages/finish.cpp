@@ -1,0 +1,83 @@
+// The end of every run: what fresh points vouch for, and the numbers of the report.
+#include "src/stages/finish.hpp"
+
+#include <crease/gaussian.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+#include "src/stages/certify.hpp"
+#include "src/stages/numbers.hpp"
+
+namespace crease {
+namespace {
+
+constexpr double kFloor = 64;  // roundings
+
+}  // namespace
+
+double deviation_or_zero(const ReluNetwork& network) {
+  const double sd = gaussian_standard_deviation(network);
+  // largest_lipschitz_guess() is twice the largest |u| |w|.
+  double size = largest_lipschitz_guess(network) * static_cast<double>(network.neurons());
+  for (Index o = 0; o < network.outputs(); ++o) size += std::abs(network.constant(o, 0));
+  return sd > kFloor * kRounding * size ? sd : 0.0;
+}
+
+Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const QueryPlan& plan,
+               const NoiseModel& noise, const Hypothesis& hypothesis, const ReluNetwork& network,
+               int certificates, RunReport& report) {
+  report.learning_rounds = asker.rounds();
+  const Index points = std::min(plan.certificate_points, asker.left());
+  if (points == 0) {
+    report.message = plan.certificate_points == 0
+                         ? "the certificate was turned off: nothing is vouched for"
+                         : "no query was left for the certificate";
+    return {};
+  }
+  asker.enter("certificate");
+  const DeviceNetwork on_device(asker.device(), network);
+  Look look =
+      look_around(asker, random, Stream::certificate, points, hypothesis, on_device, noise, plan);
+  report.certificate_queries = points;
+  Certificate certificate = certify(look.errors, look_failure(problem.failure, certificates + 1),
+                                    problem.lipschitz.value_or(largest_lipschitz_guess(network)));
+  certificate.beyond_limit = look.beyond;
+  report.certificate = certificate;
+  report.rms_error = certificate.rms_error;
+  const double sd = deviation_or_zero(network);
+  report.relative_error = sd > 0 ? std::optional(certificate.rms_error / sd) : std::nullopt;
+  asker.set_progress(0, network.neurons(), report.relative_error);
+  asker.report();
+
+  const double allowed = sd > 0 ? problem.accuracy * sd : problem.accuracy;
+  if (look.beyond > 0) {
+    report.message = std::to_string(look.beyond) + " of " + std::to_string(points) +
+                     " fresh points show an error beyond its limit";
+  } else if (!(certificate.rms_error <= allowed)) {
+    report.message = "what was found is right, but less accurate than asked for";
+  } else {
+    report.outcome = Outcome::reached;
+    report.message.clear();
+  }
+  return look;
+}
+
+void begin_report(Asker& asker, const RunControl& run, const char* mode, RunReport& report) {
+  report.device = asker.device().name();
+  report.seed = run.seed;
+  report.mode = mode;
+  report.inputs = asker.inputs();
+  report.outputs = asker.outputs();
+}
+
+void end_report(Asker& asker, const NoiseModel& noise, const ReluNetwork& network,
+                RunReport& report) {
+  report.neurons = network.neurons();
+  asker.write(report);
+  report.learning_queries = asker.asked() - report.certificate_queries;
+  report.answer_format = noise.format;
+  report.peak_device_bytes = asker.device().stats().peak_bytes;
+}
+
+}  // namespace crease

@@ -1,0 +1,35 @@
+// The end of every run: what fresh points vouch for, and the numbers of the report.
+#pragma once
+
+#include <crease/query_learner.hpp>
+
+#include "src/stages/look.hpp"
+
+namespace crease {
+
+/// The standard deviation of F' under N(0, I); 0 where it is no more than the rounding of neurons
+/// that cancel to a constant function, or of the constant itself.
+double deviation_or_zero(const ReluNetwork& network);
+
+/// Draws the certificate's points, after the network was fixed, and writes what they say into
+/// `report`: certificate, errors, and outcome and message (`reached` only if no point shows an
+/// error beyond its limit and the rms is within the accuracy; else the outcome is left alone and
+/// the message says why).
+///
+/// hypothesis    what is known of the errors of every part; it sets the limits
+/// network       the network that is vouched for
+/// certificates  how many this run has made before this one: their failures add up
+///
+/// Asks min(plan.certificate_points, queries left); none where that is 0. Returns the look.
+Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const QueryPlan& plan,
+               const NoiseModel& noise, const Hypothesis& hypothesis, const ReluNetwork& network,
+               int certificates, RunReport& report);
+
+/// Device, seed, mode and sizes.
+void begin_report(Asker& asker, const RunControl& run, const char* mode, RunReport& report);
+
+/// What was counted: queries, rounds, seconds, memory, warnings.
+void end_report(Asker& asker, const NoiseModel& noise, const ReluNetwork& network,
+                RunReport& report);
+
+}  // namespace crease

@@ -1,0 +1,113 @@
+// The paper's uniform scan: Algorithms 1, 2 and 3 of Chen, Klivans, Meka 2021 under their own
+// names, over several lines and in blocks. Bias sign of the paper in comments: relu(<w, x> - b).
+#pragma once
+
+#include <crease/query_learner.hpp>
+
+#include "src/stages/ask.hpp"
+#include "src/stages/noise.hpp"
+#include "src/stages/random.hpp"
+
+namespace crease {
+
+/// Where the lines are cut: `intervals` of length r on [-tau, tau], tau = span.
+struct UniformGrid {
+  Index lines = 0;
+  Index intervals = 0;
+  double span = 0;       // in units of t
+  double length = 0;     // r = 2 span / intervals
+  double bias_half = 0;  // half of what get_bias measures a slope on
+  double step = 0;       // of get_gradient
+  double middle(Index interval) const {
+    return -span + (static_cast<double>(interval) + 0.5) * length;
+  }
+};
+
+/// The grid of a plan for d inputs. Throws BadInput where it is too fine to count.
+UniformGrid uniform_grid(const QueryPlan& plan, Index d);
+
+/// What get_bias measures.
+struct Biases {
+  HostMatrix values;  // [m, p] F(x0 + t v)
+  HostMatrix slopes;  // [m, p] of F along the line
+  HostMatrix biases;  // [m, p] b_L = value - slope * t, the intercept of the piece at t = 0
+};
+
+/// Algorithm 1, GetBias(L, [t - half, t + half]) for every t: 3 queries each, one batch. b_L is
+/// right where F is affine on the interval, up to sigma (1 + |t| / (half sqrt(2))).
+Biases get_bias(Asker& asker, const Line& line, const std::vector<double>& t, double half);
+
+/// Algorithm 2, GetGradient(x, step) for every centre: d queries each, one batch. The value at the
+/// centre is given (get_bias asked for it).
+///
+/// The paper draws d independent unit vectors z_j and solves <w, z_j> = (F(x + step z_j) - F(x)) /
+/// step. Here each z_j is such a vector too, but they are orthonormal, so that the solution is
+/// sum_j z_j (...): independent ones have a condition of order d, and cost a digit. One basis
+/// serves all centres of a line.
+///
+/// centers [m, d], values [m, p], basis [d, d] with orthonormal rows; returns [m p, d], row i p + o
+/// the gradient of output o at centre i. Exact if no hyperplane is nearer than `step` (6): then
+/// each component is off by sqrt(2) sigma / step (one standard deviation).
+HostMatrix get_gradient(Asker& asker, const DeviceMatrix& centers, ConstHostView values,
+                        ConstDeviceView basis, double step);
+
+/// Neighbouring intervals on which F is one affine function, gradient (x - x0) + bias.
+struct UniformPiece {
+  Index count = 0;                     // intervals
+  double first = 0, last = 0;          // midpoints
+  std::vector<double> first_value;     // [p] of F there
+  std::vector<double> last_value;      // [p]
+  HostMatrix gradient;                 // [p, d]
+  std::vector<double> bias;            // [p] b_L
+  std::vector<double> gradient_noise;  // [p] one standard deviation of a component
+  std::vector<double> bias_noise;      // [p]
+};
+
+/// A line with its distinct pieces, in order.
+struct ScannedLine {
+  std::vector<double> origin;
+  std::vector<double> direction;  // length 1
+  std::vector<UniformPiece> pieces;
+  Index rejected = 0;  // intervals that are not straight, or whose gradient does not fit the slope
+};
+
+/// Lines 2 to 10 of Algorithm 3: a Gaussian line, get_bias and get_gradient at every midpoint, in
+/// blocks of `most_bytes`. An interval counts only if its gradient along the line is the slope that
+/// get_bias saw; the gradient then takes over that slope, which is better known. Equal pieces
+/// become one at once, so that what is kept grows with the kinks and not with the intervals. Raises
+/// `noise` where the line is steeper than the probe saw.
+ScannedLine scan_line(Asker& asker, Random& random, const UniformGrid& grid, const QueryPlan& plan,
+                      Index most_bytes, NoiseModel& noise);
+
+/// A pair (w, b) of the list S with what is known of it, as relu(<normal, x> + bias), |normal| = 1,
+/// not active at the origin.
+struct CandidateNeuron {
+  std::vector<double> normal;  // [d]
+  double bias = 0;
+  double size = 0;          // of the jump of the gradient: |coefficient|, if it is one neuron
+  double normal_error = 0;  // one standard deviation of a component of the normal
+  double offset_error = 0;  // of <normal, x> + bias where it was measured
+  Index separation = 0;     // 1: of neighbouring pieces
+};
+
+struct NeuronList {
+  std::vector<CandidateNeuron> neurons;
+  Index pairs = 0;     // that were formed
+  Index left_out = 0;  // pairs not formed because the list was full
+};
+
+/// Lines 11 to 15 of Algorithm 3: all pairs of distinct pieces i, j of a line give w = gradient_i -
+/// gradient_j and b = <w, x0> - (b_L,i - b_L,j) (the b_L of Definition 4.5 are intercepts of the
+/// line: the paper's list leaves out <w, x0>). With several outputs the difference is a matrix [p,
+/// d]; its leading rank-one part is the candidate, unless it is clearly of higher rank. Pairs
+/// outside the promised bounds (5) are dropped: |w| <= k R, |b| <= k B, k the kinks of the line.
+/// Candidates that are (Delta, alpha)-close (Definition 3.1, either orientation) with Delta = alpha
+/// = plan.uniform_closeness, or closer than their errors explain, become one: the best measured.
+///
+/// Neighbours come first, then pairs ever further apart, until `most` candidates are listed. No
+/// queries. Memory on the device below `most_bytes`, on the host `most` (d + p) numbers.
+NeuronList get_neurons(Device& device, const std::vector<ScannedLine>& lines,
+                       const NoiseModel& noise, const QueryPlan& plan, Index most,
+                       Index most_bytes);
+
+}  // namespace crease

@@ -1,0 +1,230 @@
+// The second half of Algorithm 3: from pairs of pieces to the list of candidate neurons.
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/ops.hpp"
+#include "src/small_dense.hpp"
+#include "src/stages/numbers.hpp"
+#include "src/stages/uniform.hpp"
+
+namespace crease {
+namespace {
+
+constexpr double kRankOne = 1e-2;  // second singular value of a cluster's jump, share of the first
+constexpr Index kMostBatch = 256;  // candidates compared at a time
+constexpr Index kElement = static_cast<Index>(sizeof(double));
+
+double norm(const std::vector<double>& v) {
+  return std::sqrt(dot(v, v));
+}
+
+/// One standard deviation of where a candidate's hyperplane lies at a typical point.
+double error_of(const CandidateNeuron& neuron) {
+  return std::hypot(neuron.normal_error * std::sqrt(static_cast<double>(neuron.normal.size())),
+                    neuron.offset_error);
+}
+
+class PairFinder {
+ public:
+  PairFinder(Device& device, const NoiseModel& noise, const QueryPlan& plan, Index most,
+             Index most_bytes)
+      : device_(device), noise_(noise), plan_(plan), most_(most), most_bytes_(most_bytes) {}
+
+  /// The candidate of pieces a < b of a line; false where it is none.
+  bool form(const ScannedLine& line, std::size_t a, std::size_t b, CandidateNeuron& neuron) const;
+
+  /// Adds to the list, or to a candidate that it is close to.
+  void add(CandidateNeuron neuron) {
+    batch_.push_back(std::move(neuron));
+    if (static_cast<Index>(batch_.size()) == batch_size()) flush();
+  }
+  void flush();
+  bool full() const { return static_cast<Index>(list_.size()) >= most_; }
+  Index left_out() const { return left_out_; }
+  std::vector<CandidateNeuron> take() { return std::move(list_); }
+
+ private:
+  Index batch_size() const;
+  bool join(const CandidateNeuron& neuron, CandidateNeuron& other, double distance) const;
+
+  Device& device_;
+  const NoiseModel& noise_;
+  const QueryPlan& plan_;
+  Index most_;
+  Index most_bytes_;
+  std::vector<CandidateNeuron> list_;
+  std::vector<CandidateNeuron> batch_;
+  Index left_out_ = 0;
+};
+
+bool PairFinder::form(const ScannedLine& line, std::size_t a, std::size_t b,
+                      CandidateNeuron& neuron) const {
+  const UniformPiece& first = line.pieces[a];
+  const UniformPiece& second = line.pieces[b];
+  const Index p = first.gradient.rows();
+  const Index d = first.gradient.cols();
+  HostMatrix difference(p, d);
+  double noise_square = 0;
+  std::vector<double> intercept;
+  std::vector<double> intercept_noise;
+  for (Index o = 0; o < p; ++o) {
+    const auto oo = static_cast<std::size_t>(o);
+    for (Index i = 0; i < d; ++i) {
+      difference(o, i) = first.gradient(o, i) - second.gradient(o, i);
+    }
+    const double noise = std::hypot(first.gradient_noise[oo], second.gradient_noise[oo]);
+    noise_square += noise * noise;
+    intercept.push_back(first.bias[oo] - second.bias[oo]);
+  }
+  const double component = std::sqrt(noise_square);  // of a component, over the outputs
+  const double noise = component * std::sqrt(static_cast<double>(d));
+
+  // difference = u normal^T
+  std::vector<double> u(static_cast<std::size_t>(p));
+  if (p == 1) {
+    neuron.normal.assign(difference.row(0), difference.row(0) + d);
+    u[0] = norm(neuron.normal);
+    if (!(u[0] > plan_.sigmas * noise)) return false;
+    for (double& value : neuron.normal) value /= u[0];
+  } else {
+    const Svd parts = svd(difference);
+    if (!(parts.values[0] > plan_.sigmas * noise)) return false;
+    if (parts.values.size() > 1 &&
+        parts.values[1] > plan_.sigmas * noise + kRankOne * parts.values[0]) {
+      return false;
+    }
+    neuron.normal.assign(parts.right.row(0), parts.right.row(0) + d);
+    for (Index o = 0; o < p; ++o) {
+      u[static_cast<std::size_t>(o)] = parts.left(o, 0) * parts.values[0];
+    }
+  }
+  neuron.size = norm(u);
+  neuron.separation = static_cast<Index>(b - a);
+  // <normal, x - x0> + <u, intercept> / |u|^2 = 0
+  const double at_origin = dot(u, intercept) / dot(u, u);
+  neuron.bias = at_origin - dot(neuron.normal, line.origin);
+  const auto kinks = static_cast<double>(line.pieces.size() - 1);
+  if (plan_.uniform_weight_bound && neuron.size > kinks * *plan_.uniform_weight_bound) return false;
+  if (plan_.uniform_bias_bound &&
+      neuron.size * std::abs(neuron.bias) > kinks * *plan_.uniform_bias_bound) {
+    return false;
+  }
+
+  // The affine pieces are known best where they were measured: near the crossing.
+  const double along = dot(neuron.normal, line.direction);
+  const double crossing = along != 0 ? -at_origin / along : first.first;
+  const double t =
+      std::clamp(crossing, std::min(first.first, second.first), std::max(first.last, second.last));
+  double far = 0;
+  double near = 0;
+  for (std::size_t i = 0; i < line.origin.size(); ++i) {
+    const double x = line.origin[i] + t * line.direction[i];
+    far += x * x;
+  }
+  const double rho = std::sqrt(1 + far);
+  for (Index o = 0; o < p; ++o) near = std::hypot(near, noise_.sigma(rho, o));
+  neuron.normal_error = component / neuron.size;
+  neuron.offset_error =
+      std::hypot(neuron.normal_error * std::sqrt(static_cast<double>(d) + far), near / neuron.size);
+  if (neuron.bias > 0) {
+    neuron.bias = -neuron.bias;
+    for (double& value : neuron.normal) value = -value;
+  }
+  return std::isfinite(neuron.bias) && std::isfinite(neuron.offset_error);
+}
+
+Index PairFinder::batch_size() const {
+  const auto listed = static_cast<Index>(list_.size());
+  const Index d = batch_.empty() ? 1 : static_cast<Index>(batch_[0].normal.size());
+  const Index budget = most_bytes_ / kElement - listed * (d + 1);
+  return std::clamp<Index>(budget / (2 * (listed + kMostBatch) + 3 * (d + 1)), 1, kMostBatch);
+}
+
+/// True if they are one; the better measured stays.
+bool PairFinder::join(const CandidateNeuron& neuron, CandidateNeuron& other,
+                      double distance) const {
+  const double explained = plan_.sigmas * std::hypot(error_of(neuron), error_of(other));
+  if (!(distance <= std::max(explained, plan_.uniform_closeness))) return false;
+  if (error_of(neuron) < error_of(other)) {
+    const Index separation = std::min(neuron.separation, other.separation);
+    other = neuron;
+    other.separation = separation;
+  }
+  if (distance > explained) other.offset_error = std::max(other.offset_error, distance);
+  return true;
+}
+
+void PairFinder::flush() {
+  if (batch_.empty()) return;
+  const auto d = static_cast<Index>(batch_[0].normal.size());
+  const auto listed = static_cast<Index>(list_.size());
+  const auto fresh = static_cast<Index>(batch_.size());
+  HostMatrix known(listed + fresh, d + 1);
+  HostMatrix turned(fresh, d + 1);
+  for (Index j = 0; j < listed + fresh; ++j) {
+    const CandidateNeuron& neuron = j < listed ? list_[static_cast<std::size_t>(j)]
+                                               : batch_[static_cast<std::size_t>(j - listed)];
+    std::copy_n(neuron.normal.data(), d, known.row(j));
+    known(j, d) = neuron.bias;
+    if (j < listed) continue;
+    for (Index i = 0; i <= d; ++i) turned(j - listed, i) = -known(j, i);
+  }
+  const DeviceMatrix a = upload(device_, known);
+  DeviceMatrix distances(device_, fresh, listed + fresh);
+  pair_distances(device_, a.view().row_block(listed, fresh), a, distances);
+  const HostMatrix same = download(device_, distances);
+  pair_distances(device_, upload(device_, turned), a, distances);
+  const HostMatrix opposite = download(device_, distances);
+
+  std::vector<std::ptrdiff_t> place(static_cast<std::size_t>(listed + fresh), -1);
+  for (Index j = 0; j < listed; ++j) place[static_cast<std::size_t>(j)] = j;
+  for (Index i = 0; i < fresh; ++i) {
+    CandidateNeuron& neuron = batch_[static_cast<std::size_t>(i)];
+    bool joined = false;
+    for (Index j = 0; j < listed + i && !joined; ++j) {
+      const std::ptrdiff_t at = place[static_cast<std::size_t>(j)];
+      if (at < 0) continue;
+      joined =
+          join(neuron, list_[static_cast<std::size_t>(at)], std::min(same(i, j), opposite(i, j)));
+    }
+    if (joined) continue;
+    if (full()) {
+      ++left_out_;
+      continue;
+    }
+    place[static_cast<std::size_t>(listed + i)] = static_cast<std::ptrdiff_t>(list_.size());
+    list_.push_back(std::move(neuron));
+  }
+  batch_.clear();
+}
+
+}  // namespace
+
+NeuronList get_neurons(Device& device, const std::vector<ScannedLine>& lines,
+                       const NoiseModel& noise, const QueryPlan& plan, Index most,
+                       Index most_bytes) {
+  PairFinder finder(device, noise, plan, most, most_bytes);
+  NeuronList result;
+  std::size_t longest = 0;
+  Index all = 0;
+  for (const ScannedLine& line : lines) {
+    const auto pieces = static_cast<Index>(line.pieces.size());
+    longest = std::max(longest, line.pieces.size());
+    all += pieces * (pieces - 1) / 2;
+  }
+  for (std::size_t apart = 1; apart < longest && !finder.full(); ++apart) {
+    for (const ScannedLine& line : lines) {
+      for (std::size_t a = 0; a + apart < line.pieces.size(); ++a) {
+        ++result.pairs;
+        CandidateNeuron neuron;
+        if (finder.form(line, a, a + apart, neuron)) finder.add(std::move(neuron));
+      }
+    }
+    finder.flush();
+  }
+  result.left_out = all - result.pairs + finder.left_out();
+  result.neurons = finder.take();
+  return result;
+}
+
+}  // namespace crease
