@@ -59,7 +59,7 @@ std::vector<Index> worst_neurons(const Hypothesis& hypothesis) {
 void AdaptiveLearner::refine() {
   for (int round = 0; round < kRefinements; ++round) {
     if (!hypothesis_.has_base() || hypothesis_.neurons() == 0 || last_look_.beyond > 0) return;
-    const double goal = kGoodEnough * problem_.accuracy * deviation_or_zero(hypothesis_.network());
+    const double goal = kGoodEnough * problem_.accuracy * deviation();
     if (last_look_.rms <= goal || lines_ >= plan_.lines) return;
     std::vector<Index> again = worst_neurons(hypothesis_);
     const Index price = static_cast<Index>(2 * again.size() + 1) * asker_.inputs() +

@@ -1,12 +1,11 @@
 // The adaptive query learner: lines, gradients and neurons, then lines of what is left.
 #include "src/learners/adaptive_learner.hpp"
 
-#include <crease/gaussian.hpp>
-
 #include <algorithm>
 #include <cmath>
 
 #include "kernels/ops.hpp"
+#include "src/stages/finish.hpp"
 #include "src/stages/numbers.hpp"
 
 namespace crease {
@@ -100,7 +99,7 @@ Index AdaptiveLearner::learn_from(SearchedLine& line) {
   for (std::size_t o = 0; o < static_cast<std::size_t>(p); ++o) {
     // Answers are rounded where the function is steep: the probe may not have seen that.
     noise_.relative[o] =
-        std::max(noise_.relative[o], 0.25 * kRounding * line.result.slope_range[o]);
+        std::max(noise_.relative[o], kSlopeRounding * c * kRounding * line.result.slope_range[o]);
   }
   const auto kinks = static_cast<Index>(line.result.kinks.size());
   any_kinks_ = kinks > 0;
@@ -206,6 +205,11 @@ bool AdaptiveLearner::resolve() {
   return added > 0;
 }
 
+double AdaptiveLearner::deviation() {
+  if (!deviation_) deviation_ = deviation_or_zero(hypothesis_.network());
+  return *deviation_;
+}
+
 /// A look at fresh points. True if it decided what to do next (nothing is left to find, or a hunt
 /// hit).
 bool AdaptiveLearner::look() {
@@ -252,9 +256,9 @@ bool AdaptiveLearner::grow() {
     have_best_ = false;
     return lines_ < plan_.lines;
   }
-  if (clean && last_look_.rms <=
-                   kCleanShare * std::max(last_look_.spread,
-                                          gaussian_standard_deviation(hypothesis_.network()))) {
+  // F may be constant almost everywhere: then the points say nothing of its spread.
+  const auto success = [&](double spread) { return last_look_.rms <= kCleanShare * spread; };
+  if (clean && (success(last_look_.spread) || success(deviation()))) {
     return false;
   }
   idle_ = added == 0 ? idle_ + 1 : 0;

@@ -43,7 +43,11 @@ class AdaptiveLearner {
   bool certify_network();
   void finish_short(Outcome outcome, const std::string& message);
   double spread() const { return std::max(last_look_.spread, 1e-300); }
-  void rebuild() { current_.emplace(device_, hypothesis_.network()); }
+  void rebuild() {
+    current_.emplace(device_, hypothesis_.network());
+    deviation_.reset();
+  }
+  double deviation();
 
   Device& device_;
   const QueryProblem& problem_;
@@ -56,6 +60,7 @@ class AdaptiveLearner {
   Hypothesis best_;
   Hypothesis before_fit_;  // a fit without all neurons spreads what is missing over those there are
   std::optional<DeviceNetwork> current_;  // hypothesis_ on the device
+  std::optional<double> deviation_;       // of hypothesis_ under N(0, I), once it was asked for
   Hunt hunt_;
   GapPolicy policy_;
 

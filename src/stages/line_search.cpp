@@ -58,7 +58,8 @@ class LineSearch {
     return c_ * std::tan(0.5 * (std::atan(a / c_) + std::atan(b / c_)));
   }
   double rounding_floor(double t, double value, std::size_t o) const {
-    return kRounding * (std::abs(value) + 0.25 * slope_range_[o] * std::hypot(c_, t));
+    return kRounding *
+           (std::abs(value) + kSlopeRounding * c_ * slope_range_[o] * std::hypot(c_, t));
   }
 
   void ask_first_grid(const LineSearchInput& input, Random& random);
