@@ -16,6 +16,7 @@ constexpr double kNowhere = std::numeric_limits<double>::quiet_NaN();
 constexpr double kMeetingSigmas =
     1e3;  // slope jump, in sigmas, of outputs that may vote on a meeting
 constexpr double kMeetingShare = 1e-3;  // a meeting this close to a known point proves nothing
+constexpr double kClosePoints = 1e-3;   // of the next gap: a triple does not test its far point
 constexpr Index kEscalationRound = 10;  // from here on, tiny cells that stay bent are noise
 
 constexpr std::size_t kMeetingNeighbours = 16;  // points on either side whose bends are compared
@@ -74,6 +75,7 @@ class LineSearch {
   void add_meeting_cells(std::vector<Run>& runs, std::vector<bool>& covered);
   bool is_shared(const std::vector<double>& jump, const std::vector<double>& jump_sd,
                  std::size_t cell) const;
+  void trim(Run& run) const;
   void extend(std::vector<Run>& runs) const;
   std::vector<Run> merge(std::vector<Run> runs) const;
   LineFit fit(std::size_t first, std::size_t last) const;
@@ -467,6 +469,26 @@ void LineSearch::add_meeting_cells(std::vector<Run>& runs, std::vector<bool>& co
   std::sort(runs.begin(), runs.end(), [](const Run& a, const Run& b) { return a.first < b.first; });
 }
 
+/// A triple of two close points and a far one says little about the far one: such an end of a run
+/// is not part of it if the line through the others does not meet it.
+void LineSearch::trim(Run& run) const {
+  run.fit = fit(run.first, run.last);
+  if (run.last - run.first >= 3 && h(run.last - 2) < kClosePoints * h(run.last - 1)) {
+    const LineFit without = fit(run.first, run.last - 1);
+    if (!on_line(without, run.last)) {
+      --run.last;
+      run.fit = without;
+    }
+  }
+  if (run.last - run.first >= 3 && h(run.first + 1) < kClosePoints * h(run.first)) {
+    const LineFit without = fit(run.first + 1, run.last);
+    if (!on_line(without, run.first)) {
+      ++run.first;
+      run.fit = without;
+    }
+  }
+}
+
 std::vector<Run> LineSearch::find_runs() {
   std::vector<Run> runs;
   std::vector<bool> covered(t_.size(), false);
@@ -481,7 +503,7 @@ std::vector<Run> LineSearch::find_runs() {
     for (std::size_t cell = first; cell < i; ++cell) covered[cell] = true;
   }
   if (p_ > 1 && meetings_prove_) add_meeting_cells(runs, covered);
-  for (Run& run : runs) run.fit = fit(run.first, run.last);
+  for (Run& run : runs) trim(run);
   return runs;
 }
 
@@ -491,10 +513,14 @@ void LineSearch::extend(std::vector<Run>& runs) const {
     Run& run = runs[r];
     const std::size_t low = r == 0 ? 0 : runs[r - 1].last - 1;
     const std::size_t high = r + 1 < runs.size() ? runs[r + 1].first + 1 : t_.size() - 1;
-    const LineFit line = run.fit;
-    while (run.last < high && on_line(line, run.last + 1)) ++run.last;
-    while (run.first > low && on_line(line, run.first - 1)) --run.first;
-    run.fit = fit(run.first, run.last);
+    // Fitted again at every step: a run of three close points says little far away, and the first
+    // point it takes in must be able to keep out the next.
+    while (run.last < high && on_line(run.fit, run.last + 1)) {
+      run.fit = fit(run.first, ++run.last);
+    }
+    while (run.first > low && on_line(run.fit, run.first - 1)) {
+      run.fit = fit(--run.first, run.last);
+    }
   }
 }
 
