@@ -84,10 +84,11 @@ ScannedLine scan_line(Asker& asker, Random& random, const UniformGrid& grid, con
 struct CandidateNeuron {
   std::vector<double> normal;  // [d]
   double bias = 0;
-  double size = 0;          // of the jump of the gradient: |coefficient|, if it is one neuron
-  double normal_error = 0;  // one standard deviation of a component of the normal
-  double offset_error = 0;  // of <normal, x> + bias where it was measured
-  Index separation = 0;     // 1: of neighbouring pieces
+  double size = 0;           // of the jump of the gradient: |coefficient|, if it is one neuron
+  double normal_error = 0;   // one standard deviation of a component of the normal
+  double offset_error = 0;   // of <normal, x> + bias where it was measured
+  Index separation = 0;      // 1: of neighbouring pieces
+  std::vector<Index> lines;  // on which lines it was met
 };
 
 struct NeuronList {
