@@ -250,15 +250,20 @@ void UniformLearner::take(const BoundedFit& fit, const std::vector<Index>& kept)
     hypothesis_.add(neuron.normal, neuron.bias, std::vector<double>(row, row + p),
                     neuron.offset_error, neuron.normal_error);
   }
-  // What a regression makes of noise: its variance times columns over rows.
+  // What a regression makes of noise: its variance times columns over rows; and its own rounding,
+  // which over n rows adds up to sqrt(n) u of every column times its coefficient.
   const double columns = static_cast<double>(kept.size());
-  const double share = std::sqrt(columns / (0.75 * static_cast<double>(samples_.count)));
+  const auto rows = 0.75 * static_cast<double>(samples_.count);
+  const double share = std::sqrt(columns / rows);
   const std::vector<double> value_error = hypothesis_.value_error();
   const double root = std::sqrt(static_cast<double>(d + 1));
   for (Index o = 0; o < p; ++o) {
     const auto oo = static_cast<std::size_t>(o);
     const double noise = noise_.sigma(root, o) / root;
-    hypothesis_.gradient_noise[oo] = share * std::hypot(noise, value_error[oo]);
+    double total = 0;
+    for (const Index j : kept) total += fit.coefficients(j, o) * fit.coefficients(j, o);
+    hypothesis_.gradient_noise[oo] =
+        std::hypot(share * std::hypot(noise, value_error[oo]), kRounding * std::sqrt(rows * total));
     double size = 0;
     for (Index i = 0; i < d; ++i) {
       const double value = fit.coefficients(k + i, o);
