@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #include <Random123/philox.h>
 
@@ -23,20 +24,31 @@ struct NormalPair {
 /// log(x) for x in [2^-53, 1], error below 4 ulp (2 is the worst met): x = m 2^e with m in
 /// [sqrt(1/2), sqrt(2)), and log m = 2 atanh(s), s = (m - 1) / (m + 1), by its series.
 CREASE_HOST_DEVICE inline double portable_log(double x) {
-  int exponent = 0;
-  while (x < 0x1p-16) {  // at most three times: x is at least 2^-53
-    x *= 0x1p16;
-    exponent -= 16;
-  }
-  while (x < 0.70710678118654752440) {
-    x *= 2.0;
+  // x = mantissa 2^exponent with the mantissa in [1/2, 1), exactly; x is normal.
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, &x, sizeof bits);
+  int exponent = static_cast<int>(bits >> 52) - 1022;
+  bits = (bits & 0x000fffffffffffffULL) | 0x3fe0000000000000ULL;
+  double mantissa = 0.0;
+  std::memcpy(&mantissa, &bits, sizeof mantissa);
+  if (mantissa < 0.70710678118654752440) {
+    mantissa *= 2.0;
     exponent -= 1;
   }
-  const double s = (x - 1.0) / (x + 1.0);
+  const double s = (mantissa - 1.0) / (mantissa + 1.0);
   const double z = s * s;
-  double series = 0.0;
-  for (int n = 23; n >= 3; n -= 2) series = (series + 1.0 / n) * z;
-  const double log_mantissa = 2.0 * s + 2.0 * s * series;
+  double series = 1.0 / 23.0;
+  series = series * z + 1.0 / 21.0;
+  series = series * z + 1.0 / 19.0;
+  series = series * z + 1.0 / 17.0;
+  series = series * z + 1.0 / 15.0;
+  series = series * z + 1.0 / 13.0;
+  series = series * z + 1.0 / 11.0;
+  series = series * z + 1.0 / 9.0;
+  series = series * z + 1.0 / 7.0;
+  series = series * z + 1.0 / 5.0;
+  series = series * z + 1.0 / 3.0;
+  const double log_mantissa = 2.0 * s + 2.0 * s * (series * z);
   return exponent * 0.69314718055994530942 + log_mantissa;
 }
 
@@ -49,10 +61,26 @@ CREASE_HOST_DEVICE inline void portable_cos_sin(double turn, double& cosine, dou
   const double part = eighths - octant;  // exact
   const double angle = (mirrored ? 1.0 - part : part) * 0.78539816339744830962;
   const double z = angle * angle;
-  double c = 1.0;
-  double s = 1.0;
-  for (int n = 18; n >= 2; n -= 2) c = 1.0 - c * z / (n * (n - 1.0));
-  for (int n = 19; n >= 3; n -= 2) s = 1.0 - s * z / (n * (n - 1.0));
+  double c = -1.0 / 6402373705728000.0;
+  c = c * z + 1.0 / 20922789888000.0;
+  c = c * z - 1.0 / 87178291200.0;
+  c = c * z + 1.0 / 479001600.0;
+  c = c * z - 1.0 / 3628800.0;
+  c = c * z + 1.0 / 40320.0;
+  c = c * z - 1.0 / 720.0;
+  c = c * z + 1.0 / 24.0;
+  c = c * z - 1.0 / 2.0;
+  c = c * z + 1.0;
+  double s = -1.0 / 121645100408832000.0;
+  s = s * z + 1.0 / 355687428096000.0;
+  s = s * z - 1.0 / 1307674368000.0;
+  s = s * z + 1.0 / 6227020800.0;
+  s = s * z - 1.0 / 39916800.0;
+  s = s * z + 1.0 / 362880.0;
+  s = s * z - 1.0 / 5040.0;
+  s = s * z + 1.0 / 120.0;
+  s = s * z - 1.0 / 6.0;
+  s = s * z + 1.0;
   s *= angle;
   // An odd octant is seen from its far end, where the roles of cos and sin are swapped in the
   // middle of a quarter.

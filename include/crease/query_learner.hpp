@@ -39,6 +39,9 @@ struct QueryPlan {
   double cell_share = 0.05;  // a predicted kink this close to the end of its cell is not trusted
   double cell_step = 0.25;  // query beside a predicted kink, this share towards the unverified side
   double flank = 1e-7;      // flank pairs stand this share of their gap from the kink
+  // With p >= 2 outputs two lines that meet prove a single kink unless two kinks with parallel
+  // jumps hide in one gap; flank pairs (2 queries a kink) see those too.
+  bool flank_every_kink = true;
   double angle_resolution = 1e-4;  // angle at which noise may hide a kink of typical size
   Index line_rounds = 80;
   Index line_points = 400000;

@@ -1,12 +1,11 @@
 // Sampling two networks at the same points.
 #include "src/cli/sampled_error.hpp"
 
-#include <crease/oracle.hpp>
-
 #include <algorithm>
 #include <cmath>
 
 #include "kernels/ops.hpp"
+#include "src/device_network.hpp"
 
 namespace crease {
 namespace {
@@ -25,8 +24,8 @@ SampledError sample_error(Device& device, const ReluNetwork& target, const ReluN
           "sample_error: the networks must have the same inputs and outputs");
   const Index d = target.inputs();
   const Index p = target.outputs();
-  const auto f = make_network_oracle(target);
-  const auto g = make_network_oracle(learned);
+  const DeviceNetwork f(device, target);
+  const DeviceNetwork g(device, learned);
   const Index most_rows = std::clamp(kNumbersAtOnce / std::max(d, p), Index{1}, samples);
   DeviceMatrix x(device, most_rows, d);
   DeviceMatrix y(device, most_rows, p);
@@ -38,8 +37,8 @@ SampledError sample_error(Device& device, const ReluNetwork& target, const ReluN
     const Index rows = std::min(most_rows, samples - first);
     const DeviceView points = x.view().row_block(0, rows);
     fill_gaussian(device, seed, kStream, first, 1.0, points);
-    f->answer(device, points, y.view().row_block(0, rows));
-    g->answer(device, points, z.view().row_block(0, rows));
+    f.evaluate(points, y.view().row_block(0, rows));
+    g.evaluate(points, z.view().row_block(0, rows));
     const HostMatrix of_target = download(device, y.view().row_block(0, rows));
     const HostMatrix of_learned = download(device, z.view().row_block(0, rows));
     for (Index i = 0; i < rows; ++i) {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -28,8 +29,8 @@ struct VerifyOptions {
 
 /// sd(F) under N(0, I); none where F is constant as far as its rounding shows.
 std::optional<double> scale_of(const ReluNetwork& target) {
-  // gaussian_standard_deviation() says that less than this share of sum |u| |w| is rounding.
-  constexpr double kRounding = 1e-8;
+  // Neurons that cancel to a constant leave this much of sum |u| |w| as rounding.
+  constexpr double kRounding = 64 * std::numeric_limits<double>::epsilon();
   double size = 0;
   for (Index i = 0; i < target.neurons(); ++i) {
     double weight = 0;

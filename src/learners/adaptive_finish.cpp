@@ -1,12 +1,11 @@
 // The end of an adaptive run: refinement, least squares, certificate, and endings that come short.
-#include <crease/gaussian.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "src/learners/adaptive_learner.hpp"
-#include "src/stages/certify.hpp"
+#include "src/stages/finish.hpp"
 #include "src/stages/numbers.hpp"
 #include "src/stages/orientation.hpp"
 
@@ -60,8 +59,7 @@ std::vector<Index> worst_neurons(const Hypothesis& hypothesis) {
 void AdaptiveLearner::refine() {
   for (int round = 0; round < kRefinements; ++round) {
     if (!hypothesis_.has_base() || hypothesis_.neurons() == 0 || last_look_.beyond > 0) return;
-    const double goal =
-        kGoodEnough * problem_.accuracy * gaussian_standard_deviation(hypothesis_.network());
+    const double goal = kGoodEnough * problem_.accuracy * deviation();
     if (last_look_.rms <= goal || lines_ >= plan_.lines) return;
     std::vector<Index> again = worst_neurons(hypothesis_);
     const Index price = static_cast<Index>(2 * again.size() + 1) * asker_.inputs() +
@@ -103,40 +101,10 @@ void AdaptiveLearner::fit() {
 
 /// Fresh points, drawn after the network was fixed. False if they show an error beyond its limit.
 bool AdaptiveLearner::certify_network() {
-  report_.learning_rounds = asker_.rounds();
-  const Index points = std::min(plan_.certificate_points, asker_.left());
-  if (points == 0) {
-    report_.message = plan_.certificate_points == 0
-                          ? "the certificate was turned off: nothing is vouched for"
-                          : "no query was left for the certificate";
-    return true;
-  }
-  asker_.enter("certificate");
-  const DeviceNetwork network(device_, final_);
-  const Look look = look_around(asker_, random_, Stream::certificate, points, hypothesis_, network,
-                                noise_, plan_);
-  report_.certificate_queries = points;
+  const Look look = vouch_for(asker_, random_, problem_, plan_, noise_, hypothesis_, final_,
+                              certificates_, report_);
+  if (look.errors.empty()) return true;
   ++certificates_;
-  Certificate certificate = certify(look.errors, look_failure(problem_.failure, certificates_),
-                                    problem_.lipschitz.value_or(largest_lipschitz_guess(final_)));
-  certificate.beyond_limit = look.beyond;
-  report_.certificate = certificate;
-  report_.rms_error = certificate.rms_error;
-  const double sd = gaussian_standard_deviation(final_);
-  report_.relative_error = sd > 0 ? std::optional(certificate.rms_error / sd) : std::nullopt;
-  asker_.set_progress(0, final_.neurons(), report_.relative_error);
-  asker_.report();
-
-  const double allowed = sd > 0 ? problem_.accuracy * sd : problem_.accuracy;
-  if (look.beyond > 0) {
-    report_.message = std::to_string(look.beyond) + " of " + std::to_string(points) +
-                      " fresh points show an error beyond its limit";
-  } else if (certificate.rms_error > allowed) {
-    report_.message = "what was found is right, but less accurate than asked for";
-  } else {
-    report_.outcome = Outcome::reached;
-    report_.message.clear();
-  }
   worst_ = look.worst;
   return look.beyond == 0;
 }
@@ -166,11 +134,7 @@ void AdaptiveLearner::finish_short(Outcome outcome, const std::string& message) 
 }
 
 Learned<ReluNetwork> AdaptiveLearner::learn() {
-  report_.device = device_.name();
-  report_.seed = run_.seed;
-  report_.mode = "adaptive";
-  report_.inputs = asker_.inputs();
-  report_.outputs = asker_.outputs();
+  begin_report(asker_, run_, "adaptive", report_);
   const std::optional<Index> budget = run_.budget.queries;
   const Index reserve = budget ? std::min(plan_.certificate_points, *budget / 4) : 0;
   try {
@@ -196,11 +160,7 @@ Learned<ReluNetwork> AdaptiveLearner::learn() {
     if (asker_.asked() == 0) throw;
     finish_short(Outcome::device_lost, error.what());
   }
-  report_.neurons = final_.neurons();
-  asker_.write(report_);
-  report_.learning_queries = asker_.asked() - report_.certificate_queries;
-  report_.answer_format = noise_.format;
-  report_.peak_device_bytes = device_.stats().peak_bytes;
+  end_report(asker_, noise_, final_, report_);
   return {final_, report_};
 }
 

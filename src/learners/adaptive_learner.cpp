@@ -1,12 +1,11 @@
 // The adaptive query learner: lines, gradients and neurons, then lines of what is left.
 #include "src/learners/adaptive_learner.hpp"
 
-#include <crease/gaussian.hpp>
-
 #include <algorithm>
 #include <cmath>
 
 #include "kernels/ops.hpp"
+#include "src/stages/finish.hpp"
 #include "src/stages/numbers.hpp"
 
 namespace crease {
@@ -15,9 +14,13 @@ namespace {
 constexpr double kCleanShare =
     1e-2;  // a clean look with more than this share of F's spread left is no success
 constexpr double kWorse = 1.05;  // a line that raises the rms by more than this is taken back ...
-constexpr double kRelaxed = 0x1p-20;    // ... if its gaps were measured this loosely
-constexpr double kStartRelax = 0x1p-5;  // the first line never starts looser than this
-constexpr double kBesideWorst = 1e-3;   // extra points beside the worst one, share of the distance
+constexpr double kRelaxed = 0x1p-20;        // ... if its gaps were measured this loosely
+constexpr double kStartRelax = 0x1p-5;      // the first line never starts looser than this
+constexpr double kRealJump = 1e-3;          // of the median: smaller kinks may be noise
+constexpr std::size_t kMostUnresolved = 3;  // kinks without a neuron that get lines of their own
+constexpr Index kResolveLines = 3;          // for each
+constexpr double kNearKink = 1e-4;          // angle within which a neuron explains a kink
+constexpr double kBesideWorst = 1e-3;  // extra points beside the worst one, share of the distance
 
 }  // namespace
 
@@ -96,7 +99,7 @@ Index AdaptiveLearner::learn_from(SearchedLine& line) {
   for (std::size_t o = 0; o < static_cast<std::size_t>(p); ++o) {
     // Answers are rounded where the function is steep: the probe may not have seen that.
     noise_.relative[o] =
-        std::max(noise_.relative[o], 0.25 * kRounding * line.result.slope_range[o]);
+        std::max(noise_.relative[o], kSlopeRounding * c * kRounding * line.result.slope_range[o]);
   }
   const auto kinks = static_cast<Index>(line.result.kinks.size());
   any_kinks_ = kinks > 0;
@@ -123,6 +126,8 @@ Index AdaptiveLearner::learn_from(SearchedLine& line) {
     if (base == pieces.size()) return 0;
     hypothesis_.base = line.point(pieces.t[base]);
     for (Index o = 0; o < p; ++o) {
+      hypothesis_.gradient_noise[static_cast<std::size_t>(o)] =
+          pieces.gradient_noise(static_cast<Index>(base), o);
       const double* gradient = pieces.gradient(base, static_cast<std::size_t>(o));
       std::copy_n(gradient, d, hypothesis_.gradient.row(o));
       hypothesis_.constant(o, 0) =
@@ -133,6 +138,76 @@ Index AdaptiveLearner::learn_from(SearchedLine& line) {
       line.of_residual ? hypothesis_.gradient_error()
                        : std::vector<double>(static_cast<std::size_t>(p), 0.0);
   return add_neurons(pieces, line, noise_, policy_, plan_, known_error, hypothesis_);
+}
+
+/// Kinks of the first line that no neuron explains: a look may well miss a neuron that is active
+/// nowhere near the origin, but the line has seen it. A point beyond each, seen from the base
+/// point.
+std::vector<std::vector<double>> AdaptiveLearner::unresolved_kinks() const {
+  const SearchedLine& line = *first_line_;
+  const std::vector<Kink>& kinks = line.result.kinks;
+  std::vector<double> jumps;
+  for (const Kink& kink : kinks) {
+    double square = 0;
+    for (std::size_t o = 0; o < kink.jump.size(); ++o) {
+      const double jump = kink.jump[o] / line.result.scale[o];
+      square += jump * jump;
+    }
+    jumps.push_back(std::sqrt(square));
+  }
+  const double typical = median(jumps);
+  const double base = dot(hypothesis_.base, line.direction) - dot(line.origin, line.direction);
+  const double c = std::sqrt(static_cast<double>(hypothesis_.inputs));
+  std::vector<std::vector<double>> unresolved;
+  for (std::size_t j = 0; j < kinks.size() && unresolved.size() < kMostUnresolved; ++j) {
+    if (jumps[j] < kRealJump * typical) continue;
+    const Piece& before = line.result.pieces[j];
+    const Piece& after = line.result.pieces[j + 1];
+    const std::vector<double> crossing = line.point(kinks[j].t);
+    const double near =
+        std::max(2 * (after.low - before.high), kNearKink * std::hypot(c, kinks[j].t));
+    bool explained = false;
+    for (Index r = 0; r < hypothesis_.neurons() && !explained; ++r) {
+      const double* normal = hypothesis_.normals.row(r);
+      const double along = dot(normal, line.direction.data(), hypothesis_.inputs);
+      const double height = dot(normal, crossing.data(), hypothesis_.inputs) +
+                            hypothesis_.bias[static_cast<std::size_t>(r)];
+      explained = std::abs(height) <= near * std::abs(along);
+    }
+    if (explained) continue;
+    const Piece& beyond = kinks[j].t > base ? after : before;
+    unresolved.push_back(line.point(0.5 * (beyond.low + beyond.high)));
+  }
+  return unresolved;
+}
+
+/// Lines through the kinks that gave no neuron, each time less particular about narrow and far
+/// pieces. True if they found some.
+bool AdaptiveLearner::resolve() {
+  const std::vector<std::vector<double>> points = unresolved_kinks();
+  first_line_.reset();
+  const GapPolicy before = policy_;
+  Index added = 0;
+  for (const std::vector<double>& point : points) {
+    for (idle_ = 0; idle_ < kResolveLines && lines_ < plan_.lines; ++idle_) {
+      worst_ = point;
+      SearchedLine line = next_line();
+      ++lines_;
+      const Index found = learn_from(line);
+      if (found > 0) rebuild();
+      added += found;
+      if (found > 0 || !any_kinks_) break;
+      policy_.tolerance = std::min(policy_.tolerance * plan_.gap_relax, kStartRelax);
+    }
+    policy_ = before;
+  }
+  idle_ = 0;
+  return added > 0;
+}
+
+double AdaptiveLearner::deviation() {
+  if (!deviation_) deviation_ = deviation_or_zero(hypothesis_.network());
+  return *deviation_;
 }
 
 /// A look at fresh points. True if it decided what to do next (nothing is left to find, or a hunt
@@ -153,8 +228,10 @@ bool AdaptiveLearner::grow() {
   ++lines_;
   Index added = learn_from(line);
   if (!hypothesis_.has_base()) return lines_ < plan_.lines;
+  if (first) first_line_ = line;
   rebuild();
-  const bool clean = look();
+  bool clean = look();
+  if (clean && first_line_ && resolve()) clean = look();
 
   if (!have_best_ || last_look_.rms < best_rms_) {
     best_ = hypothesis_;
@@ -179,9 +256,9 @@ bool AdaptiveLearner::grow() {
     have_best_ = false;
     return lines_ < plan_.lines;
   }
-  if (clean && last_look_.rms <=
-                   kCleanShare * std::max(last_look_.spread,
-                                          gaussian_standard_deviation(hypothesis_.network()))) {
+  // F may be constant almost everywhere: then the points say nothing of its spread.
+  const auto success = [&](double spread) { return last_look_.rms <= kCleanShare * spread; };
+  if (clean && (success(last_look_.spread) || success(deviation()))) {
     return false;
   }
   idle_ = added == 0 ? idle_ + 1 : 0;

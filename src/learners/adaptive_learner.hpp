@@ -34,6 +34,8 @@ class AdaptiveLearner {
   void search();
   bool grow();
   SearchedLine next_line();
+  std::vector<std::vector<double>> unresolved_kinks() const;
+  bool resolve();
   Index learn_from(SearchedLine& line);
   bool look();
   void refine();
@@ -41,7 +43,11 @@ class AdaptiveLearner {
   bool certify_network();
   void finish_short(Outcome outcome, const std::string& message);
   double spread() const { return std::max(last_look_.spread, 1e-300); }
-  void rebuild() { current_.emplace(device_, hypothesis_.network()); }
+  void rebuild() {
+    current_.emplace(device_, hypothesis_.network());
+    deviation_.reset();
+  }
+  double deviation();
 
   Device& device_;
   const QueryProblem& problem_;
@@ -54,6 +60,7 @@ class AdaptiveLearner {
   Hypothesis best_;
   Hypothesis before_fit_;  // a fit without all neurons spreads what is missing over those there are
   std::optional<DeviceNetwork> current_;  // hypothesis_ on the device
+  std::optional<double> deviation_;       // of hypothesis_ under N(0, I), once it was asked for
   Hunt hunt_;
   GapPolicy policy_;
 
@@ -62,7 +69,8 @@ class AdaptiveLearner {
   Index idle_ = 0;  // lines in a row that added nothing
   double best_rms_ = 0;
   bool have_best_ = false;
-  bool any_kinks_ = false;  // on the line in hand
+  bool any_kinks_ = false;                  // on the line in hand
+  std::optional<SearchedLine> first_line_;  // until its kinks were checked against the network
   Look last_look_;
   std::vector<double> worst_;  // where the last look was most wrong; empty before the first
 

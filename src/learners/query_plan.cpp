@@ -46,6 +46,8 @@ void check(const QueryProblem& problem, const QueryPlan& plan, const RunControl&
   require(std::isfinite(plan.resolution) && plan.resolution >= 0,
           "resolution must be finite and not negative");
   require_positive(plan.hunt_density, "hunt_density");
+  require(plan.resolution == 0 || plan.hunt_density / plan.resolution < 0x1p53,
+          "resolution must be large enough that the points of its hunt can be counted");
   require_positive(plan.sigmas, "sigmas");
   require(plan.first_cells >= 4 && plan.deflated_cells >= 4, "a line needs at least 4 cells");
   require_positive(plan.reach, "reach");

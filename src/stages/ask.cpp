@@ -88,8 +88,9 @@ Index rows_in(Index bytes, Index d, Index p) {
 }  // namespace
 
 DeviceMatrix Asker::points(ConstDeviceView x, Round round) {
-  before(x.rows, round);
   DeviceMatrix y(*device_, x.rows, outputs_);
+  if (y.rows() == 0) return y;
+  before(x.rows, round);
   const Index chunk = rows_in(run_->budget.device_bytes, inputs_, outputs_);
   answered(y, [&] {
     for (Index first = 0; first < x.rows; first += chunk) {
@@ -101,8 +102,9 @@ DeviceMatrix Asker::points(ConstDeviceView x, Round round) {
 }
 
 DeviceMatrix Asker::line(const Line& line, ConstDeviceView t, Round round) {
-  before(t.rows, round);
   DeviceMatrix y(*device_, t.rows, outputs_);
+  if (y.rows() == 0) return y;
+  before(t.rows, round);
   const Index chunk = rows_in(run_->budget.device_bytes, inputs_, outputs_);
   answered(y, [&] {
     if (!oracle_->answer_line(*device_, line, t, y)) {
@@ -121,22 +123,29 @@ DeviceMatrix Asker::line(const Line& line, ConstDeviceView t, Round round) {
 DeviceMatrix Asker::fan(const Fan& fan, Round round) {
   const Index m = fan.centers.rows;
   const Index q = fan.directions.rows;
-  before(m * q, round);
   DeviceMatrix y(*device_, m * q, outputs_);
-  // Whole centres at a time: a chunk is itself a fan.
-  const Index chunk = std::max<Index>(
-      1, rows_in(run_->budget.device_bytes, inputs_, outputs_) / std::max<Index>(1, q));
+  if (y.rows() == 0) return y;
+  before(m * q, round);
+  // A chunk is itself a fan: whole centres, or a part of one where a centre alone is too much.
+  const Index most = rows_in(run_->budget.device_bytes, inputs_, outputs_);
+  const Index chunk = std::clamp<Index>(most / q, 1, m);
+  const Index width = std::min(most, q);
   answered(y, [&] {
     if (!oracle_->answer_fan(*device_, fan, y)) {
-      DeviceMatrix x(*device_, std::min(chunk, m) * q, inputs_);
+      DeviceMatrix x(*device_, chunk * width, inputs_);
       for (Index first = 0; first < m; first += chunk) {
         const Index count = std::min(chunk, m - first);
-        const DeviceView points = x.view().row_block(0, count * q);
-        fan_points(*device_,
-                   {fan.centers.row_block(first, count), fan.directions,
-                    fan.steps.row_block(first, count)},
-                   points);
-        oracle_->answer(*device_, points, y.view().row_block(first * q, count * q));
+        for (Index from = 0; from < q; from += width) {
+          const Index directions = std::min(width, q - from);
+          const DeviceView points = x.view().row_block(0, count * directions);
+          fan_points(
+              *device_,
+              {fan.centers.row_block(first, count), fan.directions.row_block(from, directions),
+               fan.steps.row_block(first, count).col_block(from, directions)},
+              points);
+          oracle_->answer(*device_, points,
+                          y.view().row_block(first * q + from, count * directions));
+        }
       }
     }
   });

@@ -4,10 +4,25 @@
 #include <crease/gaussian.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 #include "src/stages/certify.hpp"
+#include "src/stages/numbers.hpp"
 
 namespace crease {
+namespace {
+
+constexpr double kFloor = 64;  // roundings
+
+}  // namespace
+
+double deviation_or_zero(const ReluNetwork& network) {
+  const double sd = gaussian_standard_deviation(network);
+  // largest_lipschitz_guess() is twice the largest |u| |w|.
+  double size = largest_lipschitz_guess(network) * static_cast<double>(network.neurons());
+  for (Index o = 0; o < network.outputs(); ++o) size += std::abs(network.constant(o, 0));
+  return sd > kFloor * kRounding * size ? sd : 0.0;
+}
 
 Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const QueryPlan& plan,
                const NoiseModel& noise, const Hypothesis& hypothesis, const ReluNetwork& network,
@@ -30,7 +45,7 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
   certificate.beyond_limit = look.beyond;
   report.certificate = certificate;
   report.rms_error = certificate.rms_error;
-  const double sd = gaussian_standard_deviation(network);
+  const double sd = deviation_or_zero(network);
   report.relative_error = sd > 0 ? std::optional(certificate.rms_error / sd) : std::nullopt;
   asker.set_progress(0, network.neurons(), report.relative_error);
   asker.report();

@@ -7,6 +7,10 @@
 
 namespace crease {
 
+/// The standard deviation of F' under N(0, I); 0 where it is no more than the rounding of neurons
+/// that cancel to a constant function, or of the constant itself.
+double deviation_or_zero(const ReluNetwork& network);
+
 /// Draws the certificate's points, after the network was fixed, and writes what they say into
 /// `report`: certificate, errors, and outcome and message (`reached` only if no point shows an
 /// error beyond its limit and the rms is within the accuracy; else the outcome is left alone and

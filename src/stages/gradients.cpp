@@ -242,13 +242,15 @@ bool Measurement::accept(std::size_t m, HostMatrix gradient, const double* noise
   for (std::size_t o = 0; o < static_cast<std::size_t>(p_); ++o) {
     double* to = pieces_.gradient(m, o);
     const double* from = gradient.row(static_cast<Index>(o));
-    const double correction =
-        line_.of_residual ? 0.0 : fit.slope[o] - dot(from, line_.direction.data(), d_);
+    const double deviation = fit.slope[o] - dot(from, line_.direction.data(), d_);
+    const double correction = line_.of_residual ? 0.0 : deviation;
     for (Index i = 0; i < d_; ++i) {
       to[i] = from[i] + correction * line_.direction[static_cast<std::size_t>(i)];
     }
+    // On a residual the check is lenient, for the sake of the known hyperplanes: what it let pass
+    // may be an error.
     pieces_.gradient_noise(static_cast<Index>(m), static_cast<Index>(o)) =
-        average * pieces_.scale[o];
+        std::hypot(average * pieces_.scale[o], line_.of_residual ? deviation : 0.0);
   }
   pieces_.measured[m] = true;
   return true;

@@ -51,7 +51,8 @@ class LineSearch {
     return c_ * std::tan(0.5 * (std::atan(a / c_) + std::atan(b / c_)));
   }
   double rounding_floor(double t, double value, std::size_t o) const {
-    return kRounding * (std::abs(value) + 0.25 * slope_range_[o] * std::hypot(c_, t));
+    return kRounding *
+           (std::abs(value) + kSlopeRounding * c_ * slope_range_[o] * std::hypot(c_, t));
   }
 
   void ask_first_grid(const LineSearchInput& input, Random& random);
@@ -537,12 +538,14 @@ bool LineSearch::settle_gap(const Run& a, const Run& b, std::vector<Kink>& kinks
                      std::abs(a.fit.at(high, o) - b.fit.at(high, o))) <= 4 * plan_.sigmas * sigma;
     largest_jump = std::max(largest_jump, std::abs(b.fit.slope[o] - a.fit.slope[o]) / sigma);
   }
-  if (angle(low, high) <= 2 * smallest_angle_ || alike) {
-    kinks.push_back(kink(a.fit, b.fit, inside, false, low, high));
+  if (x >= low && x <= high &&
+      (flank_pairs_.contains({low, high}) ||
+       (!plan_.flank_every_kink && meet_at(a.fit, b.fit, x)))) {
+    kinks.push_back(kink(a.fit, b.fit, x, true, low, high));
     return true;
   }
-  if (x >= low && x <= high && (flank_pairs_.contains({low, high}) || meet_at(a.fit, b.fit, x))) {
-    kinks.push_back(kink(a.fit, b.fit, x, true, low, high));
+  if (angle(low, high) <= 2 * smallest_angle_ || alike) {
+    kinks.push_back(kink(a.fit, b.fit, inside, false, low, high));
     return true;
   }
   kinks.push_back(kink(a.fit, b.fit, inside, false, low, high));

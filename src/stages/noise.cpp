@@ -17,6 +17,8 @@ constexpr Index kNear = 4;  // places near the origin; as many again far out
 constexpr Index kPlaces = 2 * kNear;
 constexpr std::array<double, 2> kStencils = {1e-6, 1e-4};  // half widths, share of the distance
 constexpr Index kPerPlace = 1 + 2 * static_cast<Index>(kStencils.size());
+constexpr double kContaminated = 30;   // times what the small stencil says
+constexpr std::size_t kDistinct = 12;  // answers that must differ before their format is believed
 static_assert(kPlaces * kPerPlace == kNoiseQueries);
 constexpr double kMedianToSigma = 1.0 / 0.6745;  // of |normal|
 
@@ -33,21 +35,30 @@ AnswerFormat find_format(const HostMatrix& answers) {
   for (Index i = 0; i < answers.size(); ++i) {
     if (answers.data()[i] != 0.0) distinct.insert(answers.data()[i]);
   }
-  if (distinct.size() < 12) return {"float64"};
+  if (distinct.size() < kDistinct) return {"float64"};
   double unit = 1.0;
   for (int digits = 0; digits <= 10; ++digits, unit *= 10.0) {
-    const bool integral = std::all_of(distinct.begin(), distinct.end(), [unit](double y) {
+    std::set<double> integers;  // answers far below the unit are all 0: they say nothing either
+    const bool integral = std::all_of(distinct.begin(), distinct.end(), [&](double y) {
       const double scaled = y * unit;
+      integers.insert(std::round(scaled));
       return std::abs(scaled) < 0x1p40 &&
              std::abs(scaled - std::round(scaled)) <= 1e-5 + 4 * kRounding * std::abs(scaled);
     });
-    if (integral) return {"decimal", 1.0 / unit};
+    if (integral && integers.size() >= kDistinct) return {"decimal", 1.0 / unit};
   }
   const bool single = std::all_of(distinct.begin(), distinct.end(), [](double y) {
     return static_cast<double>(static_cast<float>(y)) == y;
   });
   if (single) return {"float32", 0, 0x1p-24};
   return {"float64"};
+}
+
+/// What the small and the large stencil say together. The small one sees nothing where answers are
+/// rounded coarsely; the large one is crossed by kinks where there are many, and then says far too
+/// much.
+double combined(double small, double large) {
+  return small > 0 && large > kContaminated * small ? small : std::max(small, large);
 }
 
 }  // namespace
@@ -102,9 +113,7 @@ NoiseModel probe_noise(Asker& asker, Random& random) {
     double relative = 0;
     std::vector<double> slopes;
     std::vector<double> sizes;
-    // The small stencil says it all unless answers are rounded so coarsely that it sees nothing:
-    // the large one is crossed by kinks where there are many.
-    for (std::size_t scale = 0; scale < kStencils.size() && (near == 0 || far == 0); ++scale) {
+    for (std::size_t scale = 0; scale < kStencils.size(); ++scale) {
       std::vector<double> deviations;
       std::vector<double> relative_deviations;
       slopes.clear();
@@ -114,14 +123,17 @@ NoiseModel probe_noise(Asker& asker, Random& random) {
         const auto at = [&](Index i) { return t[static_cast<std::size_t>(i)]; };
         const double h1 = at(first) - at(left);
         const double h2 = at(left + 1) - at(first);
-        const double bend = y(first, o) - (h2 * y(left, o) + h1 * y(left + 1, o)) / (h1 + h2);
+        const bool equal = y(left, o) == y(first, o) && y(first, o) == y(left + 1, o);
+        // Three equal answers are exactly straight; the rounding of this very sum would hide that.
+        const double bend =
+            equal ? 0 : y(first, o) - (h2 * y(left, o) + h1 * y(left + 1, o)) / (h1 + h2);
         deviations.push_back(std::abs(bend) / std::sqrt(1.5) * kMedianToSigma);
         relative_deviations.push_back(deviations.back() / rho[static_cast<std::size_t>(place)]);
         slopes.push_back(std::abs(y(left + 1, o) - y(left, o)) / (at(left + 1) - at(left)));
       }
-      near = std::max(near, median({deviations.begin(), deviations.begin() + kNear}));
-      far = std::max(far, median({deviations.begin() + kNear, deviations.end()}));
-      relative = std::max(relative, median(relative_deviations));
+      near = combined(near, median({deviations.begin(), deviations.begin() + kNear}));
+      far = combined(far, median({deviations.begin() + kNear, deviations.end()}));
+      relative = combined(relative, median(relative_deviations));
     }
     for (Index i = 0; i < y.rows(); ++i) {
       sizes.push_back(std::abs(y(i, o)) / rho[static_cast<std::size_t>(i / kPerPlace)]);

@@ -21,11 +21,11 @@ struct NoiseModel {
 
 inline constexpr Index kNoiseQueries = 40;
 
-/// Asks kNoiseQueries points (one round): three-point stencils of two sizes at eight places of one random
-/// line, four near the origin and four far out. What they deviate from a straight line is noise,
-/// absolute or relative to rho. Answers that are all short decimals or all float32 raise it to half
-/// a unit; a function that is zero where it was asked says nothing about its noise, and a prior of
-/// 64 u stands in.
+/// Asks kNoiseQueries points (one round): three-point stencils of two sizes at eight places of one
+/// random line, four near the origin and four far out. What they deviate from a straight line is
+/// noise, absolute or relative to rho. Answers that are all short decimals or all float32 raise it
+/// to half a unit; a function that is zero where it was asked says nothing about its noise, and a
+/// prior of 64 u stands in.
 NoiseModel probe_noise(Asker& asker, Random& random);
 
 }  // namespace crease

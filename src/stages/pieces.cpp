@@ -14,7 +14,10 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kBitPrice = 0.033;     // of a gradient, for every bit of accuracy lost
 constexpr double kSpareQuality = 8;     // times the median: pieces this poor take the full step ...
 constexpr double kShortestStep = 0.25;  // ... and good ones down to this share of it
-constexpr double kLostKinkPrice = 3;  // of a gradient, for every kink that is left to a later line
+constexpr double kComfortable =
+    0x1p-32;                           // quality from which on a lost bit shows in the result ...
+constexpr double kPoorBitPrice = 0.2;  // ... and costs this much more
+constexpr double kLostKinkPrice = 3;   // of a gradient, for every kink that is left to a later line
 
 double norm_in(const std::vector<double>& vector, const std::vector<double>& scale) {
   double sum = 0;
@@ -237,7 +240,9 @@ std::vector<std::size_t> plan_chain(const MeasuredPieces& pieces, const std::vec
   for (std::size_t b = 0; b < n; ++b) {
     if (excluded[b] && !pieces.measured[b]) continue;
     const double quality = best > 0 ? std::max(1.0, pieces.quality[b] / best) : 1.0;
-    const double own = (pieces.measured[b] ? 0.0 : 1.0) + kBitPrice * std::log2(quality);
+    const double poor = std::max(1.0, pieces.quality[b] / kComfortable);
+    const double own = (pieces.measured[b] ? 0.0 : 1.0) + kBitPrice * std::log2(quality) +
+                       kPoorBitPrice * std::log2(poor);
     cost[b] = cheapest + kLostKinkPrice * static_cast<double>(b) + own;
     before[b] = cheapest_at;
     for (std::size_t a = b - std::min(b, p); a < b; ++a) {

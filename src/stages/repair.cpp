@@ -11,14 +11,15 @@ namespace {
 
 constexpr int kSweeps = 4;
 
-/// What the hinges of `known` between x and x + step * direction add to a function that is affine
-/// at x.
-void add_crossed_hinges(const Hypothesis& known, const double* x, const double* direction,
-                        double step, double* hinge, double* variance) {
+/// What the hinges of `known` add, between a centre and a step along a direction, to a function
+/// that is affine at the centre; and the variance of that. offsets [k] and slopes [k] are those of
+/// the hyperplanes along the direction.
+void add_crossed_hinges(const Hypothesis& known, const std::vector<double>& offsets,
+                        const double* slopes, Index stride, double step, double* hinge,
+                        double* variance) {
   for (Index r = 0; r < known.neurons(); ++r) {
-    const double* normal = known.normals.row(r);
-    const double here = dot(normal, x, known.inputs) + known.bias[static_cast<std::size_t>(r)];
-    const double there = here + step * dot(normal, direction, known.inputs);
+    const double here = offsets[static_cast<std::size_t>(r)];
+    const double there = here + step * slopes[r * stride];
     if (here * there >= 0) continue;
     // Active there only: adds what it is there. Active here only: its affine piece goes on without
     // it.
@@ -71,12 +72,22 @@ std::vector<std::size_t> Measurement::repair(const FanAnswers& failed) {
     add_neurons(pieces_, line_, noise_, strict, plan_,
                 std::vector<double>(static_cast<std::size_t>(p_), 0.0), known);
 
+    DeviceMatrix slopes_on_device(device_, known.neurons(), d_);
+    multiply(device_, upload(device_, {known.normals.data(), known.neurons(), d_, d_}),
+             Transpose::no, basis_, Transpose::yes, 1.0, 0.0, slopes_on_device);
+    const HostMatrix slopes = download(device_, slopes_on_device);
+
     const std::size_t before = open.size();
     std::vector<std::pair<std::size_t, Index>>
         landed;  // (failed, direction) on a neighbour's plane
     std::erase_if(open, [&](std::size_t i) {
       const std::size_t m = failed.todo[i];
       const std::vector<double> x = line_.point(pieces_.t[m]);
+      std::vector<double> offsets;
+      for (Index r = 0; r < known.neurons(); ++r) {
+        offsets.push_back(dot(known.normals.row(r), x.data(), d_) +
+                          known.bias[static_cast<std::size_t>(r)]);
+      }
       HostMatrix differences(p_, d_);
       std::vector<double> noise(failed.noise.row(static_cast<Index>(i)),
                                 failed.noise.row(static_cast<Index>(i)) + d_);
@@ -85,7 +96,7 @@ std::vector<std::size_t> Measurement::repair(const FanAnswers& failed) {
         const double step = steps(static_cast<Index>(i), j);
         std::vector<double> hinge(static_cast<std::size_t>(p_), 0.0);
         std::vector<double> variance(static_cast<std::size_t>(p_), 0.0);
-        add_crossed_hinges(known, x.data(), basis_on_host_.row(j), step, hinge.data(),
+        add_crossed_hinges(known, offsets, slopes.data() + j, d_, step, hinge.data(),
                            variance.data());
         double worst = 0;
         const Index row = static_cast<Index>(i) * d_ + j;

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <thread>
 
 #include "src/cli/cuda_choice.hpp"
@@ -106,6 +107,21 @@ TEST_F(LearnTest, PlainProgressNamesTheDeviceAndTheStages) {
   EXPECT_THAT(result.err, ::testing::StartsWith("learning on cpu"));
   EXPECT_THAT(result.err, HasSubstr("\nlines: "));
   EXPECT_THAT(result.err, ::testing::Not(HasSubstr("\r")));
+}
+
+TEST_F(LearnTest, ATerminalShowsOneLiveLinePerStage) {
+  const std::string shown = run_on_terminal(learn({}));
+  std::vector<std::string> lines;
+  std::istringstream text(shown);
+  for (std::string line; std::getline(text, line);) {
+    // What is left of a line after the last time it was overwritten.
+    const std::size_t last = line.rfind("\r\033[K");
+    if (last == std::string::npos) continue;
+    lines.push_back(line.substr(last + 4, line.find(':', last) - last - 4));
+  }
+
+  EXPECT_THAT(lines, ::testing::IsSupersetOf({"lines", "gradients", "looks", "certificate"}));
+  EXPECT_THAT(shown, HasSubstr("outcome"));
 }
 
 TEST_F(LearnTest, TheSameSeedWritesTheSameNetwork) {

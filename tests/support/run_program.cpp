@@ -2,8 +2,10 @@
 #include "tests/support/run_program.hpp"
 
 #include <fcntl.h>
+#include <pty.h>
 #include <spawn.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -17,8 +19,16 @@ namespace {
 #ifdef CREASE_PROGRAM
 constexpr const char* kProgram = CREASE_PROGRAM;
 #else
-constexpr const char* kProgram = nullptr;
+constexpr const char* kProgram = "";
 #endif
+
+/// Pointers into `arguments`, as exec wants them.
+std::vector<char*> argv_of(const std::vector<std::string>& arguments) {
+  std::vector<char*> argv = {const_cast<char*>("crease")};
+  for (const std::string& word : arguments) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  return argv;
+}
 
 std::map<std::string, std::string> contents(const TemporaryFolder& folder) {
   std::map<std::string, std::string> contents;
@@ -29,12 +39,7 @@ std::map<std::string, std::string> contents(const TemporaryFolder& folder) {
 }  // namespace
 
 Program::Program(const std::vector<std::string>& arguments) {
-  std::vector<std::string> words = arguments;
-  words.insert(words.begin(), "crease");
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-
+  const std::vector<char*> argv = argv_of(arguments);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
@@ -73,8 +78,31 @@ ProgramResult run_program(const std::vector<std::string>& arguments) {
   return Program(arguments).wait();
 }
 
+std::string run_on_terminal(const std::vector<std::string>& arguments) {
+  const std::vector<char*> argv = argv_of(arguments);
+  winsize size{};
+  size.ws_row = 24;
+  size.ws_col = 80;
+  int terminal = -1;
+  const pid_t child = forkpty(&terminal, nullptr, nullptr, &size);
+  if (child < 0) throw std::runtime_error("no terminal");
+  if (child == 0) {
+    execv(kProgram, argv.data());
+    _exit(127);
+  }
+  std::string shown;
+  char chunk[4096];
+  // The last read fails once the program has closed its side.
+  for (ssize_t got = 0; (got = read(terminal, chunk, sizeof chunk)) > 0;) {
+    shown.append(chunk, static_cast<std::size_t>(got));
+  }
+  close(terminal);
+  waitpid(child, nullptr, 0);
+  return shown;
+}
+
 void ProgramTest::SetUp() {
-  if (kProgram == nullptr) GTEST_SKIP() << "the program was not built";
+  if (kProgram[0] == '\0') GTEST_SKIP() << "the program was not built";
 }
 
 std::string ProgramTest::made(const std::string& name,

@@ -37,6 +37,9 @@ class Program {
 
 ProgramResult run_program(const std::vector<std::string>& arguments);
 
+/// The same on a terminal of 80 columns: everything it shows there.
+std::string run_on_terminal(const std::vector<std::string>& arguments);
+
 /// Tests of the program in a folder of its own; skipped where the program was not built.
 class ProgramTest : public ::testing::Test {
  protected:

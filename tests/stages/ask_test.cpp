@@ -1,0 +1,378 @@
+// The Asker: it counts, chunks, checks and keeps the budget.
+#include "src/stages/ask.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+
+#include "kernels/ops.hpp"
+#include "tests/support/asking.hpp"
+#include "tests/support/devices.hpp"
+#include "tests/support/near.hpp"
+#include "tests/support/planted_network.hpp"
+
+namespace crease {
+namespace {
+
+using Manner = RecordingOracle::Manner;
+constexpr Index kInputs = 3;
+constexpr Index kOutputs = 2;
+constexpr Index kRowBytes = (kInputs + kOutputs) * 8;  // of one point and its answer
+const double kNan = std::numeric_limits<double>::quiet_NaN();
+const double kInfinity = std::numeric_limits<double>::infinity();
+
+/// A line and a fan with everything they need on a device.
+struct Questions {
+  explicit Questions(Device& device)
+      : origin(upload(device, normals(1, kInputs, 1))),
+        direction(upload(device, normals(1, kInputs, 2))),
+        t(upload(device, normals(11, 1, 3))),
+        centers(upload(device, normals(5, kInputs, 4))),
+        directions(upload(device, normals(kInputs, kInputs, 5))),
+        steps(upload(device, normals(5, kInputs, 6))),
+        x(upload(device, normals(7, kInputs, 7))) {}
+
+  Line line() const { return {origin, direction}; }
+  Fan fan() const { return {centers, directions, steps}; }
+
+  DeviceMatrix origin, direction, t, centers, directions, steps, x;
+};
+
+class AskTest : public EveryBackend {
+ protected:
+  ReluNetwork network() const { return planted_network(kInputs, 6, kOutputs, 17); }
+};
+CREASE_ON_EVERY_BACKEND(AskTest);
+
+/// The outcome that a question ends the run with.
+template <class Question>
+Outcome outcome_of(Question&& question) {
+  try {
+    question();
+  } catch (const EndOfRun& end) {
+    return end.outcome();
+  }
+  ADD_FAILURE() << "the run did not end";
+  return Outcome::reached;
+}
+
+template <class Question>
+std::string message_of(Question&& question) {
+  try {
+    question();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST_P(AskTest, EveryPointIsOneQueryWhateverTheBatchLooksLike) {
+  for (const Manner manner : {Manner::opaque, Manner::structured}) {
+    RecordingOracle oracle(network(), manner);
+    const RunControl run;
+    Asker asker(device(), oracle, run);
+    const Questions ask(device());
+    asker.points(ask.x);
+    EXPECT_EQ(asker.asked(), 7);
+    asker.line(ask.line(), ask.t);
+    EXPECT_EQ(asker.asked(), 7 + 11);
+    asker.fan(ask.fan());
+    EXPECT_EQ(asker.asked(), 7 + 11 + 5 * 3);
+    EXPECT_EQ(oracle.points(), asker.asked());
+    EXPECT_EQ(oracle.lines, manner == Manner::structured ? 1 : 0);
+    EXPECT_EQ(oracle.fans, manner == Manner::structured ? 1 : 0);
+  }
+}
+
+TEST_P(AskTest, StructuredAndOpaqueOraclesGiveTheSameAnswers) {
+  RecordingOracle opaque(network(), Manner::opaque);
+  RecordingOracle structured(network(), Manner::structured);
+  const RunControl run;
+  Asker plain(device(), opaque, run);
+  Asker knowing(device(), structured, run);
+  const Questions ask(device());
+  // Inner products of d terms, then a sum over k neurons, of terms below 10 in sum; the points
+  // themselves are rounded once in the opaque way.
+  constexpr double kMagnitude = 100;
+  const HostMatrix line = download(device(), plain.line(ask.line(), ask.t));
+  const HostMatrix fan = download(device(), plain.fan(ask.fan()));
+  EXPECT_TRUE(near_sum(download(device(), knowing.line(ask.line(), ask.t)), line,
+                       HostMatrix(11, kOutputs, kMagnitude), kInputs + 6));
+  EXPECT_TRUE(near_sum(download(device(), knowing.fan(ask.fan())), fan,
+                       HostMatrix(15, kOutputs, kMagnitude), kInputs + 6));
+  // and they are F at the points that the headers of Line and Fan name.
+  HostMatrix points(11, kInputs);
+  const HostMatrix origin = download(device(), ask.origin);
+  const HostMatrix direction = download(device(), ask.direction);
+  const HostMatrix t = download(device(), ask.t);
+  for (Index i = 0; i < 11; ++i) {
+    for (Index j = 0; j < kInputs; ++j) points(i, j) = origin(0, j) + t(i, 0) * direction(0, j);
+  }
+  EXPECT_TRUE(near_sum(line, exact_values(network(), points), HostMatrix(11, kOutputs, kMagnitude),
+                       kInputs + 6));
+}
+
+TEST_P(AskTest, AnOpaqueOracleGetsChunksThatFitTheBudgetOfBytes) {
+  const Questions ask(device());
+  const RunControl whole;
+  RecordingOracle at_once(network(), Manner::opaque);
+  Asker one_piece(device(), at_once, whole);
+  for (const Index rows : {1, 2, 3, 4, 6, 100}) {
+    RunControl run;
+    run.budget.device_bytes = rows * kRowBytes + kRowBytes - 1;
+    RecordingOracle oracle(network(), Manner::opaque);
+    Asker asker(device(), oracle, run);
+    // The same points: the same answers, bit for bit, in the same order.
+    EXPECT_TRUE(same_bits(download(device(), asker.points(ask.x)),
+                          download(device(), one_piece.points(ask.x))));
+    EXPECT_TRUE(same_bits(download(device(), asker.line(ask.line(), ask.t)),
+                          download(device(), one_piece.line(ask.line(), ask.t))));
+    EXPECT_TRUE(same_bits(download(device(), asker.fan(ask.fan())),
+                          download(device(), one_piece.fan(ask.fan()))));
+    EXPECT_LE(*std::max_element(oracle.batches.begin(), oracle.batches.end()), rows)
+        << "chunks of at most " << rows << " points";
+    EXPECT_EQ(asker.rounds(), 3) << "chunks of one batch do not wait for each other";
+  }
+}
+
+TEST_P(AskTest, ABudgetBelowOnePointStillAsksPointByPoint) {
+  RunControl run;
+  run.budget.device_bytes = 1;
+  RecordingOracle oracle(network(), Manner::opaque);
+  Asker asker(device(), oracle, run);
+  const Questions ask(device());
+  asker.points(ask.x);
+  EXPECT_EQ(oracle.batches, std::vector<Index>(7, 1));
+}
+
+TEST_P(AskTest, TheBudgetIsSpentToTheLastQueryAndNeverExceededByOne) {
+  for (const Manner manner : {Manner::opaque, Manner::structured}) {
+    RecordingOracle oracle(network(), manner);
+    RunControl run;
+    run.budget.queries = 7 + 11 + 14;
+    Asker asker(device(), oracle, run);
+    const Questions ask(device());
+    EXPECT_EQ(asker.left(), 32);
+    asker.points(ask.x);
+    asker.line(ask.line(), ask.t);
+    EXPECT_EQ(asker.left(), 14);
+    // 15 > 14: not a single point of it is asked.
+    EXPECT_EQ(outcome_of([&] { asker.fan(ask.fan()); }), Outcome::out_of_budget);
+    EXPECT_EQ(oracle.points(), 18);
+    EXPECT_EQ(asker.asked(), 18);
+    EXPECT_EQ(asker.rounds(), 2);
+    // What fits is still answered, to the last query.
+    asker.points(ask.x);
+    asker.points(ask.x);
+    EXPECT_EQ(asker.left(), 0);
+    EXPECT_EQ(outcome_of([&] { asker.points(ask.x); }), Outcome::out_of_budget);
+    EXPECT_EQ(oracle.points(), 32);
+  }
+}
+
+TEST_P(AskTest, ALimitStandsBeforeTheBudgetUntilItIsLifted) {
+  RecordingOracle oracle(network(), Manner::structured);
+  RunControl run;
+  run.budget.queries = 20;
+  Asker asker(device(), oracle, run);
+  const Questions ask(device());
+  asker.limit(10);
+  asker.points(ask.x);
+  EXPECT_EQ(asker.left(), 3);
+  EXPECT_EQ(outcome_of([&] { asker.points(ask.x); }), Outcome::out_of_budget);
+  asker.limit(5);
+  EXPECT_EQ(asker.left(), 0) << "a limit below what was asked leaves nothing, not less";
+  asker.limit(20);
+  asker.points(ask.x);
+  EXPECT_EQ(asker.left(), 6);
+  asker.limit(std::nullopt);
+  asker.points(ask.x);
+  EXPECT_EQ(asker.asked(), 21);
+}
+
+TEST_P(AskTest, StopAndTimeEndTheRunBeforeTheBatchIsAsked) {
+  RecordingOracle oracle(network(), Manner::structured);
+  const Questions ask(device());
+  bool stop = false;
+  RunControl stopping;
+  stopping.stop = [&] { return stop; };
+  Asker asker(device(), oracle, stopping);
+  asker.points(ask.x);
+  stop = true;
+  EXPECT_EQ(outcome_of([&] { asker.points(ask.x); }), Outcome::stopped);
+  EXPECT_EQ(outcome_of([&] { asker.line(ask.line(), ask.t); }), Outcome::stopped);
+  EXPECT_EQ(outcome_of([&] { asker.fan(ask.fan()); }), Outcome::stopped);
+  EXPECT_EQ(oracle.points(), 7);
+  asker.finish_regardless();
+  asker.points(ask.x);
+  EXPECT_EQ(oracle.points(), 14);
+
+  RunControl hurried;
+  hurried.budget.seconds = 1e-300;
+  Asker late(device(), oracle, hurried);
+  EXPECT_EQ(outcome_of([&] { late.points(ask.x); }), Outcome::out_of_budget);
+  EXPECT_EQ(oracle.points(), 14);
+  late.finish_regardless();
+  late.limit(7);
+  late.points(ask.x);
+  EXPECT_EQ(outcome_of([&] { late.points(ask.x); }), Outcome::out_of_budget)
+      << "finishing may outlast the time, never the queries";
+  EXPECT_EQ(oracle.points(), 21);
+}
+
+TEST_P(AskTest, TheFirstAnswerThatIsNoNumberIsNamedByItsRow) {
+  for (const double lie : {kNan, kInfinity, -kInfinity}) {
+    for (const bool first : {true, false}) {
+      RecordingOracle oracle(network(), Manner::opaque);
+      RunControl run;
+      run.budget.device_bytes = 2 * kRowBytes;  // rows count over the batch, not over a chunk
+      Asker asker(device(), oracle, run);
+      asker.enter("lines");
+      const Questions ask(device());
+      if (!first) asker.points(ask.x);
+      oracle.batches.clear();
+      oracle.after = [&](Device& on, DeviceView y) {
+        if (oracle.batches.size() != 3) return;  // rows 4 and 5
+        HostMatrix wrong(1, 1, lie);
+        on.copy_in(wrong, y.row_block(1, 1).col_block(1, 1));
+      };
+      const auto question = [&] { asker.line(ask.line(), ask.t); };
+      std::string message;
+      if (first) {
+        EXPECT_THROW(question(), OracleError);
+        oracle.batches.clear();
+        message = message_of(question);
+      } else {
+        EXPECT_EQ(outcome_of(question), Outcome::oracle_failed);
+        oracle.batches.clear();
+        message = message_of(question);
+      }
+      EXPECT_NE(message.find("row 5 "), std::string::npos) << message;
+      EXPECT_NE(message.find("lines"), std::string::npos) << message;
+      EXPECT_EQ(asker.asked(), first ? 0 : 7) << "a refused batch is not an answer";
+    }
+  }
+}
+
+TEST_P(AskTest, AnOracleThatThrowsEndsTheRunWithItsOwnWords) {
+  RecordingOracle oracle(network(), Manner::structured);
+  const RunControl run;
+  Asker asker(device(), oracle, run);
+  const Questions ask(device());
+  oracle.after = [](Device&, DeviceView) { throw std::runtime_error("the line was cut"); };
+  EXPECT_THROW(asker.fan(ask.fan()), OracleError);
+  EXPECT_EQ(message_of([&] { asker.points(ask.x); }), "the line was cut");
+  oracle.after = nullptr;
+  asker.points(ask.x);
+  oracle.after = [](Device&, DeviceView) { throw std::runtime_error("the line was cut"); };
+  EXPECT_EQ(outcome_of([&] { asker.line(ask.line(), ask.t); }), Outcome::oracle_failed);
+  EXPECT_EQ(message_of([&] { asker.line(ask.line(), ask.t); }), "the line was cut");
+}
+
+TEST_P(AskTest, ALostDeviceIsNotTheOraclesFault) {
+  RecordingOracle oracle(network(), Manner::structured);
+  const RunControl run;
+  Asker asker(device(), oracle, run);
+  const Questions ask(device());
+  asker.points(ask.x);
+  oracle.after = [](Device&, DeviceView) { throw DeviceError("it fell off the bus"); };
+  EXPECT_THROW(asker.points(ask.x), DeviceError);
+}
+
+TEST_P(AskTest, OnlyBatchesThatWaitAreRounds) {
+  RecordingOracle oracle(network(), Manner::structured);
+  const RunControl run;
+  Asker asker(device(), oracle, run);
+  const Questions ask(device());
+  asker.points(ask.x, Round::same);
+  EXPECT_EQ(asker.rounds(), 1) << "the first batch is a round whatever it says";
+  asker.line(ask.line(), ask.t, Round::same);
+  EXPECT_EQ(asker.rounds(), 1);
+  asker.fan(ask.fan());
+  asker.fan(ask.fan(), Round::same);
+  EXPECT_EQ(asker.rounds(), 2);
+}
+
+TEST_P(AskTest, AnEmptyBatchAsksNothingAndCostsNothing) {
+  RecordingOracle oracle(network(), Manner::structured);
+  RunControl run;
+  run.budget.queries = 7;
+  Asker asker(device(), oracle, run);
+  const Questions ask(device());
+  asker.points(ask.x);
+  EXPECT_EQ(asker.points(ask.x.view().row_block(0, 0)).rows(), 0);
+  EXPECT_EQ(asker.line(ask.line(), ask.t.view().row_block(0, 0)).rows(), 0);
+  EXPECT_EQ(asker
+                .fan({ask.centers.view().row_block(0, 0), ask.directions,
+                      ask.steps.view().row_block(0, 0)})
+                .rows(),
+            0);
+  EXPECT_EQ(asker.asked(), 7);
+  EXPECT_EQ(asker.rounds(), 1);
+  EXPECT_EQ(oracle.batches.size(), 1u);
+}
+
+TEST_P(AskTest, TheReportSaysWhatWasAskedInEveryStage) {
+  RecordingOracle oracle(network(), Manner::structured);
+  std::vector<Event> events;
+  RunControl run;
+  run.budget.queries = 1000;
+  run.log = [&](const Event& event) { events.push_back(event); };
+  Asker asker(device(), oracle, run);
+  const Questions ask(device());
+  asker.enter("noise");
+  asker.points(ask.x);
+  asker.enter("lines");
+  asker.line(ask.line(), ask.t);
+  asker.set_progress(4, 2, 0.25);
+  asker.report("half way");
+  asker.enter("noise");
+  asker.fan(ask.fan());
+  asker.warn("something odd");
+  RunReport report;
+  asker.write(report);
+
+  EXPECT_EQ(report.queries, (std::map<std::string, Index>{{"noise", 7 + 15}, {"lines", 11}}));
+  EXPECT_EQ(report.rounds, 3);
+  EXPECT_EQ(report.warnings, std::vector<std::string>{"something odd"});
+  ASSERT_EQ(report.seconds.size(), 2u);
+  EXPECT_LE(report.seconds["noise"] + report.seconds["lines"], report.total_seconds);
+
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].kind, Event::Kind::progress);
+  EXPECT_EQ(events[0].stage, "lines");
+  EXPECT_EQ(events[0].message, "half way");
+  EXPECT_EQ(events[0].queries, 18);
+  EXPECT_EQ(events[0].budget, 1000);
+  EXPECT_EQ(events[0].kinks, 4);
+  EXPECT_EQ(events[0].neurons, 2);
+  EXPECT_EQ(events[0].relative_error, 0.25);
+  EXPECT_EQ(events[1].kind, Event::Kind::warning);
+  EXPECT_EQ(events[1].stage, "noise");
+  EXPECT_EQ(events[1].queries, 33);
+}
+
+TEST_P(AskTest, AnOracleWithoutInputsOrOutputsIsRefused) {
+  class Shapeless final : public Oracle {
+   public:
+    Shapeless(Index d, Index p) : d_(d), p_(p) {}
+    Index input_dim() const override { return d_; }
+    Index output_dim() const override { return p_; }
+    void answer(Device&, ConstDeviceView, DeviceView) override {}
+
+   private:
+    Index d_, p_;
+  };
+  const RunControl run;
+  for (const auto& [d, p] : {std::pair<Index, Index>{0, 1}, {1, 0}, {-1, 1}}) {
+    Shapeless oracle(d, p);
+    EXPECT_THROW(Asker(device(), oracle, run), BadInput);
+  }
+}
+
+}  // namespace
+}  // namespace crease
