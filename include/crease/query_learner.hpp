@@ -74,7 +74,7 @@ struct QueryPlan {
                                  // is missed with probability 4e-4 (with 60: 0.5)
   double uniform_bias_share = 0.25;  // get_bias measures slopes on this share of each interval: the
                                      // shorter, the smaller the pieces that are seen
-  double uniform_step = 1.0 / 128;   // finite-difference step, share of an interval: crosses a
+  double uniform_step = 1.0 / 32;    // finite-difference step, share of an interval: crosses a
                                      // hyperplane that get_bias did not see only if that is nearly
                                      // parallel to the line (alpha of Lemma 4.10)
   Index uniform_samples = 2048;     // fresh points of the regression, besides 4 (d + 1); they carry
