@@ -1,8 +1,8 @@
 // The uniform mode from queries to network: accuracy, price, memory, endings.
 #include "src/learners/uniform_learner.hpp"
 
-#include <crease/gaussian.hpp>
 #include <gtest/gtest.h>
+#include <crease/gaussian.hpp>
 
 #include <cmath>
 
