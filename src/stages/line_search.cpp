@@ -18,6 +18,13 @@ constexpr double kMeetingSigmas =
 constexpr double kMeetingShare = 1e-3;  // a meeting this close to a known point proves nothing
 constexpr Index kEscalationRound = 10;  // from here on, tiny cells that stay bent are noise
 
+constexpr std::size_t kMeetingNeighbours = 16;  // points on either side whose bends are compared
+
+struct Bend {
+  double value;  // of the middle point of a triple, from the line through the outer two
+  double sd;
+};
+
 struct Run {
   std::size_t first;  // points first..last are on one line
   std::size_t last;
@@ -61,9 +68,12 @@ class LineSearch {
   void set_resolution();
   bool slope_range_grew();
   bool noise_was_underestimated();
+  Bend bend(std::size_t i, std::size_t o) const;
   void test_triples();
   std::vector<Run> find_runs();
-  void add_meeting_cells(std::vector<Run>& runs, std::vector<bool>& covered) const;
+  void add_meeting_cells(std::vector<Run>& runs, std::vector<bool>& covered);
+  bool is_shared(const std::vector<double>& jump, const std::vector<double>& jump_sd,
+                 std::size_t cell) const;
   void extend(std::vector<Run>& runs) const;
   std::vector<Run> merge(std::vector<Run> runs) const;
   LineFit fit(std::size_t first, std::size_t last) const;
@@ -97,6 +107,7 @@ class LineSearch {
   double smallest_angle_ = 0;
   std::vector<double> scale_;
   std::vector<double> excluded_share_;
+  bool meetings_prove_ = true;  // no two kinks seen so far bend in the same direction of R^p
   std::vector<bool> bent_;      // of interior point i, as the middle of a triple
   std::vector<bool> straight_;  // and the triple is evidence
   std::set<std::pair<double, double>> flank_pairs_;
@@ -254,22 +265,26 @@ bool LineSearch::noise_was_underestimated() {
   return true;
 }
 
+Bend LineSearch::bend(std::size_t i, std::size_t o) const {
+  const double h1 = h(i - 1);
+  const double h2 = h(i);
+  const double w1 = h2 / (h1 + h2);
+  const double w2 = h1 / (h1 + h2);
+  return {f(i, o) - (w1 * f(i - 1, o) + w2 * f(i + 1, o)),
+          std::sqrt(s(i, o) * s(i, o) + w1 * w1 * s(i - 1, o) * s(i - 1, o) +
+                    w2 * w2 * s(i + 1, o) * s(i + 1, o))};
+}
+
 void LineSearch::test_triples() {
   const std::size_t n = t_.size();
   bent_.assign(n, false);
   straight_.assign(n, false);
   for (std::size_t i = 1; i + 1 < n; ++i) {
-    const double h1 = h(i - 1);
-    const double h2 = h(i);
-    const double w1 = h2 / (h1 + h2);
-    const double w2 = h1 / (h1 + h2);
     bool strong = true;
     for (std::size_t o = 0; o < p_; ++o) {
-      const double deviation = f(i, o) - (w1 * f(i - 1, o) + w2 * f(i + 1, o));
-      const double sd = std::sqrt(s(i, o) * s(i, o) + w1 * w1 * s(i - 1, o) * s(i - 1, o) +
-                                  w2 * w2 * s(i + 1, o) * s(i + 1, o));
+      const auto [deviation, sd] = bend(i, o);
       if (std::abs(deviation) > plan_.sigmas * sd) bent_[i] = true;
-      strong = strong && plan_.sigmas * sd * (1 / h1 + 1 / h2) <=
+      strong = strong && plan_.sigmas * sd * (1 / h(i - 1) + 1 / h(i)) <=
                              excluded_share_[o] * slope_range_[o] * c_ / rho(i);
     }
     straight_[i] = strong && !bent_[i];
@@ -349,7 +364,7 @@ bool LineSearch::agree_at(const LineFit& a, const LineFit& b, double t) const {
 /// Two lines in R^p that agree at t in every output, and bend there in at least two: p - 1
 /// equations that hold only if nothing else is between them.
 bool LineSearch::meet_at(const LineFit& a, const LineFit& b, double t) const {
-  if (p_ < 2 || !agree_at(a, b, t)) return false;
+  if (p_ < 2 || !meetings_prove_ || !agree_at(a, b, t)) return false;
   int voters = 0;
   for (std::size_t o = 0; o < p_; ++o) {
     const double sd = std::hypot(a.slope_sd[o], b.slope_sd[o]);
@@ -368,10 +383,42 @@ bool LineSearch::on_line(const LineFit& line, std::size_t i) const {
   return true;
 }
 
+/// Whether a bend near the cell, other than that of a kink within it, has the direction of this
+/// jump: then p - 1 of the equations of a meeting are void. Outputs that are multiples of one
+/// another bend in one direction everywhere.
+bool LineSearch::is_shared(const std::vector<double>& jump, const std::vector<double>& jump_sd,
+                           std::size_t cell) const {
+  std::size_t main = 0;
+  for (std::size_t o = 1; o < p_; ++o) {
+    if (std::abs(jump[o]) / scale_[o] > std::abs(jump[main]) / scale_[main]) main = o;
+  }
+  const std::size_t first = cell > kMeetingNeighbours ? cell - kMeetingNeighbours : 1;
+  const std::size_t last = std::min(cell + 1 + kMeetingNeighbours, t_.size() - 2);
+  for (std::size_t i = first; i <= last; ++i) {
+    if (i == cell || i == cell + 1 || !bent_[i]) continue;
+    const Bend reference = bend(i, main);
+    if (std::abs(reference.value) <= 100 * plan_.sigmas * reference.sd) continue;
+    const double size = reference.value / jump[main];
+    bool parallel = true;
+    for (std::size_t o = 0; o < p_ && parallel; ++o) {
+      const Bend other = bend(i, o);
+      const double share = jump[o] / jump[main];
+      const double sd = other.sd + std::abs(share) * reference.sd +
+                        std::abs(size) * (jump_sd[o] + std::abs(share) * jump_sd[main]);
+      parallel = std::abs(other.value - size * jump[o]) <= plan_.sigmas * sd;
+    }
+    if (parallel) return true;
+  }
+  return false;
+}
+
 /// With two outputs or more, four consecutive points: if the lines through the first and the last
 /// two meet within the middle cell, both end cells are straight, and no third point is needed. A
 /// meeting at a middle point only says that three points are collinear.
-void LineSearch::add_meeting_cells(std::vector<Run>& runs, std::vector<bool>& covered) const {
+void LineSearch::add_meeting_cells(std::vector<Run>& runs, std::vector<bool>& covered) {
+  std::vector<Run> cells;
+  std::vector<double> jump(p_);
+  std::vector<double> jump_sd(p_);
   for (std::size_t i = 1; i + 2 < t_.size(); ++i) {
     const LineFit left = cell_line(i - 1);
     const LineFit right = cell_line(i + 1);
@@ -401,14 +448,22 @@ void LineSearch::add_meeting_cells(std::vector<Run>& runs, std::vector<bool>& co
       agree = std::abs(gap + slope * x) <= plan_.sigmas * sd;
       const double lever = std::min({h(i - 1), h(i + 1), inside});
       if (std::abs(slope) * lever > 100 * plan_.sigmas * sd) ++voters;
+      jump[o] = slope;
+      jump_sd[o] = std::sqrt((square_of(i - 1) + square_of(i)) / (h(i - 1) * h(i - 1)) +
+                             (square_of(i + 1) + square_of(i + 2)) / (h(i + 1) * h(i + 1)));
     }
     if (!agree || voters < 2) continue;
+    if (is_shared(jump, jump_sd, i)) {
+      meetings_prove_ = false;
+      return;
+    }
     for (const std::size_t cell : {i - 1, i + 1}) {
       if (covered[cell]) continue;
       covered[cell] = true;
-      runs.push_back({cell, cell + 1, {}});
+      cells.push_back({cell, cell + 1, {}});
     }
   }
+  runs.insert(runs.end(), cells.begin(), cells.end());
   std::sort(runs.begin(), runs.end(), [](const Run& a, const Run& b) { return a.first < b.first; });
 }
 
@@ -425,7 +480,7 @@ std::vector<Run> LineSearch::find_runs() {
     runs.push_back({first, i, {}});
     for (std::size_t cell = first; cell < i; ++cell) covered[cell] = true;
   }
-  if (p_ > 1) add_meeting_cells(runs, covered);
+  if (p_ > 1 && meetings_prove_) add_meeting_cells(runs, covered);
   for (Run& run : runs) run.fit = fit(run.first, run.last);
   return runs;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "kernels/ops.hpp"
 #include "src/stages/numbers.hpp"
@@ -10,6 +11,7 @@
 namespace crease {
 namespace {
 
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr Index kSmallestBatch = 256;
 constexpr Index kLargestBatch = 65536;
 constexpr double kWide = 2;  // standard deviation of the second half of a hunt batch
@@ -41,7 +43,8 @@ Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hyp
       const double limit = plan.sigmas * std::hypot(noise.sigma(rho, o),
                                                     value_error[static_cast<std::size_t>(o)] * rho);
       square += error * error;
-      ratio = std::max(ratio, std::abs(error) / std::max(limit, 1e-300));
+      const double share = std::abs(error) / std::max(limit, 1e-300);
+      ratio = std::max(ratio, std::isnan(share) ? kInfinity : share);
     }
     look.errors.push_back(std::sqrt(square));
     square_sum += square;

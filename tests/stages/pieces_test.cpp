@@ -179,10 +179,12 @@ TEST(PiecesTest, ThreeKinksInAMicroGapBecomeOneToo) {
 
 // ---------------------------------------------------------------------------------------------
 
-/// Pieces with given qualities and jumps in units of scale; everything else is not looked at.
+/// Pieces with given qualities, in units of a good one, and jumps in units of scale; everything
+/// else is not looked at.
 MeasuredPieces chain_of(std::vector<double> quality, std::vector<std::vector<double>> jumps,
                         std::size_t p) {
   MeasuredPieces pieces;
+  for (double& value : quality) value *= 0x1p-50;
   pieces.quality = std::move(quality);
   pieces.pieces.resize(pieces.quality.size());
   pieces.measured.assign(pieces.quality.size(), false);
@@ -200,16 +202,17 @@ std::vector<std::size_t> plan_all(const MeasuredPieces& pieces) {
   return plan_chain(pieces, std::vector<bool>(pieces.size(), false), {});
 }
 
-/// The cost that the specification gives a chain: 1 + .033 log2(quality / best) for every piece
-/// that is still to be measured, .033 log2(1 / s_min) for a gap of up to p kinks that are told
-/// apart (s_min >= .05 or one kink), 3 for every kink that is not.
+/// The cost of a chain: 1 + .033 log2(quality / best) for every piece that is still to be measured,
+/// and .2 for every bit that its quality is beyond 2^-32; .033 log2(1 / s_min) for a gap of up to p
+/// kinks that are told apart (s_min >= .05 or one kink), 3 for every kink that is not.
 double chain_cost(const MeasuredPieces& pieces, const std::vector<std::size_t>& chain) {
   if (chain.empty()) return 3.0 * static_cast<double>(pieces.size() - 1);
   const double best = *std::min_element(pieces.quality.begin(), pieces.quality.end());
   double cost = 3.0 * static_cast<double>(chain.front() + pieces.size() - 1 - chain.back());
   for (std::size_t i = 0; i < chain.size(); ++i) {
     cost += (pieces.measured[chain[i]] ? 0.0 : 1.0) +
-            0.033 * std::log2(pieces.quality[chain[i]] / best);
+            0.033 * std::log2(pieces.quality[chain[i]] / best) +
+            0.2 * std::max(0.0, 32 + std::log2(pieces.quality[chain[i]]));
     if (i == 0) continue;
     const std::size_t a = chain[i - 1];
     const std::size_t b = chain[i];
@@ -230,7 +233,7 @@ TEST(PlanChainTest, NoOtherChainIsCheaper) {
     const std::size_t p = 1 + static_cast<std::size_t>(trial % 4);
     const std::size_t n = 2 + engine() % 8;
     std::vector<double> quality;
-    for (std::size_t m = 0; m < n; ++m) quality.push_back(std::exp2(-30 + 25 * uniform()));
+    for (std::size_t m = 0; m < n; ++m) quality.push_back(std::exp2(5 + 25 * uniform()));
     std::vector<std::vector<double>> jumps(n - 1);
     for (std::vector<double>& jump : jumps) {
       for (std::size_t o = 0; o < p; ++o) jump.push_back(uniform() < 0.3 ? 0 : 2 * uniform() - 1);

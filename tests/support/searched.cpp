@@ -30,7 +30,13 @@ SearchedLine perfect_line(const BrokenLine& f, std::vector<double> origin,
     Piece piece;
     piece.low = m == 0 ? -end : f.t[m - 1];
     piece.high = m == f.t.size() ? end : f.t[m];
-    piece.fit.center = 0.5 * (piece.low + piece.high);
+    // Points far out weigh little: an outer piece is known best near its kink.
+    const bool first = m == 0;
+    const bool last = m == f.t.size();
+    piece.fit.center = first && last ? 0
+                       : first       ? piece.high - std::max(std::abs(piece.high), c)
+                       : last        ? piece.low + std::max(std::abs(piece.low), c)
+                                     : 0.5 * (piece.low + piece.high);
     for (std::size_t o = 0; o < f.outputs(); ++o) {
       piece.fit.value.push_back(f.at(piece.fit.center, o));
       piece.fit.slope.push_back(f.slope_of(m, o));
