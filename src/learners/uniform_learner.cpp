@@ -66,7 +66,7 @@ UniformLearner::UniformLearner(Device& device, Oracle& oracle, const QueryProble
   }
   const Index bytes = run.budget.device_bytes;
   const bool fits =
-      candidate_limit(plan, d, p, bytes / 2) >= 1 && 2 * (d + 3 * p * d) * kElement <= bytes;
+      candidate_limit(plan, d, p, bytes / 2) >= 1 && 4 * (d + 2 * p * (d + 1)) * kElement <= bytes;
   require(fits, "the plan is larger than memory: a uniform scan of " + std::to_string(d) +
                     " inputs and " + std::to_string(p) + " outputs does not fit into " +
                     std::to_string(bytes) + " bytes");
