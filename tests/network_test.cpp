@@ -68,7 +68,8 @@ TEST_P(NetworkTest, FoldingTheLinearPartKeepsTheFunction) {
   ReluNetwork affine(3, 0, 1);
   affine.linear(0, 1) = 2;
   EXPECT_EQ(fold_linear_part(affine).neurons(), 2);
-  EXPECT_TRUE(same_bits(evaluate(device(), fold_linear_part(affine), HostMatrix{{1, -3, 1}}), {{-6}}));
+  EXPECT_TRUE(
+      same_bits(evaluate(device(), fold_linear_part(affine), HostMatrix{{1, -3, 1}}), {{-6}}));
 }
 
 TEST_P(NetworkTest, EvaluateRefusesPointsOfAnotherWidth) {

@@ -47,21 +47,21 @@ void CpuOps::multiply(ConstDeviceView a, Transpose transpose_a, ConstDeviceView 
     }
     return;
   }
-  openblas_set_num_threads(threads_);
+  openblas_set_num_threads(threads_for(c.rows * c.cols * inner));
   cblas_dgemm(CblasRowMajor, blas(transpose_a), blas(transpose_b), blas_size(c.rows),
               blas_size(c.cols), blas_size(inner), alpha, a.data, blas_size(a.ld), b.data,
               blas_size(b.ld), beta, c.data, blas_size(c.ld));
 }
 
 void CpuOps::add_row(ConstDeviceView row, DeviceView y) {
-#pragma omp parallel for num_threads(threads_) schedule(static)
+#pragma omp parallel for num_threads(threads_for(y.rows* y.cols)) schedule(static)
   for (Index i = 0; i < y.rows; ++i) {
     for (Index j = 0; j < y.cols; ++j) y.data[i * y.ld + j] += row.data[j];
   }
 }
 
 void CpuOps::subtract(ConstDeviceView a, DeviceView y) {
-#pragma omp parallel for num_threads(threads_) schedule(static)
+#pragma omp parallel for num_threads(threads_for(y.rows* y.cols)) schedule(static)
   for (Index i = 0; i < y.rows; ++i) {
     for (Index j = 0; j < y.cols; ++j) y.data[i * y.ld + j] -= a.data[i * a.ld + j];
   }
@@ -88,7 +88,7 @@ void CpuOps::orthonormal_rows(DeviceView a) {
   // Row-major a is column-major a^T; a = L Q is a^T = Q^T L^T, a QR decomposition.
   const lapack_int d = blas_size(a.rows);
   const lapack_int ld = blas_size(a.ld);
-  openblas_set_num_threads(threads_);
+  openblas_set_num_threads(threads_for(a.rows * a.rows * a.rows));
   std::vector<double> tau(static_cast<std::size_t>(d));
   check_lapack(LAPACKE_dgeqrf(LAPACK_COL_MAJOR, d, d, a.data, ld, tau.data()), "dgeqrf");
   std::vector<bool> negative(static_cast<std::size_t>(d));
@@ -112,7 +112,7 @@ void CpuOps::column_norms(ConstDeviceView z, DeviceView out) {
 }
 
 void CpuOps::scale_columns(ConstDeviceView factors, DeviceView z) {
-#pragma omp parallel for num_threads(threads_) schedule(static)
+#pragma omp parallel for num_threads(threads_for(z.rows* z.cols)) schedule(static)
   for (Index i = 0; i < z.rows; ++i) {
     for (Index j = 0; j < z.cols; ++j) z.data[i * z.ld + j] *= factors.data[j];
   }
@@ -128,13 +128,13 @@ void CpuOps::gram(ConstDeviceView z, double beta, DeviceView g) {
     }
     return;
   }
-  openblas_set_num_threads(threads_);
+  openblas_set_num_threads(threads_for(g.rows * g.rows * z.rows));
   cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, blas_size(g.rows), blas_size(z.rows), 1.0,
               z.data, blas_size(z.ld), beta, g.data, blas_size(g.ld));
 }
 
 bool CpuOps::cholesky(DeviceView g) {
-  openblas_set_num_threads(threads_);
+  openblas_set_num_threads(threads_for(g.rows * g.rows * g.rows));
   // The lower triangle, row-major, is the upper one, column-major: no copy is needed.
   const lapack_int info =
       LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', blas_size(g.rows), g.data, blas_size(g.ld));
@@ -148,7 +148,7 @@ bool CpuOps::cholesky(DeviceView g) {
 }
 
 void CpuOps::solve_triangular(ConstDeviceView l, Transpose transpose, DeviceView x) {
-  openblas_set_num_threads(threads_);
+  openblas_set_num_threads(threads_for(x.rows * x.rows * x.cols));
   cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, blas(transpose), CblasNonUnit,
               blas_size(x.rows), blas_size(x.cols), 1.0, l.data, blas_size(l.ld), x.data,
               blas_size(x.ld));
@@ -158,7 +158,7 @@ void CpuOps::triangularize(DeviceView a) {
   // QR of a is LQ of its column-major reading a^T = L Q: R = L^T stands in the upper triangle of a.
   const lapack_int n = blas_size(a.rows);
   const lapack_int q = blas_size(a.cols);
-  openblas_set_num_threads(threads_);
+  openblas_set_num_threads(threads_for(a.rows * a.cols * a.cols));
   std::vector<double> tau(static_cast<std::size_t>(q));
   check_lapack(LAPACKE_dgelqf(LAPACK_COL_MAJOR, q, n, a.data, blas_size(a.ld), tau.data()),
                "dgelqf");

@@ -71,6 +71,11 @@ class CpuDevice final : public Device {
 
 }  // namespace
 
+int CpuOps::threads_for(Index operations) const {
+  constexpr Index kWorthwhile = Index{1} << 18;  // about 0.1 ms of work
+  return operations < kWorthwhile ? 1 : threads_;
+}
+
 std::unique_ptr<Device> make_cpu_device(CpuOptions options) {
   require(options.threads >= 0, "make_cpu_device: threads must not be negative");
   return std::make_unique<CpuDevice>(options);

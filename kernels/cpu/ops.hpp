@@ -44,6 +44,10 @@ class CpuOps final : public Ops {
   void triangularize(DeviceView a) override;
 
  private:
+  /// Threads for this many elementary operations: waking a second one costs more than a small loop
+  /// does. The choice depends on sizes only, so results stay the same from run to run.
+  int threads_for(Index operations) const;
+
   int threads_;
 };
 

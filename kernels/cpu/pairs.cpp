@@ -6,7 +6,7 @@
 namespace crease {
 
 void CpuOps::pair_distances(ConstDeviceView a, ConstDeviceView b, DeviceView out) {
-#pragma omp parallel for num_threads(threads_) schedule(static)
+#pragma omp parallel for num_threads(threads_for(out.rows* out.cols* a.cols)) schedule(static)
   for (Index i = 0; i < out.rows; ++i) {
     const double* from = a.data + i * a.ld;
     for (Index j = 0; j < out.cols; ++j) {

@@ -7,7 +7,7 @@
 namespace crease {
 
 void CpuOps::line_points(const Line& line, ConstDeviceView t, DeviceView out) {
-#pragma omp parallel for num_threads(threads_) schedule(static)
+#pragma omp parallel for num_threads(threads_for(out.rows* out.cols)) schedule(static)
   for (Index i = 0; i < out.rows; ++i) {
     const double step = t.data[i * t.ld];
     double* point = out.data + i * out.ld;
@@ -19,7 +19,7 @@ void CpuOps::line_points(const Line& line, ConstDeviceView t, DeviceView out) {
 
 void CpuOps::fan_points(const Fan& fan, DeviceView out) {
   const Index q = fan.directions.rows;
-#pragma omp parallel for num_threads(threads_) schedule(static)
+#pragma omp parallel for num_threads(threads_for(out.rows* out.cols)) schedule(static)
   for (Index row = 0; row < out.rows; ++row) {
     const double* center = fan.centers.data + row / q * fan.centers.ld;
     const double* direction = fan.directions.data + row % q * fan.directions.ld;
@@ -33,7 +33,7 @@ void CpuOps::divided_differences(ConstDeviceView values, ConstDeviceView centers
                                  ConstDeviceView steps, DeviceView out) {
   const Index q = steps.cols;
   const Index p = centers.cols;
-#pragma omp parallel for num_threads(threads_) schedule(static)
+#pragma omp parallel for num_threads(threads_for(out.rows* out.cols)) schedule(static)
   for (Index row = 0; row < out.rows; ++row) {
     const Index i = row / p;
     const Index o = row % p;
@@ -51,7 +51,7 @@ void CpuOps::safest_steps(ConstDeviceView offsets, ConstDeviceView slopes_t,
   constexpr int kSteps = 7;
   const Index k = offsets.cols;
   const Index q = slopes_t.cols;
-#pragma omp parallel num_threads(threads_)
+#pragma omp parallel num_threads(threads_for(steps.rows* k* q* kSteps))
   {
     std::vector<double> crossed(static_cast<std::size_t>(q));
 #pragma omp for schedule(static)

@@ -3,10 +3,15 @@
 #include "kernels/gaussian_sample.hpp"
 
 namespace crease {
+namespace {
+
+constexpr Index kNormal = 16;  // elementary operations
+
+}  // namespace
 
 void CpuOps::fill_gaussian(Seed seed, std::uint64_t stream, Index first_row, double scale,
                            DeviceView out) {
-#pragma omp parallel for num_threads(threads_) schedule(static)
+#pragma omp parallel for num_threads(threads_for(kNormal* out.rows* out.cols)) schedule(static)
   for (Index i = 0; i < out.rows; ++i) {
     double* row = out.data + i * out.ld;
     const auto row_number = static_cast<std::uint64_t>(first_row + i);

@@ -17,7 +17,7 @@ double relu(double z) {
 void CpuOps::relu_features(ConstDeviceView x, ConstDeviceView weights, ConstDeviceView bias,
                            DeviceView out) {
   multiply(x, Transpose::no, weights, Transpose::yes, 1.0, 0.0, out);
-#pragma omp parallel for num_threads(threads_) schedule(static)
+#pragma omp parallel for num_threads(threads_for(out.rows* out.cols)) schedule(static)
   for (Index i = 0; i < out.rows; ++i) {
     double* row = out.data + i * out.ld;
     for (Index r = 0; r < out.cols; ++r) {
@@ -32,7 +32,7 @@ void CpuOps::relu_line_sum(ConstDeviceView offsets, ConstDeviceView slopes, Cons
                            DeviceView out) {
   const Index k = offsets.rows;
   const Index p = out.cols;
-#pragma omp parallel num_threads(threads_)
+#pragma omp parallel num_threads(threads_for(out.rows* k*(p + 1)))
   {
     std::vector<double> active(static_cast<std::size_t>(k));
 #pragma omp for schedule(static)
@@ -58,7 +58,7 @@ void CpuOps::relu_fan_sum(ConstDeviceView offsets, ConstDeviceView slopes_t, Con
   const Index k = offsets.cols;
   const Index q = steps.cols;
   const Index p = out.cols;
-#pragma omp parallel num_threads(threads_)
+#pragma omp parallel num_threads(threads_for(steps.rows* k* q*(p + 1)))
   {
     std::vector<double> active(static_cast<std::size_t>(q));
     std::vector<double> sums(static_cast<std::size_t>(p * q));

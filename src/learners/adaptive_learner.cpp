@@ -106,7 +106,10 @@ Index AdaptiveLearner::learn_from(SearchedLine& line) {
   asker_.set_progress(kinks, hypothesis_.neurons(), std::nullopt);
   if (line.result.pieces.empty() || (line.of_residual && !any_kinks_)) return 0;
 
-  MeasuredPieces pieces = prepare_pieces(line, noise_, plan_);
+  MeasuredPieces pieces =
+      prepare_pieces(line, noise_, plan_, line.of_residual ? &hypothesis_ : nullptr);
+  any_kinks_ = !pieces.kinks.empty();
+  if (line.of_residual && !any_kinks_) return 0;
   if (!line.of_residual && any_kinks_) {
     policy_.tolerance =
         std::max(policy_.tolerance, std::min(kStartRelax, 2 * median(pieces.quality)));

@@ -60,12 +60,17 @@ struct GapPolicy {
 /// Where each piece would be measured, and how well. Two kinks of the same sign around a gap that
 /// no gradient can resolve become one (Section 3 of Chen, Klivans, Meka 2021: the error is of order
 /// gap^1.5).
+///
+/// known  the network so far, on a line of the residual: kinks that the errors of its hyperplanes
+/// can
+///        feign are dropped, and its neurons say how large a typical jump is. Null on the first
+///        line.
 MeasuredPieces prepare_pieces(const SearchedLine& line, const NoiseModel& noise,
-                              const QueryPlan& plan);
+                              const QueryPlan& plan, const Hypothesis* known = nullptr);
 
-/// The typical jump of a gradient on this line, in units of scale: median jump of the slope times
-/// sqrt(d). 1 without kinks.
-double typical_jump(const MeasuredPieces& pieces, Index d);
+/// The typical jump of a gradient, in units of scale: median over the known neurons, or, without
+/// any, median jump of the slope on this line times sqrt(d). 1 without kinks.
+double typical_jump(const MeasuredPieces& pieces, Index d, const Hypothesis* known = nullptr);
 
 /// Pieces to measure: the cheapest chain, in which two neighbours enclose at most p kinks whose
 /// jumps are independent enough to be told apart. Kinks between other neighbours are left to a

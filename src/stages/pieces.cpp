@@ -110,10 +110,40 @@ bool is_unresolvable(const MeasuredPieces& pieces, std::size_t m, double typical
          cosine_in(pieces.kinks[m - 1].jump, pieces.kinks[m].jump, pieces.scale) > 0.999;
 }
 
+/// Joins pieces of a residual across kinks that the errors of the known hyperplanes can feign. The
+/// wider piece's line stands for both.
+void drop_feigned(MeasuredPieces& pieces, const std::vector<double>& known_error,
+                  const QueryPlan& plan) {
+  std::vector<Piece> kept = {pieces.pieces.front()};
+  std::vector<Kink> kinks;
+  for (std::size_t j = 0; j < pieces.kinks.size(); ++j) {
+    const Kink& kink = pieces.kinks[j];
+    const Piece& after = pieces.pieces[j + 1];
+    bool feigned = true;
+    for (std::size_t o = 0; o < kink.jump.size(); ++o) {
+      feigned = feigned && std::abs(kink.jump[o]) <= plan.sigmas * known_error[o];
+    }
+    if (!feigned) {
+      kinks.push_back(kink);
+      kept.push_back(after);
+      continue;
+    }
+    Piece& before = kept.back();
+    if (after.high - after.low > before.high - before.low) before.fit = after.fit;
+    before.high = after.high;
+  }
+  for (std::size_t j = 0; j < kinks.size(); ++j) {
+    for (std::size_t o = 0; o < kinks[j].jump.size(); ++o) {
+      kinks[j].jump[o] = kept[j + 1].fit.slope[o] - kept[j].fit.slope[o];
+    }
+  }
+  pieces.pieces = std::move(kept);
+  pieces.kinks = std::move(kinks);
+}
+
 /// Joins kinks around unresolvable pieces where one kink at the crossing of the outer lines
 /// explains them.
-bool merge_unresolvable(MeasuredPieces& pieces, double c, Index d, const QueryPlan& plan) {
-  const double typical = typical_jump(pieces, d);
+bool merge_unresolvable(MeasuredPieces& pieces, double c, double typical, const QueryPlan& plan) {
   std::vector<Piece> kept = {pieces.pieces.front()};
   std::vector<Kink> kinks;
   for (std::size_t m = 0; m + 1 < pieces.size();) {
@@ -173,15 +203,22 @@ double SearchedLine::rho(double t) const {
       std::max(1.0, 1.0 + dot(origin, origin) + t * (2.0 * dot(origin, direction) + t)));
 }
 
-double typical_jump(const MeasuredPieces& pieces, Index d) {
-  if (pieces.kinks.empty()) return 1;
+double typical_jump(const MeasuredPieces& pieces, Index d, const Hypothesis* known) {
   std::vector<double> jumps;
+  if (known != nullptr && known->neurons() > 0) {
+    for (Index j = 0; j < known->neurons(); ++j) {
+      const double* scale = known->scales.row(j);
+      jumps.push_back(norm_in({scale, scale + known->outputs}, pieces.scale));
+    }
+    return median(std::move(jumps));
+  }
+  if (pieces.kinks.empty()) return 1;
   for (const Kink& kink : pieces.kinks) jumps.push_back(norm_in(kink.jump, pieces.scale));
   return median(std::move(jumps)) * std::sqrt(static_cast<double>(d));
 }
 
 MeasuredPieces prepare_pieces(const SearchedLine& line, const NoiseModel& noise,
-                              const QueryPlan& plan) {
+                              const QueryPlan& plan, const Hypothesis* known) {
   const auto d = static_cast<Index>(line.origin.size());
   const double c = std::sqrt(static_cast<double>(d));
   MeasuredPieces pieces;
@@ -197,9 +234,10 @@ MeasuredPieces prepare_pieces(const SearchedLine& line, const NoiseModel& noise,
     place(pieces, line, c);
     rate(pieces, line, noise, plan, c);
   };
+  if (known != nullptr) drop_feigned(pieces, known->gradient_error(), plan);
   assess();
-  if (merge_unresolvable(pieces, c, d, plan)) assess();
-  const double typical = std::max(typical_jump(pieces, d), 1e-120);
+  const double typical = std::max(typical_jump(pieces, d, known), 1e-120);
+  if (merge_unresolvable(pieces, c, typical, plan)) assess();
   for (double& quality : pieces.quality) quality *= c / typical;
   spare_steps(pieces);
   const auto n = static_cast<Index>(pieces.size());
