@@ -6,7 +6,6 @@
 #include <limits>
 #include <numbers>
 #include <set>
-#include <utility>
 
 #include "src/stages/numbers.hpp"
 
@@ -76,11 +75,7 @@ class LineSearch {
   void add_meeting_cells(std::vector<Run>& runs, std::vector<bool>& covered);
   bool is_shared(const std::vector<double>& jump, const std::vector<double>& jump_sd,
                  std::size_t cell) const;
-<<<<<<< HEAD
   void trim(Run& run) const;
-=======
-  bool holds_together(Run& run) const;
->>>>>>> stages
   void extend(std::vector<Run>& runs) const;
   std::vector<Run> merge(std::vector<Run> runs) const;
   LineFit fit(std::size_t first, std::size_t last) const;
@@ -512,30 +507,12 @@ std::vector<Run> LineSearch::find_runs() {
   return runs;
 }
 
-/// Fits the run. A line known from short stretches is vague far away, and may have taken in a point
-/// beyond a kink: then one of the end points is given up. False if the points are on no line.
-bool LineSearch::holds_together(Run& run) const {
-  for (const auto& [first, last] :
-       {std::pair{run.first, run.last}, std::pair{run.first, run.last - 1},
-        std::pair{run.first + 1, run.last}}) {
-    if (first >= last) return false;
-    run.fit = fit(first, last);
-    bool holds = true;
-    for (std::size_t i = first; i <= last && holds; ++i) holds = on_line(run.fit, i);
-    if (!holds) continue;
-    run.first = first;
-    run.last = last;
-    return true;
-  }
-  return false;
-}
-
 /// To neighbouring points that lie on the same line; at most one point into the neighbour's run.
 void LineSearch::extend(std::vector<Run>& runs) const {
   for (std::size_t r = 0; r < runs.size(); ++r) {
+    Run& run = runs[r];
     const std::size_t low = r == 0 ? 0 : runs[r - 1].last - 1;
     const std::size_t high = r + 1 < runs.size() ? runs[r + 1].first + 1 : t_.size() - 1;
-<<<<<<< HEAD
     // Fitted again at every step: a run of three close points says little far away, and the first
     // point it takes in must be able to keep out the next.
     while (run.last < high && on_line(run.fit, run.last + 1)) {
@@ -544,13 +521,6 @@ void LineSearch::extend(std::vector<Run>& runs) const {
     while (run.first > low && on_line(run.fit, run.first - 1)) {
       run.fit = fit(--run.first, run.last);
     }
-=======
-    Run longer = runs[r];
-    const LineFit line = longer.fit;
-    while (longer.last < high && on_line(line, longer.last + 1)) ++longer.last;
-    while (longer.first > low && on_line(line, longer.first - 1)) --longer.first;
-    if (holds_together(longer)) runs[r] = std::move(longer);
->>>>>>> stages
   }
 }
 
@@ -567,9 +537,9 @@ std::vector<Run> LineSearch::merge(std::vector<Run> runs) const {
         same = std::abs(a.slope[o] - b.slope[o]) <=
                plan_.sigmas * std::hypot(a.slope_sd[o], b.slope_sd[o]);
       }
-      Run both{before.first, std::max(before.last, run.last), {}};
-      if (same && holds_together(both)) {
-        before = std::move(both);
+      if (same) {
+        before.last = std::max(before.last, run.last);
+        before.fit = fit(before.first, before.last);
         continue;
       }
     }
