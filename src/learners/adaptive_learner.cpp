@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "kernels/ops.hpp"
-#include "src/stages/finish.hpp"
 #include "src/stages/numbers.hpp"
 
 namespace crease {

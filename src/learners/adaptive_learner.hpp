@@ -4,10 +4,7 @@
 
 #include <crease/query_learner.hpp>
 
-#include "src/stages/fit.hpp"
-#include "src/stages/gradients.hpp"
-#include "src/stages/look.hpp"
-#include "src/stages/noise.hpp"
+#include "src/stages.hpp"
 
 namespace crease {
 

@@ -24,6 +24,12 @@ double deviation_or_zero(const ReluNetwork& network) {
   return sd > kFloor * kRounding * size ? sd : 0.0;
 }
 
+double unseen_mass(double failure, const Look& look, Index more_points) {
+  if (look.beyond > 0 || look.errors.empty()) return 1;
+  const auto points = static_cast<double>(look.errors.size()) + static_cast<double>(more_points);
+  return 1 - std::pow(failure, 1 / points);
+}
+
 Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const QueryPlan& plan,
                const NoiseModel& noise, const Hypothesis& hypothesis, const ReluNetwork& network,
                int certificates, RunReport& report) {
@@ -44,6 +50,7 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
                                     problem.lipschitz.value_or(largest_lipschitz_guess(network)));
   certificate.beyond_limit = look.beyond;
   report.certificate = certificate;
+  report.hunt_mass = unseen_mass(problem.failure, look, 0);
   report.rms_error = certificate.rms_error;
   const double sd = deviation_or_zero(network);
   report.relative_error = sd > 0 ? std::optional(certificate.rms_error / sd) : std::nullopt;

@@ -11,6 +11,11 @@ namespace crease {
 /// that cancel to a constant function, or of the constant itself.
 double deviation_or_zero(const ReluNetwork& network);
 
+/// Gaussian mass of the largest slab ("bump") that n clean points would have missed with
+/// probability `failure`: 1 - failure^(1/n), n the look's points and `more_points` others; 1 where
+/// the look shows an error.
+double unseen_mass(double failure, const Look& look, Index more_points);
+
 /// Draws the certificate's points, after the network was fixed, and writes what they say into
 /// `report`: certificate, errors, and outcome and message (`reached` only if no point shows an
 /// error beyond its limit and the rms is within the accuracy; else the outcome is left alone and

@@ -27,6 +27,9 @@ struct LineFit {
   }
 };
 
+/// Where two lines in R^p come closest, every output in units of its scale; NaN for parallel lines.
+double intersection(const LineFit& a, const LineFit& b, const std::vector<double>& scale);
+
 /// A stretch of the line on which the function was verified to be affine.
 struct Piece {
   LineFit fit;

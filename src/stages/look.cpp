@@ -105,6 +105,7 @@ bool Hunt::find(Asker& asker, Random& random, const Hypothesis& hypothesis,
                   x.view().row_block(narrow, count - narrow));
     const DeviceMatrix answers = asker.points(x);
     drawn_ += count;
+    gaussian_points_ += narrow;
     const Look look = judge(device, x, answers, hypothesis, current, noise, plan);
     asker.report();
     if (look.beyond > 0) {

@@ -47,10 +47,14 @@ class Hunt {
             const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan,
             std::vector<double>& worst);
 
+  /// Points of N(0, I) drawn so far.
+  Index gaussian_points() const { return gaussian_points_; }
+
  private:
   Index wanted_;
   Index batch_;
   Index drawn_ = 0;
+  Index gaussian_points_ = 0;
 };
 
 }  // namespace crease

@@ -256,16 +256,8 @@ Index NeuronFinder::run() {
         const LineFit& a = pieces_.pieces[before].fit;
         const LineFit& b = pieces_.pieces[after].fit;
         std::vector<double> slope_jump;
-        double square = 0;
-        double product = 0;
-        const double m = 0.5 * (a.center + b.center);
-        for (std::size_t o = 0; o < p_; ++o) {
-          slope_jump.push_back(b.slope[o] - a.slope[o]);
-          const double slope = slope_jump[o] / pieces_.scale[o];
-          square += slope * slope;
-          product += (a.at(m, o) - b.at(m, o)) / pieces_.scale[o] * slope;
-        }
-        const double t = m + product / square;
+        for (std::size_t o = 0; o < p_; ++o) slope_jump.push_back(b.slope[o] - a.slope[o]);
+        const double t = intersection(a, b, pieces_.scale);
         const double low = pieces_.kinks[before].t;
         const double high = pieces_.kinks[after - 1].t;
         const bool inside = t >= low - (high - low) && t <= high + (high - low);

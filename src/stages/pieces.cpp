@@ -33,19 +33,6 @@ double cosine_in(const std::vector<double>& a, const std::vector<double>& b,
   return sum / (norm_in(a, scale) * norm_in(b, scale));
 }
 
-/// Where two fitted lines come closest, in the noise of the outputs.
-double intersection(const LineFit& a, const LineFit& b, const std::vector<double>& scale) {
-  const double m = 0.5 * (a.center + b.center);
-  double square = 0;
-  double product = 0;
-  for (std::size_t o = 0; o < scale.size(); ++o) {
-    const double slope = (a.slope[o] - b.slope[o]) / scale[o];
-    square += slope * slope;
-    product += (b.at(m, o) - a.at(m, o)) / scale[o] * slope;
-  }
-  return m + product / square;
-}
-
 void place(MeasuredPieces& pieces, const SearchedLine& line, double c) {
   const std::size_t n = pieces.size();
   for (std::size_t m = 0; m < n; ++m) {
