@@ -55,10 +55,10 @@ struct LeastSquaresSolution {
 };
 
 /// By `stream` (Gram matrix in chunks, shifted Cholesky factor, LSQR with it as preconditioner)
-/// where Z with unit columns has a condition up to 1e6 (its factor cannot tell conditions beyond 1e7
-/// from each other, nor from a rank that is not full), else by `qr` (TSQR, then a rank-revealing
-/// step on R). rows: which of Z's rows take part, [first, first + count); y [count, p] on the
-/// device.
+/// where Z with unit columns has a condition up to 1e6 (its factor cannot tell conditions beyond
+/// 1e7 from each other, nor from a rank that is not full), else by `qr` (TSQR, then a
+/// rank-revealing step on R). rows: which of Z's rows take part, [first, first + count); y [count,
+/// p] on the device.
 LeastSquaresSolution solve_least_squares(Device& device, FeatureRows& z, Index first, Index count,
                                          ConstDeviceView y);
 
