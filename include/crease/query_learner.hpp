@@ -64,19 +64,17 @@ struct QueryPlan {
   bool least_squares = true;
 
   // Uniform mode, the paper's scan: every number of it is fixed before the first query.
-  Index uniform_lines =
-      10;                   // independent Gaussian lines; with one, a slab stays missed whose
-                            // direction is nearly orthogonal to it, or whose plane it meets far out
-  double uniform_span = 3;  // lines are cut up on [-span, span] in units of sqrt(d): tau of the
-                            // paper. A kink lies within with probability 0.8, on one of 10 lines
-                            // with 1 - 1e-7
+  Index uniform_lines = 20;       // independent Gaussian lines. A kink lies on the part that is cut
+                                  // up with probability 0.8, and not always apart from others: with
+                                  // 10 lines a neuron was missed in 1 of 60 runs
+  double uniform_span = 3;        // lines are cut up on [-span, span] in units of sqrt(d): tau
   Index uniform_intervals = 256;  // of each line, at least: kinks nearer than that stay unseen
-  double uniform_density = 150;  // with a resolution: intervals over all lines = this / resolution.
+  double uniform_density = 200;  // with a resolution: intervals over all lines = this / resolution.
                                  // A triangle of that width needs both halves hit on one line: it
-                                 // is missed with probability 1.1e-3 (30, points in a slab: 0.7)
+                                 // is missed with probability 4e-4 (with 60: 0.5)
   double uniform_bias_share = 0.25;  // get_bias measures slopes on this share of each interval: the
                                      // shorter, the smaller the pieces that are seen
-  double uniform_step = 1.0 / 128;   // finite-difference step, share of an interval: crosses a
+  double uniform_step = 1.0 / 32;    // finite-difference step, share of an interval: crosses a
                                      // hyperplane that get_bias did not see only if that is nearly
                                      // parallel to the line (alpha of Lemma 4.10)
   Index uniform_samples = 2048;     // fresh points of the regression, besides 4 (d + 1); they carry

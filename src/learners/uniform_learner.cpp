@@ -16,7 +16,9 @@ namespace {
 
 constexpr double kIdle = 1e-3;  // a coefficient below this share of a neuron's own jump is none
 constexpr int kMostPrunings = 8;
-constexpr double kNoWorse = 2;  // held-out error allowed after pruning, share of that before
+constexpr double kWhole = 1e-2;  // the coefficient of a lone neuron is its own jump, this closely
+constexpr Index kMostSingly = 100;  // more neurons than that are not tried one by one
+constexpr double kNoWorse = 2;      // held-out error allowed after pruning, share of that before
 constexpr Index kElement = static_cast<Index>(sizeof(double));
 
 Index sample_count(const QueryPlan& plan, Index d) {
@@ -64,7 +66,7 @@ UniformLearner::UniformLearner(Device& device, Oracle& oracle, const QueryProble
   }
   const Index bytes = run.budget.device_bytes;
   const bool fits =
-      candidate_limit(plan, d, p, bytes / 2) >= 1 && 2 * (d + 3 * p * d) * kElement <= bytes;
+      candidate_limit(plan, d, p, bytes / 2) >= 1 && 4 * (d + 2 * p * (d + 1)) * kElement <= bytes;
   require(fits, "the plan is larger than memory: a uniform scan of " + std::to_string(d) +
                     " inputs and " + std::to_string(p) + " outputs does not fit into " +
                     std::to_string(bytes) + " bytes");
@@ -146,36 +148,95 @@ void UniformLearner::fit() {
   const ReducedRows rows = reduce_rows(device_, weights_on_device, bias_on_device, samples_,
                                        upload(device_, answers_), known, bytes);
 
-  std::vector<Index> columns(static_cast<std::size_t>(rows.features));
-  for (std::size_t j = 0; j < columns.size(); ++j) columns[j] = static_cast<Index>(j);
-  BoundedFit best = fit_norm_bounded(rows, columns, bound);
-  double noise_square = 0;
-  for (Index o = 0; o < p; ++o) {
-    const double sigma = noise_.sigma(std::sqrt(static_cast<double>(d + 1)), o);
-    noise_square += sigma * sigma;
-  }
-  // All pairs are candidates, but only those of one hyperplane get a coefficient: the others go.
-  const double allowed =
-      std::max(kNoWorse * best.held_out_rms, plan_.sigmas * std::sqrt(noise_square));
-  for (int pruning = 0; pruning < kMostPrunings; ++pruning) {
-    std::vector<Index> kept;
-    for (const Index j : columns) {
-      const double* row = best.coefficients.row(j);
-      if (j >= k ||
-          std::sqrt(dot(row, row, p)) > kIdle * candidates_[static_cast<std::size_t>(j)].size) {
-        kept.push_back(j);
-      }
-    }
-    if (kept.size() == columns.size()) break;
-    BoundedFit pruned = fit_norm_bounded(rows, kept, bound);
-    if (!(pruned.held_out_rms <= allowed)) break;
-    columns = std::move(kept);
-    best = std::move(pruned);
-  }
-  take(best, columns);
+  BoundedFit best;
+  const std::vector<Index> kept = choose_columns(rows, bound, best);
+  take(best, kept);
+  final_ = orient(hypothesis_, held_out_rms_);
+  fitted_ = true;
   report_.least_squares = {"qr", best.rank, best.condition, true};
   asker_.set_progress(0, hypothesis_.neurons(), std::nullopt);
   asker_.report();
+}
+
+/// All pairs are candidates, but only pairs across one hyperplane are neurons. After the regression
+/// over all of them: the most credible of these lists that explains fitted and held-out rows as
+/// well (neighbours on several lines, neighbours, several lines, all), then without those whose
+/// coefficient came out as nothing, or as a share that others can take over.
+std::vector<Index> UniformLearner::choose_columns(const ReducedRows& rows, double bound,
+                                                  BoundedFit& best) const {
+  const auto k = static_cast<Index>(candidates_.size());
+  const auto those = [&](auto&& wanted) {
+    std::vector<Index> columns;
+    for (Index j = 0; j < rows.features; ++j) {
+      if (j >= k || wanted(j, candidates_[static_cast<std::size_t>(j)])) columns.push_back(j);
+    }
+    return columns;
+  };
+  std::vector<Index> columns = those([](Index, const CandidateNeuron&) { return true; });
+  best = fit_norm_bounded(rows, columns, bound);
+  const auto d = static_cast<double>(asker_.inputs());
+  double noise_square = 0;
+  for (Index o = 0; o < rows.outputs; ++o) {
+    const double sigma = noise_.sigma(std::sqrt(1 + d + grid_.span * grid_.span), o);
+    noise_square += sigma * sigma;
+  }
+  // The errors of the candidates themselves are no reason for more of them.
+  const double held_out = kNoWorse * best.held_out_rms;
+  const double fitted = kNoWorse * best.fit_rms;
+  const auto explained = [&](const BoundedFit& fit) {
+    double square = noise_square;
+    for (Index j = 0; j < k; ++j) {
+      const double* row = fit.coefficients.row(j);
+      const double error = candidates_[static_cast<std::size_t>(j)].offset_error;
+      square += error * error * dot(row, row, rows.outputs);
+    }
+    return plan_.sigmas * std::sqrt(square);
+  };
+  const auto try_columns = [&](std::vector<Index> fewer) {
+    if (fewer.size() >= columns.size()) return false;
+    BoundedFit fit = fit_norm_bounded(rows, fewer, bound);
+    const double error = explained(fit);
+    if (!(fit.held_out_rms <= std::max(held_out, error))) return false;
+    if (!(fit.fit_rms <= std::max(fitted, error))) return false;
+    columns = std::move(fewer);
+    best = std::move(fit);
+    return true;
+  };
+  try_columns(those(
+      [](Index, const CandidateNeuron& n) { return n.separation == 1 && n.lines.size() > 1; })) ||
+      try_columns(those([](Index, const CandidateNeuron& n) { return n.separation == 1; })) ||
+      try_columns(those([](Index, const CandidateNeuron& n) { return n.lines.size() > 1; }));
+  const auto coefficient = [&](Index j) {
+    const double* row = best.coefficients.row(j);
+    return std::sqrt(dot(row, row, rows.outputs));
+  };
+  for (int pruning = 0; pruning < kMostPrunings; ++pruning) {
+    std::vector<Index> fewer;
+    for (const Index j : columns) {
+      if (j >= k || coefficient(j) > kIdle * candidates_[static_cast<std::size_t>(j)].size) {
+        fewer.push_back(j);
+      }
+    }
+    if (!try_columns(std::move(fewer))) break;
+  }
+  // Candidates beside each other (one is the other and a little of a third, or was crossed by a
+  // step unseen) share a coefficient, and only points between them could tell. The one that was met
+  // less often goes.
+  std::vector<Index> doubtful = columns;
+  std::erase_if(doubtful, [k](Index j) { return j >= k; });
+  if (static_cast<Index>(doubtful.size()) > kMostSingly) return columns;
+  std::stable_sort(doubtful.begin(), doubtful.end(), [&](Index a, Index b) {
+    return candidates_[static_cast<std::size_t>(a)].lines.size() <
+           candidates_[static_cast<std::size_t>(b)].lines.size();
+  });
+  for (const Index j : doubtful) {
+    const double share = coefficient(j) / candidates_[static_cast<std::size_t>(j)].size;
+    if (std::abs(share - 1) <= kWhole) continue;
+    std::vector<Index> fewer = columns;
+    std::erase(fewer, j);
+    try_columns(std::move(fewer));
+  }
+  return columns;
 }
 
 void UniformLearner::take(const BoundedFit& fit, const std::vector<Index>& kept) {
@@ -189,15 +250,20 @@ void UniformLearner::take(const BoundedFit& fit, const std::vector<Index>& kept)
     hypothesis_.add(neuron.normal, neuron.bias, std::vector<double>(row, row + p),
                     neuron.offset_error, neuron.normal_error);
   }
-  // What a regression makes of noise: its variance times columns over rows.
+  // What a regression makes of noise: its variance times columns over rows; and its own rounding,
+  // which over n rows adds up to sqrt(n) u of every column times its coefficient.
   const double columns = static_cast<double>(kept.size());
-  const double share = std::sqrt(columns / (0.75 * static_cast<double>(samples_.count)));
+  const auto rows = 0.75 * static_cast<double>(samples_.count);
+  const double share = std::sqrt(columns / rows);
   const std::vector<double> value_error = hypothesis_.value_error();
   const double root = std::sqrt(static_cast<double>(d + 1));
   for (Index o = 0; o < p; ++o) {
     const auto oo = static_cast<std::size_t>(o);
     const double noise = noise_.sigma(root, o) / root;
-    hypothesis_.gradient_noise[oo] = share * std::hypot(noise, value_error[oo]);
+    double total = 0;
+    for (const Index j : kept) total += fit.coefficients(j, o) * fit.coefficients(j, o);
+    hypothesis_.gradient_noise[oo] =
+        std::hypot(share * std::hypot(noise, value_error[oo]), kRounding * std::sqrt(rows * total));
     double size = 0;
     for (Index i = 0; i < d; ++i) {
       const double value = fit.coefficients(k + i, o);
@@ -215,14 +281,10 @@ void UniformLearner::take(const BoundedFit& fit, const std::vector<Index>& kept)
 
 /// The best network so far and, where the oracle still answers, its certificate.
 void UniformLearner::finish_short(Outcome outcome, const std::string& message) {
-  final_ = hypothesis_.network();
-  report_.message.clear();
+  if (!fitted_) final_ = hypothesis_.network();
   if (outcome != Outcome::device_lost) {
     try {
-      if (!answers_.empty()) {
-        fit();
-        final_ = orient(hypothesis_, held_out_rms_);
-      }
+      if (!answers_.empty() && !fitted_) fit();
       if (outcome == Outcome::out_of_budget || outcome == Outcome::stopped) {
         const auto p = static_cast<std::size_t>(asker_.outputs());
         noise_.absolute.resize(p, 0.0);
@@ -241,31 +303,22 @@ void UniformLearner::finish_short(Outcome outcome, const std::string& message) {
 Learned<ReluNetwork> UniformLearner::learn() {
   begin_report(asker_, run_, "uniform", report_);
   asker_.limit(run_.budget.queries);
-  bool fitted = false;
   try {
     noise_ = probe_noise(asker_, random_);
     draw_samples();
     for (Index line = 0; line < grid_.lines; ++line) {
       lines_.push_back(
           scan_line(asker_, random_, grid_, plan_, run_.budget.device_bytes / 2, noise_));
-      asker_.set_progress(static_cast<Index>(lines_.back().pieces.size()) - 1, 0, std::nullopt);
+      const auto pieces = static_cast<Index>(lines_.back().pieces.size());
+      asker_.set_progress(std::max<Index>(0, pieces - 1), 0, std::nullopt);
     }
     fit();
-    final_ = orient(hypothesis_, held_out_rms_);
-    fitted = true;
     vouch_for(asker_, random_, problem_, plan_, noise_, hypothesis_, final_, 0, report_);
   } catch (const EndOfRun& end) {
-    if (fitted) {
-      report_.outcome = end.outcome();
-      report_.message = end.what();
-    } else {
-      finish_short(end.outcome(), end.what());
-    }
+    finish_short(end.outcome(), end.what());
   } catch (const DeviceError& error) {
     if (asker_.asked() == 0) throw;
-    if (!fitted) final_ = hypothesis_.network();
-    report_.outcome = Outcome::device_lost;
-    report_.message = error.what();
+    finish_short(Outcome::device_lost, error.what());
   }
   end_report(asker_, noise_, final_, report_);
   return {final_, report_};

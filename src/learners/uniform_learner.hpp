@@ -20,6 +20,7 @@ class UniformLearner {
  private:
   void draw_samples();
   void fit();
+  std::vector<Index> choose_columns(const ReducedRows& rows, double bound, BoundedFit& best) const;
   void take(const BoundedFit& fit, const std::vector<Index>& kept);
   void finish_short(Outcome outcome, const std::string& message);
 
@@ -37,6 +38,7 @@ class UniformLearner {
   std::vector<CandidateNeuron> candidates_;
   Hypothesis hypothesis_;  // base point: the origin
   double held_out_rms_ = 0;
+  bool fitted_ = false;
   ReluNetwork final_;
   RunReport report_;
 };

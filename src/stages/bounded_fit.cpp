@@ -42,14 +42,15 @@ class Reducer {
   DeviceMatrix stacked_;
 };
 
-/// Squared norm of held-out rows times [v; -1], over the outputs.
-double held_out_square(const ReducedRows& rows, const std::vector<Index>& columns,
+/// |z v - right|^2 of a factor [z | right], over the outputs.
+double residual_square(const HostMatrix& factor, const std::vector<Index>& columns,
                        const HostMatrix& v) {
+  const Index features = factor.cols() - v.cols();
   double sum = 0;
-  for (Index i = 0; i < rows.held_out.rows(); ++i) {
-    const double* row = rows.held_out.row(i);
-    for (Index o = 0; o < rows.outputs; ++o) {
-      double residual = -row[rows.features + o];
+  for (Index i = 0; i < factor.rows(); ++i) {
+    const double* row = factor.row(i);
+    for (Index o = 0; o < v.cols(); ++o) {
+      double residual = -row[features + o];
       for (std::size_t j = 0; j < columns.size(); ++j) {
         residual += row[columns[j]] * v(static_cast<Index>(j), o);
       }
@@ -147,7 +148,8 @@ ReducedRows reduce_rows(Device& device, ConstDeviceView weights, ConstDeviceView
   FeatureRows z(device, points, weights, bias, true, most_bytes / 4);
   const Index q = z.cols();
   const Index chunk = std::min(z.chunk_rows(), std::max(Index{1}, points.count));
-  ReducedRows reduced{{}, {}, points.count / kHeldOutShare, q, p};
+  const Index held = points.count / kHeldOutShare;
+  ReducedRows reduced{{}, {}, points.count - held + known.x.rows(), held, q, p};
   Reducer reducer(device, q + p, chunk);
   const auto absorb = [&](Index first, Index last) {
     for (Index row = first; row < last; row += chunk) {
@@ -192,7 +194,7 @@ BoundedFit fit_norm_bounded(const ReducedRows& rows, const std::vector<Index>& c
   for (int i = 0; i <= kBounds; ++i) {
     const double ridge = i == 0 && bound < largest_bound ? 0 : path.ridge_of(bound);
     HostMatrix v = path.solution(ridge);
-    const double square = held_out_square(rows, columns, v);
+    const double square = residual_square(rows.held_out, columns, v);
     best = std::min(best, square);
     choices.push_back({bound, ridge, square, std::move(v)});
     bound *= std::sqrt(0.5);
@@ -201,19 +203,22 @@ BoundedFit fit_norm_bounded(const ReducedRows& rows, const std::vector<Index>& c
   const auto chosen = std::find_if(choices.begin(), choices.end(), [best](const Choice& choice) {
     return kGain * choice.held_out <= best;
   });
-  BoundedFit fit{HostMatrix(rows.features, rows.outputs),
-                 chosen->bound,
-                 chosen->ridge,
-                 path.rank(),
-                 path.condition(),
-                 0};
+  BoundedFit fit;
+  fit.coefficients = HostMatrix(rows.features, rows.outputs);
+  fit.bound = chosen->bound;
+  fit.ridge = chosen->ridge;
+  fit.rank = path.rank();
+  fit.condition = path.condition();
   for (std::size_t j = 0; j < columns.size(); ++j) {
     for (Index o = 0; o < rows.outputs; ++o) {
       fit.coefficients(columns[j], o) = chosen->v(static_cast<Index>(j), o);
     }
   }
-  fit.held_out_rms =
-      std::sqrt(chosen->held_out / static_cast<double>(std::max<Index>(1, rows.held_rows)));
+  const auto rms = [](double square, Index count) {
+    return std::sqrt(square / static_cast<double>(std::max<Index>(1, count)));
+  };
+  fit.fit_rms = rms(residual_square(rows.fit, columns, chosen->v), rows.fit_rows);
+  fit.held_out_rms = rms(chosen->held_out, rows.held_rows);
   return fit;
 }
 

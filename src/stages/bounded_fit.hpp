@@ -11,6 +11,7 @@ namespace crease {
 struct ReducedRows {
   HostMatrix fit;       // [q + p, q + p], of the rows that are fitted
   HostMatrix held_out;  // [q + p, q + p], of the rows that choose
+  Index fit_rows = 0;
   Index held_rows = 0;
   Index features = 0;  // q
   Index outputs = 0;   // p
@@ -41,8 +42,9 @@ struct BoundedFit {
   double bound = 0;         // W that was chosen: |coefficients| <= W (Frobenius)
   double ridge = 0;         // lambda of its secular equation; 0 where the bound does not bind
   Index rank = 0;
-  double condition = 0;     // largest singular value over the smallest that counts
-  double held_out_rms = 0;  // over the held-out rows; root of the summed squares over outputs
+  double condition = 0;  // largest singular value over the smallest that counts
+  double fit_rms = 0;    // residual over the fitted rows; root of the summed squares over outputs
+  double held_out_rms = 0;  // the same over the held-out rows
 };
 
 /// argmin |Z v - y| subject to |v| <= W over the columns given, by the singular value decomposition

@@ -6,7 +6,6 @@
 #include <limits>
 #include <numbers>
 #include <set>
-#include <utility>
 
 #include "src/stages/numbers.hpp"
 
@@ -17,6 +16,7 @@ constexpr double kNowhere = std::numeric_limits<double>::quiet_NaN();
 constexpr double kMeetingSigmas =
     1e3;  // slope jump, in sigmas, of outputs that may vote on a meeting
 constexpr double kMeetingShare = 1e-3;  // a meeting this close to a known point proves nothing
+constexpr double kClosePoints = 1e-3;   // of the next gap: a triple does not test its far point
 constexpr Index kEscalationRound = 10;  // from here on, tiny cells that stay bent are noise
 
 constexpr std::size_t kMeetingNeighbours = 16;  // points on either side whose bends are compared
@@ -75,7 +75,7 @@ class LineSearch {
   void add_meeting_cells(std::vector<Run>& runs, std::vector<bool>& covered);
   bool is_shared(const std::vector<double>& jump, const std::vector<double>& jump_sd,
                  std::size_t cell) const;
-  bool holds_together(Run& run) const;
+  void trim(Run& run) const;
   void extend(std::vector<Run>& runs) const;
   std::vector<Run> merge(std::vector<Run> runs) const;
   LineFit fit(std::size_t first, std::size_t last) const;
@@ -469,6 +469,26 @@ void LineSearch::add_meeting_cells(std::vector<Run>& runs, std::vector<bool>& co
   std::sort(runs.begin(), runs.end(), [](const Run& a, const Run& b) { return a.first < b.first; });
 }
 
+/// A triple of two close points and a far one says little about the far one: such an end of a run
+/// is not part of it if the line through the others does not meet it.
+void LineSearch::trim(Run& run) const {
+  run.fit = fit(run.first, run.last);
+  if (run.last - run.first >= 3 && h(run.last - 2) < kClosePoints * h(run.last - 1)) {
+    const LineFit without = fit(run.first, run.last - 1);
+    if (!on_line(without, run.last)) {
+      --run.last;
+      run.fit = without;
+    }
+  }
+  if (run.last - run.first >= 3 && h(run.first + 1) < kClosePoints * h(run.first)) {
+    const LineFit without = fit(run.first + 1, run.last);
+    if (!on_line(without, run.first)) {
+      ++run.first;
+      run.fit = without;
+    }
+  }
+}
+
 std::vector<Run> LineSearch::find_runs() {
   std::vector<Run> runs;
   std::vector<bool> covered(t_.size(), false);
@@ -483,38 +503,24 @@ std::vector<Run> LineSearch::find_runs() {
     for (std::size_t cell = first; cell < i; ++cell) covered[cell] = true;
   }
   if (p_ > 1 && meetings_prove_) add_meeting_cells(runs, covered);
-  for (Run& run : runs) run.fit = fit(run.first, run.last);
+  for (Run& run : runs) trim(run);
   return runs;
-}
-
-/// Fits the run. A line known from short stretches is vague far away, and may have taken in a point
-/// beyond a kink: then one of the end points is given up. False if the points are on no line.
-bool LineSearch::holds_together(Run& run) const {
-  for (const auto& [first, last] :
-       {std::pair{run.first, run.last}, std::pair{run.first, run.last - 1},
-        std::pair{run.first + 1, run.last}}) {
-    if (first >= last) return false;
-    run.fit = fit(first, last);
-    bool holds = true;
-    for (std::size_t i = first; i <= last && holds; ++i) holds = on_line(run.fit, i);
-    if (!holds) continue;
-    run.first = first;
-    run.last = last;
-    return true;
-  }
-  return false;
 }
 
 /// To neighbouring points that lie on the same line; at most one point into the neighbour's run.
 void LineSearch::extend(std::vector<Run>& runs) const {
   for (std::size_t r = 0; r < runs.size(); ++r) {
+    Run& run = runs[r];
     const std::size_t low = r == 0 ? 0 : runs[r - 1].last - 1;
     const std::size_t high = r + 1 < runs.size() ? runs[r + 1].first + 1 : t_.size() - 1;
-    Run longer = runs[r];
-    const LineFit line = longer.fit;
-    while (longer.last < high && on_line(line, longer.last + 1)) ++longer.last;
-    while (longer.first > low && on_line(line, longer.first - 1)) --longer.first;
-    if (holds_together(longer)) runs[r] = std::move(longer);
+    // Fitted again at every step: a run of three close points says little far away, and the first
+    // point it takes in must be able to keep out the next.
+    while (run.last < high && on_line(run.fit, run.last + 1)) {
+      run.fit = fit(run.first, ++run.last);
+    }
+    while (run.first > low && on_line(run.fit, run.first - 1)) {
+      run.fit = fit(--run.first, run.last);
+    }
   }
 }
 
@@ -531,9 +537,9 @@ std::vector<Run> LineSearch::merge(std::vector<Run> runs) const {
         same = std::abs(a.slope[o] - b.slope[o]) <=
                plan_.sigmas * std::hypot(a.slope_sd[o], b.slope_sd[o]);
       }
-      Run both{before.first, std::max(before.last, run.last), {}};
-      if (same && holds_together(both)) {
-        before = std::move(both);
+      if (same) {
+        before.last = std::max(before.last, run.last);
+        before.fit = fit(before.first, before.last);
         continue;
       }
     }

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "kernels/ops.hpp"
 #include "src/stages/numbers.hpp"
@@ -11,6 +10,9 @@
 namespace crease {
 namespace {
 
+/// Rounding of <w, x> over |w| |x|, one standard deviation: each of d partial sums, of size |w| |x|
+/// sqrt(i) / d, is off by u / sqrt(3).
+constexpr double kSteepRounding = 0.41 * kRounding;
 constexpr Index kElement = static_cast<Index>(sizeof(double));
 
 /// One interval that passed its check.
@@ -193,7 +195,7 @@ class PieceBuilder {
 
 /// Intervals per block: their points, steps, answers and gradients within `most_bytes`.
 Index block_size(Index intervals, Index d, Index p, Index most_bytes) {
-  const Index each = (2 * d + 3 * p * d + 6 * (p + 1)) * kElement;
+  const Index each = (2 * (d + 1) + 4 * p * (d + 1) + 4 * (p + 1)) * kElement;
   return std::clamp<Index>(most_bytes / each, 1, intervals);
 }
 
@@ -217,42 +219,52 @@ UniformGrid uniform_grid(const QueryPlan& plan, Index d) {
   return grid;
 }
 
-Biases get_bias(Asker& asker, const Line& line, const std::vector<double>& t, double half) {
-  asker.enter("lines");
-  const auto m = static_cast<Index>(t.size());
-  const Index p = asker.outputs();
-  std::vector<double> where;
-  for (const double middle : t) where.insert(where.end(), {middle, middle - half, middle + half});
-  const DeviceMatrix on_device = upload(asker.device(), column_view(where));
-  const HostMatrix y = download(asker.device(), asker.line(line, on_device, Round::same));
-  Biases result{HostMatrix(m, p), HostMatrix(m, p), HostMatrix(m, p)};
-  for (Index i = 0; i < m; ++i) {
-    const auto at = static_cast<std::size_t>(3 * i);
-    const double width = where[at + 2] - where[at + 1];
-    for (Index o = 0; o < p; ++o) {
-      result.values(i, o) = y(3 * i, o);
-      result.slopes(i, o) = (y(3 * i + 2, o) - y(3 * i + 1, o)) / width;
-      result.biases(i, o) = result.values(i, o) - result.slopes(i, o) * where[at];
-    }
-  }
-  return result;
-}
-
-HostMatrix get_gradient(Asker& asker, const DeviceMatrix& centers, ConstHostView values,
-                        ConstDeviceView basis, double step) {
+Gradients get_gradient(Asker& asker, const DeviceMatrix& centers, ConstDeviceView basis,
+                       double step) {
   asker.enter("gradients");
   Device& device = asker.device();
   const Index m = centers.rows();
   const Index d = centers.cols();
-  const Index p = values.cols;
-  DeviceMatrix steps(device, m, d);
-  fill(device, step, steps);
-  const DeviceMatrix answers = asker.fan({centers, basis, steps}, Round::same);
+  const Index p = asker.outputs();
+  // One more direction, with a step of zero, is the centre itself.
+  DeviceMatrix directions(device, d + 1, d);
+  fill(device, 0.0, directions);
+  copy(device, basis, directions.view().row_block(0, d));
+  DeviceMatrix steps(device, m, d + 1);
+  fill(device, 0.0, steps);
+  const DeviceView proper = steps.view().col_block(0, d);
+  fill(device, step, proper);
+  const DeviceMatrix answers = asker.fan({centers, directions, steps}, Round::same);
+  const ConstDeviceView by_center = {answers.view().data, m, (d + 1) * p, (d + 1) * p};
+  DeviceMatrix values(device, m, p);
+  copy(device, by_center.col_block(d * p, p), values);
+  DeviceMatrix around(device, m * d, p);
+  copy(device, by_center.col_block(0, d * p), {around.view().data, m, d * p, d * p});
   DeviceMatrix differences(device, m * p, d);
-  divided_differences(device, answers, upload(device, values), steps, differences);
+  divided_differences(device, around, values, proper, differences);
   DeviceMatrix gradients(device, m * p, d);
   multiply(device, differences, Transpose::no, basis, Transpose::no, 1.0, 0.0, gradients);
-  return download(device, gradients);
+  return {download(device, values), download(device, gradients)};
+}
+
+Biases get_bias(Asker& asker, const Line& line, const std::vector<double>& t,
+                const HostMatrix& values, double half) {
+  asker.enter("lines");
+  const auto m = static_cast<Index>(t.size());
+  const Index p = asker.outputs();
+  std::vector<double> ends;
+  for (const double middle : t) ends.insert(ends.end(), {middle - half, middle + half});
+  const DeviceMatrix on_device = upload(asker.device(), column_view(ends));
+  const HostMatrix y = download(asker.device(), asker.line(line, on_device, Round::same));
+  Biases result{HostMatrix(m, p), HostMatrix(m, p)};
+  for (Index i = 0; i < m; ++i) {
+    const auto at = static_cast<std::size_t>(2 * i);
+    for (Index o = 0; o < p; ++o) {
+      result.slopes(i, o) = (y(2 * i + 1, o) - y(2 * i, o)) / (ends[at + 1] - ends[at]);
+      result.biases(i, o) = values(i, o) - result.slopes(i, o) * t[static_cast<std::size_t>(i)];
+    }
+  }
+  return result;
 }
 
 ScannedLine scan_line(Asker& asker, Random& random, const UniformGrid& grid, const QueryPlan& plan,
@@ -279,43 +291,35 @@ ScannedLine scan_line(Asker& asker, Random& random, const UniformGrid& grid, con
   const double tilt = dot(line.origin, line.direction);
 
   PieceBuilder builder(grid, plan.sigmas, line.direction, p);
-  std::vector<double> least(static_cast<std::size_t>(p), std::numeric_limits<double>::infinity());
-  std::vector<double> most(static_cast<std::size_t>(p), -std::numeric_limits<double>::infinity());
   const Index block = block_size(grid.intervals, d, p, most_bytes);
   for (Index first = 0; first < grid.intervals; first += block) {
     const Index count = std::min(block, grid.intervals - first);
     std::vector<double> t;
     for (Index i = 0; i < count; ++i) t.push_back(grid.middle(first + i));
-    const Biases biases = get_bias(asker, on_device, t, grid.bias_half);
-    for (Index i = 0; i < count; ++i) {
-      for (Index o = 0; o < p; ++o) {
-        const auto oo = static_cast<std::size_t>(o);
-        least[oo] = std::min(least[oo], biases.slopes(i, o));
-        most[oo] = std::max(most[oo], biases.slopes(i, o));
-      }
-    }
-    // Answers are rounded where the function is steep: the probe may not have seen that.
-    for (std::size_t o = 0; o < static_cast<std::size_t>(p); ++o) {
-      noise.relative[o] = std::max(noise.relative[o], 0.25 * kRounding * (most[o] - least[o]));
-    }
     DeviceMatrix centers(device, count, d);
     line_points(device, on_device, upload(device, column_view(t)), centers);
-    HostMatrix gradients = get_gradient(asker, centers, biases.values, basis, grid.step);
-
+    Gradients found = get_gradient(asker, centers, basis, grid.step);
+    const Biases biases = get_bias(asker, on_device, t, found.values, grid.bias_half);
+    // Answers are rounded where the function is steep: the probe may not have seen that.
+    for (Index row = 0; row < count * p; ++row) {
+      const double* gradient = found.gradients.row(row);
+      double& relative = noise.relative[static_cast<std::size_t>(row % p)];
+      relative = std::max(relative, kSteepRounding * std::sqrt(dot(gradient, gradient, d)));
+    }
     for (Index i = 0; i < count; ++i) {
       const double at = t[static_cast<std::size_t>(i)];
       const double rho = std::sqrt(1 + origin_square + at * (2 * tilt + at));
       Interval interval{at,
-                        biases.values.row(i),
+                        found.values.row(i),
                         biases.slopes.row(i),
                         biases.biases.row(i),
-                        gradients.row(i * p),
+                        found.gradients.row(i * p),
                         {}};
       bool straight = true;
       for (Index o = 0; o < p; ++o) {
         const double sigma = noise.sigma(rho, o);
         interval.sigma.push_back(sigma);
-        double* gradient = gradients.row(i * p + o);
+        double* gradient = found.gradients.row(i * p + o);
         const double change = biases.slopes(i, o) - dot(gradient, line.direction.data(), d);
         straight = straight &&
                    std::abs(change) <= plan.sigmas * sigma * std::hypot(along_share, slope_share);

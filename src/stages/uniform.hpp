@@ -26,30 +26,36 @@ struct UniformGrid {
 /// The grid of a plan for d inputs. Throws BadInput where it is too fine to count.
 UniformGrid uniform_grid(const QueryPlan& plan, Index d);
 
-/// What get_bias measures.
-struct Biases {
-  HostMatrix values;  // [m, p] F(x0 + t v)
-  HostMatrix slopes;  // [m, p] of F along the line
-  HostMatrix biases;  // [m, p] b_L = value - slope * t, the intercept of the piece at t = 0
+/// What get_gradient measures.
+struct Gradients {
+  HostMatrix values;     // [m, p] F(x)
+  HostMatrix gradients;  // [m p, d], row i p + o that of output o at centre i
 };
 
-/// Algorithm 1, GetBias(L, [t - half, t + half]) for every t: 3 queries each, one batch. b_L is
-/// right where F is affine on the interval, up to sigma (1 + |t| / (half sqrt(2))).
-Biases get_bias(Asker& asker, const Line& line, const std::vector<double>& t, double half);
-
-/// Algorithm 2, GetGradient(x, step) for every centre: d queries each, one batch. The value at the
-/// centre is given (get_bias asked for it).
+/// Algorithm 2, GetGradient(x, step) for every centre: d + 1 queries each, one batch.
 ///
 /// The paper draws d independent unit vectors z_j and solves <w, z_j> = (F(x + step z_j) - F(x)) /
 /// step. Here each z_j is such a vector too, but they are orthonormal, so that the solution is
 /// sum_j z_j (...): independent ones have a condition of order d, and cost a digit. One basis
-/// serves all centres of a line.
+/// serves all centres of a line. F(x) belongs to the same batch: asked along the line, it would be
+/// rounded alike at all centres, and no average over them would help.
 ///
-/// centers [m, d], values [m, p], basis [d, d] with orthonormal rows; returns [m p, d], row i p + o
-/// the gradient of output o at centre i. Exact if no hyperplane is nearer than `step` (6): then
-/// each component is off by sqrt(2) sigma / step (one standard deviation).
-HostMatrix get_gradient(Asker& asker, const DeviceMatrix& centers, ConstHostView values,
-                        ConstDeviceView basis, double step);
+/// centers [m, d], basis [d, d] with orthonormal rows. Exact if no hyperplane is nearer than `step`
+/// (6): then each component is off by sqrt(2) sigma / step (one standard deviation).
+Gradients get_gradient(Asker& asker, const DeviceMatrix& centers, ConstDeviceView basis,
+                       double step);
+
+/// What get_bias measures.
+struct Biases {
+  HostMatrix slopes;  // [m, p] of F along the line
+  HostMatrix biases;  // [m, p] b_L = value - slope * t, the intercept of the piece at t = 0
+};
+
+/// Algorithm 1, GetBias(L, [t - half, t + half]) for every t: 2 queries each, one batch; the values
+/// at the midpoints, [m, p], are get_gradient's. b_L is right where F is affine on the interval, up
+/// to sigma (1 + |t| / (half sqrt(2))).
+Biases get_bias(Asker& asker, const Line& line, const std::vector<double>& t,
+                const HostMatrix& values, double half);
 
 /// Neighbouring intervals on which F is one affine function, gradient (x - x0) + bias.
 struct UniformPiece {
@@ -84,10 +90,11 @@ ScannedLine scan_line(Asker& asker, Random& random, const UniformGrid& grid, con
 struct CandidateNeuron {
   std::vector<double> normal;  // [d]
   double bias = 0;
-  double size = 0;          // of the jump of the gradient: |coefficient|, if it is one neuron
-  double normal_error = 0;  // one standard deviation of a component of the normal
-  double offset_error = 0;  // of <normal, x> + bias where it was measured
-  Index separation = 0;     // 1: of neighbouring pieces
+  double size = 0;           // of the jump of the gradient: |coefficient|, if it is one neuron
+  double normal_error = 0;   // one standard deviation of a component of the normal
+  double offset_error = 0;   // of <normal, x> + bias where it was measured
+  Index separation = 0;      // 1: of neighbouring pieces
+  std::vector<Index> lines;  // on which lines it was met
 };
 
 struct NeuronList {

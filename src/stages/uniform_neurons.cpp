@@ -1,6 +1,7 @@
 // The second half of Algorithm 3: from pairs of pieces to the list of candidate neurons.
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "kernels/ops.hpp"
 #include "src/small_dense.hpp"
@@ -33,19 +34,26 @@ class PairFinder {
   /// The candidate of pieces a < b of a line; false where it is none.
   bool form(const ScannedLine& line, std::size_t a, std::size_t b, CandidateNeuron& neuron) const;
 
-  /// Adds to the list, or to a candidate that it is close to.
-  void add(CandidateNeuron neuron) {
-    batch_.push_back(std::move(neuron));
-    if (static_cast<Index>(batch_.size()) == batch_size()) flush();
+  /// Adds these to the list, or to candidates that they are close to. The best measured come first:
+  /// a poor one is close to anything, and would swallow neighbours that are apart.
+  void add(std::vector<CandidateNeuron> fresh) {
+    std::stable_sort(fresh.begin(), fresh.end(),
+                     [](const CandidateNeuron& a, const CandidateNeuron& b) {
+                       return error_of(a) < error_of(b);
+                     });
+    for (CandidateNeuron& neuron : fresh) {
+      batch_.push_back(std::move(neuron));
+      if (static_cast<Index>(batch_.size()) >= batch_size()) flush();
+    }
+    flush();
   }
-  void flush();
   bool full() const { return static_cast<Index>(list_.size()) >= most_; }
   Index left_out() const { return left_out_; }
   std::vector<CandidateNeuron> take() { return std::move(list_); }
 
  private:
+  void flush();
   Index batch_size() const;
-  bool join(const CandidateNeuron& neuron, CandidateNeuron& other, double distance) const;
 
   Device& device_;
   const NoiseModel& noise_;
@@ -130,7 +138,7 @@ bool PairFinder::form(const ScannedLine& line, std::size_t a, std::size_t b,
     neuron.bias = -neuron.bias;
     for (double& value : neuron.normal) value = -value;
   }
-  return std::isfinite(neuron.bias) && std::isfinite(neuron.offset_error);
+  return error_of(neuron) <= plan_.neuron_accuracy;
 }
 
 Index PairFinder::batch_size() const {
@@ -140,18 +148,15 @@ Index PairFinder::batch_size() const {
   return std::clamp<Index>(budget / (2 * (listed + kMostBatch) + 3 * (d + 1)), 1, kMostBatch);
 }
 
-/// True if they are one; the better measured stays.
-bool PairFinder::join(const CandidateNeuron& neuron, CandidateNeuron& other,
-                      double distance) const {
-  const double explained = plan_.sigmas * std::hypot(error_of(neuron), error_of(other));
-  if (!(distance <= std::max(explained, plan_.uniform_closeness))) return false;
-  if (error_of(neuron) < error_of(other)) {
-    const Index separation = std::min(neuron.separation, other.separation);
-    other = neuron;
-    other.separation = separation;
-  }
-  if (distance > explained) other.offset_error = std::max(other.offset_error, distance);
-  return true;
+/// Makes one of two; the better measured stays.
+void join(const CandidateNeuron& neuron, CandidateNeuron& other) {
+  std::vector<Index> lines;
+  std::set_union(neuron.lines.begin(), neuron.lines.end(), other.lines.begin(), other.lines.end(),
+                 std::back_inserter(lines));
+  const Index separation = std::min(neuron.separation, other.separation);
+  if (error_of(neuron) < error_of(other)) other = neuron;
+  other.separation = separation;
+  other.lines = std::move(lines);
 }
 
 void PairFinder::flush() {
@@ -176,23 +181,33 @@ void PairFinder::flush() {
   pair_distances(device_, upload(device_, turned), a, distances);
   const HostMatrix opposite = download(device_, distances);
 
+  std::vector<double> error(static_cast<std::size_t>(listed + fresh));
   std::vector<std::ptrdiff_t> place(static_cast<std::size_t>(listed + fresh), -1);
-  for (Index j = 0; j < listed; ++j) place[static_cast<std::size_t>(j)] = j;
+  for (Index j = 0; j < listed + fresh; ++j) {
+    const auto jj = static_cast<std::size_t>(j);
+    error[jj] = error_of(j < listed ? list_[jj] : batch_[static_cast<std::size_t>(j - listed)]);
+    if (j < listed) place[jj] = j;
+  }
   for (Index i = 0; i < fresh; ++i) {
     CandidateNeuron& neuron = batch_[static_cast<std::size_t>(i)];
-    bool joined = false;
-    for (Index j = 0; j < listed + i && !joined; ++j) {
-      const std::ptrdiff_t at = place[static_cast<std::size_t>(j)];
-      if (at < 0) continue;
-      joined =
-          join(neuron, list_[static_cast<std::size_t>(at)], std::min(same(i, j), opposite(i, j)));
+    const auto self = static_cast<std::size_t>(listed + i);
+    for (std::size_t j = 0; j < self && place[self] < 0; ++j) {
+      if (place[j] < 0) continue;
+      const auto column = static_cast<Index>(j);
+      const double distance = std::min(same(i, column), opposite(i, column));
+      const double explained = plan_.sigmas * std::hypot(error[self], error[j]);
+      if (!(distance <= std::max(explained, plan_.uniform_closeness))) continue;
+      place[self] = place[j];
+      CandidateNeuron& other = list_[static_cast<std::size_t>(place[j])];
+      join(neuron, other);
+      if (distance > explained) other.offset_error = std::max(other.offset_error, distance);
     }
-    if (joined) continue;
+    if (place[self] >= 0) continue;
     if (full()) {
       ++left_out_;
       continue;
     }
-    place[static_cast<std::size_t>(listed + i)] = static_cast<std::ptrdiff_t>(list_.size());
+    place[self] = static_cast<std::ptrdiff_t>(list_.size());
     list_.push_back(std::move(neuron));
   }
   batch_.clear();
@@ -213,14 +228,17 @@ NeuronList get_neurons(Device& device, const std::vector<ScannedLine>& lines,
     all += pieces * (pieces - 1) / 2;
   }
   for (std::size_t apart = 1; apart < longest && !finder.full(); ++apart) {
-    for (const ScannedLine& line : lines) {
+    std::vector<CandidateNeuron> fresh;
+    for (std::size_t at = 0; at < lines.size(); ++at) {
+      const ScannedLine& line = lines[at];
       for (std::size_t a = 0; a + apart < line.pieces.size(); ++a) {
         ++result.pairs;
         CandidateNeuron neuron;
-        if (finder.form(line, a, a + apart, neuron)) finder.add(std::move(neuron));
+        neuron.lines = {static_cast<Index>(at)};
+        if (finder.form(line, a, a + apart, neuron)) fresh.push_back(std::move(neuron));
       }
     }
-    finder.flush();
+    finder.add(std::move(fresh));
   }
   result.left_out = all - result.pairs + finder.left_out();
   result.neurons = finder.take();
