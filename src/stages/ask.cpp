@@ -68,6 +68,8 @@ void Asker::answered(ConstDeviceView answers, Question&& question) {
     throw;
   } catch (const std::exception& error) {
     fail(error.what());
+  } catch (...) {
+    fail("the oracle threw something that is no std::exception");
   }
   const Index row = first_non_finite_row(*device_, answers);
   if (row >= 0) {

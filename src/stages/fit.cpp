@@ -51,11 +51,17 @@ bool within_known_errors(const HostMatrix& coefficients, const Hypothesis& hypot
 }  // namespace
 
 FeatureRows::FeatureRows(Device& device, Points points, ConstDeviceView weights,
-                         ConstDeviceView bias, bool with_inputs, Index most_bytes)
-    : device_(device), points_(points), weights_(weights), bias_(bias), with_inputs_(with_inputs) {
+                         ConstDeviceView bias, bool with_inputs, Index most_bytes,
+                         ConstDeviceView at_hand)
+    : device_(device),
+      points_(points),
+      weights_(weights),
+      bias_(bias),
+      at_hand_(at_hand),
+      with_inputs_(with_inputs) {
   const Index row_bytes = (cols() + weights.cols) * static_cast<Index>(sizeof(double));
   chunk_rows_ = std::clamp<Index>(most_bytes / row_bytes, 1, std::max<Index>(1, points.count));
-  inputs_ = DeviceMatrix(device, chunk_rows_, weights.cols);
+  if (at_hand_.rows == 0) inputs_ = DeviceMatrix(device, chunk_rows_, weights.cols);
   features_ = DeviceMatrix(device, chunk_rows_, cols());
 }
 
@@ -64,9 +70,15 @@ Index FeatureRows::cols() const {
 }
 
 void FeatureRows::build(Index first, Index count, DeviceView out) {
-  const DeviceView x = inputs_.view().row_block(0, count);
-  fill_gaussian(device_, points_.seed, static_cast<std::uint64_t>(points_.stream),
-                points_.first_row + first, 1.0, x);
+  ConstDeviceView x;
+  if (at_hand_.rows > 0) {
+    x = at_hand_.row_block(first, count);
+  } else {
+    const DeviceView made = inputs_.view().row_block(0, count);
+    fill_gaussian(device_, points_.seed, static_cast<std::uint64_t>(points_.stream),
+                  points_.first_row + first, 1.0, made);
+    x = made;
+  }
   const Index k = weights_.rows;
   relu_features(device_, x, weights_, bias_, out.col_block(0, k));
   if (with_inputs_) copy(device_, x, out.col_block(k, weights_.cols));
@@ -123,12 +135,11 @@ void fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, co
   DeviceMatrix known(device, n, p);
   current.evaluate(x, known);
   subtract(device, known, answers);  // answers - F'
-  x = DeviceMatrix();
 
   const DeviceMatrix weights = upload(device, {hypothesis.normals.data(), k, d, d});
   const DeviceMatrix bias = upload(device, column_view(hypothesis.bias));
   FeatureRows z(device, {random.seed(), Stream::looks, first_row, n}, weights, bias, with_inputs,
-                most_bytes);
+                most_bytes, x);
   const auto held_out = static_cast<Index>(kHeldOut * static_cast<double>(n));
   const Index used = n - held_out;
   const LeastSquaresSolution solution =

@@ -21,8 +21,10 @@ class FeatureRows {
     Index first_row;
     Index count;
   };
+  /// at_hand [count, d]: the points themselves, where they are in memory; without rows they are
+  /// made again.
   FeatureRows(Device& device, Points points, ConstDeviceView weights, ConstDeviceView bias,
-              bool with_inputs, Index most_bytes);
+              bool with_inputs, Index most_bytes, ConstDeviceView at_hand = {});
 
   Index rows() const { return points_.count; }
   Index cols() const;
@@ -39,6 +41,7 @@ class FeatureRows {
   Points points_;
   ConstDeviceView weights_;
   ConstDeviceView bias_;
+  ConstDeviceView at_hand_;
   bool with_inputs_;
   Index chunk_rows_;
   bool held_ = false;

@@ -209,6 +209,11 @@ TEST_P(QueryLearnerTest, AnOracleThatFailsAtOnceIsAnError) {
   }
 }
 
+TEST_P(QueryLearnerTest, AnOracleMayThrowAnything) {
+  const auto oracle = make_host_oracle(3, 1, [](ConstHostView, HostView) { throw 42; });
+  EXPECT_THROW(learn_from_queries(device(), *oracle, {}), OracleError);
+}
+
 TEST_P(QueryLearnerTest, StoppingLeavesANetworkAndItsCertificate) {
   const auto oracle = make_network_oracle(small_target());
   RunControl run;
