@@ -10,6 +10,7 @@
 namespace crease {
 namespace {
 
+constexpr double kMargin = 2;  // on the largest error seen, where errors were underestimated
 constexpr int kRefinements = 3;
 constexpr double kGoodEnough = 0.15;  // of the accuracy asked for: no refinement below
 constexpr double kLeftAfter =
@@ -107,6 +108,7 @@ bool AdaptiveLearner::certify_network() {
   // since.
   report_.hunt_mass = unseen_mass(problem_.failure, look, hunt_.gaussian_points());
   worst_ = look.worst;
+  worst_ratio_ = look.worst_ratio;
   return look.beyond == 0;
 }
 
@@ -134,6 +136,18 @@ void AdaptiveLearner::finish_short(Outcome outcome, const std::string& message) 
   if (outcome != Outcome::oracle_failed || report_.message.empty()) report_.message = message;
 }
 
+/// The final points showed an error. Where more lines find nothing and what is left is within the
+/// accuracy asked for, it was the errors of the parts that were underestimated.
+void AdaptiveLearner::go_on() {
+  const Index neurons = hypothesis_.neurons();
+  search();
+  const double sd = deviation();
+  const double allowed = sd > 0 ? problem_.accuracy * sd : problem_.accuracy;
+  if (hypothesis_.neurons() == neurons && last_look_.rms <= allowed) {
+    hypothesis_.scale_errors(kMargin * std::max(1.0, worst_ratio_));
+  }
+}
+
 Learned<ReluNetwork> AdaptiveLearner::learn() {
   begin_report(asker_, run_, "adaptive", report_);
   const std::optional<Index> budget = run_.budget.queries;
@@ -142,7 +156,7 @@ Learned<ReluNetwork> AdaptiveLearner::learn() {
     if (budget) asker_.limit(*budget - reserve);
     noise_ = probe_noise(asker_, random_);
     for (;;) {
-      search();
+      certificates_ == 0 ? search() : go_on();
       refine();
       fit();
       final_ = orient(hypothesis_, last_look_.rms);

@@ -38,6 +38,7 @@ class AdaptiveLearner {
   void refine();
   void fit();
   bool certify_network();
+  void go_on();
   void finish_short(Outcome outcome, const std::string& message);
   double spread() const { return std::max(last_look_.spread, 1e-300); }
   void rebuild() {
@@ -75,6 +76,7 @@ class AdaptiveLearner {
   ReluNetwork final_;
   RunReport report_;
   int certificates_ = 0;
+  double worst_ratio_ = 0;  // of the last certificate: largest error in units of its limit
 };
 
 }  // namespace crease

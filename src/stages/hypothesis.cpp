@@ -54,6 +54,12 @@ void Hypothesis::remove(Index j) {
   normal_error.erase(normal_error.begin() + j);
 }
 
+void Hypothesis::scale_errors(double factor) {
+  for (double& error : offset_error) error *= factor;
+  for (double& error : normal_error) error *= factor;
+  for (double& error : gradient_noise) error *= factor;
+}
+
 ReluNetwork Hypothesis::network() const {
   ReluNetwork network(inputs, neurons(), outputs);
   network.weights = normals;

@@ -38,6 +38,9 @@ struct Hypothesis {
   /// Without neuron j.
   void remove(Index j);
 
+  /// All errors times a factor: what looks say of them counts for more than what was propagated.
+  void scale_errors(double factor);
+
   ReluNetwork network() const;
 
   /// Root of the summed squares of normal_error * scale, per output: error of a gradient of F'. [p]

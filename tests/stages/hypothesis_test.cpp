@@ -105,5 +105,22 @@ TEST(HypothesisTest, ErrorsAddInSquaresOverTheNeurons) {
   EXPECT_EQ(hypothesis.value_error()[0], 13);  // hypot(5, 6 * 2)
 }
 
+TEST(HypothesisTest, ScalingTheErrorsScalesThemAllAndNothingElse) {
+  Hypothesis hypothesis(2, 1);
+  hypothesis.base = {0, 0};
+  hypothesis.gradient_noise = {3e-12};
+  hypothesis.add({3, 4}, -5, {2}, 1e-10, 2e-11);
+  const ReluNetwork before = hypothesis.network();
+  const double value_error = hypothesis.value_error()[0];
+  const double gradient_error = hypothesis.gradient_error()[0];
+
+  hypothesis.scale_errors(8);
+
+  EXPECT_EQ(hypothesis.value_error()[0], 8 * value_error);  // a power of two: exact
+  EXPECT_EQ(hypothesis.gradient_error()[0], 8 * gradient_error);
+  EXPECT_TRUE(same_bits(hypothesis.network().weights, before.weights));
+  EXPECT_TRUE(same_bits(hypothesis.network().output, before.output));
+}
+
 }  // namespace
 }  // namespace crease
