@@ -11,6 +11,9 @@ namespace crease {
 namespace {
 
 constexpr double kMargin = 2;  // on the largest error seen, where errors were underestimated
+constexpr double kMostRoom =
+    3;  // times the error of the last look, that a turned network may differ by ...
+constexpr double kDropped = 0.05;  // ... and share of the accuracy asked for
 constexpr int kRefinements = 3;
 constexpr double kGoodEnough = 0.15;  // of the accuracy asked for: no refinement below
 constexpr double kLeftAfter =
@@ -136,6 +139,14 @@ void AdaptiveLearner::finish_short(Outcome outcome, const std::string& message) 
   if (outcome != Outcome::oracle_failed || report_.message.empty()) report_.message = message;
 }
 
+/// What may be dropped with the linear part when neurons are turned back: no more than the error
+/// there is, or somewhat more where that stays well within the limits and the accuracy asked for.
+double AdaptiveLearner::droppable_rms() {
+  const double room = std::clamp(0.5 / std::max(last_look_.worst_ratio, 1e-3), 1.0, kMostRoom);
+  const double accurate = kDropped * problem_.accuracy * deviation();
+  return std::max(last_look_.rms, std::min(room * last_look_.rms, accurate));
+}
+
 /// The final points showed an error. Where more lines find nothing and what is left is within the
 /// accuracy asked for, it was the errors of the parts that were underestimated.
 void AdaptiveLearner::go_on() {
@@ -159,7 +170,7 @@ Learned<ReluNetwork> AdaptiveLearner::learn() {
       certificates_ == 0 ? search() : go_on();
       refine();
       fit();
-      final_ = orient(hypothesis_, last_look_.rms);
+      final_ = orient(hypothesis_, droppable_rms());
       asker_.limit(budget);
       if (certify_network() || lines_ >= plan_.lines) break;
       // The final points show an error: they become a look, and learning goes on from there.

@@ -38,6 +38,7 @@ class AdaptiveLearner {
   void refine();
   void fit();
   bool certify_network();
+  double droppable_rms();
   void go_on();
   void finish_short(Outcome outcome, const std::string& message);
   double spread() const { return std::max(last_look_.spread, 1e-300); }
