@@ -59,9 +59,9 @@ struct QueryPlan {
       0.05;  // least singular value of a group of jumps that share one gradient
 
   // Loop
-  Index lines = 14;
-  Index idle_lines = 6;
-  bool least_squares = true;
+  Index lines = 14;           // at most, in one run
+  Index idle_lines = 6;       // in a row that add no neuron: the search gives up
+  bool least_squares = true;  // the regression stage (Section 4.4 of the paper), on the residual
 
   // Uniform mode, the paper's scan: every number of it is fixed before the first query.
   Index uniform_lines = 20;       // independent Gaussian lines. A kink lies on the part that is cut

@@ -77,8 +77,9 @@ struct RunReport {
   Index outputs = 0;
   Index neurons = 0;
   std::string answer_format;  // float64, float32, decimal
-  double answer_noise =
-      0;  // absolute; relative to the size of an answer where that is what was measured
+  // One standard deviation of an answer that does not grow with it, the largest over the outputs; 0
+  // where only rounding in proportion to the answers was measured.
+  double answer_noise = 0;
   Index learning_queries = 0;
   Index certificate_queries = 0;
   std::map<std::string, Index> queries;   // by stage
@@ -90,8 +91,9 @@ struct RunReport {
   std::optional<double> relative_error;  // rms_error / sd(F'); none where F' is constant
   std::optional<Certificate> certificate;
   LeastSquaresReport least_squares;
-  double hunt_mass =
-      1;  // largest mass of a slab the looks and the hunt did not exclude, at the plan's failure
+  // Mass of the largest slab that the clean N(0, I) points did not exclude, at the failure asked
+  // for.
+  double hunt_mass = 1;
   Index peak_device_bytes = 0;
   std::vector<std::string> warnings;
 };

@@ -84,6 +84,8 @@ void end_report(Asker& asker, const NoiseModel& noise, const ReluNetwork& networ
   asker.write(report);
   report.learning_queries = asker.asked() - report.certificate_queries;
   report.answer_format = noise.format;
+  for (const double sigma : noise.absolute)
+    report.answer_noise = std::max(report.answer_noise, sigma);
   report.peak_device_bytes = asker.device().stats().peak_bytes;
 }
 

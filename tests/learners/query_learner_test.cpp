@@ -279,6 +279,51 @@ TEST_P(QueryLearnerTest, BadProblemsAreRefusedBeforeTheFirstQuestion) {
   EXPECT_EQ(asked, 0);
 }
 
+// The rule without flank pairs: fewer points, and right wherever no two parallel jumps hide in one
+// gap.
+TEST_P(QueryLearnerTest, LinesThatMeetProveAKinkWithFewerPoints) {
+  const ReluNetwork target = make_family(planted("gaussian", 12, 30, 5).family, {9});
+  Index points[2] = {0, 0};
+  for (const bool flank : {false, true}) {
+    const auto oracle = make_network_oracle(target);
+    QueryPlan plan;
+    plan.flank_every_kink = flank;
+    const auto learned = learn_from_queries(device(), *oracle, {}, plan);
+    EXPECT_EQ(to_string(learned.report.outcome), "reached") << learned.report.message;
+    EXPECT_EQ(match(target, learned.network).matched, 30);
+    points[flank ? 1 : 0] = learned.report.queries.at("lines");
+  }
+  EXPECT_LT(points[0], points[1]);
+}
+
+TEST_P(QueryLearnerTest, TheReportSaysHowExactTheAnswersAre) {
+  const ReluNetwork target = small_target();
+  const auto exact = make_network_oracle(target);
+  EXPECT_LT(learn_from_queries(device(), *exact, {}).report.answer_noise, 1e-13);
+
+  const double sigma = 1e-3;
+  const auto cpu = make_cpu_device({1});
+  std::uint64_t call = 0;
+  const auto noisy = make_host_oracle(8, 2, [&](ConstHostView x, HostView y) {
+    HostMatrix points(x.rows, x.cols);
+    for (Index i = 0; i < x.rows; ++i) {
+      for (Index j = 0; j < x.cols; ++j) points(i, j) = x(i, j);
+    }
+    const HostMatrix answers = evaluate(*cpu, target, points);
+    const HostMatrix noise = normals(y.rows, y.cols, ++call);
+    for (Index i = 0; i < y.rows; ++i) {
+      for (Index o = 0; o < y.cols; ++o) y(i, o) = answers(i, o) + sigma * noise(i, o);
+    }
+  });
+  RunControl run;
+  run.budget.queries = 3000;
+  const RunReport report = learn_from_queries(device(), *noisy, {}, {}, run).report;
+  EXPECT_NE(to_string(report.outcome), "reached");
+  // A robust estimate from eight places: its scale, not its digits.
+  EXPECT_GT(report.answer_noise, sigma / 4);
+  EXPECT_LT(report.answer_noise, sigma * 4);
+}
+
 // Gradients cost d queries a group of up to p kinks: the counting bound of the method is k (d + 1)
 // / p + k, and the chain is measured within 1.5 times of it where nothing goes wrong.
 TEST_P(QueryLearnerTest, SeveralOutputsDivideTheQueriesForGradients) {
