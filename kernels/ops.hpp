@@ -71,7 +71,8 @@ void relu_features(Device& device, ConstDeviceView x, ConstDeviceView weights, C
 
 /// Features of Gaussian points that are never stored as a whole:
 ///   out[i, r] = max(<x_i, weights_r> + bias_r, 0),
-/// where x [n, d] is what fill_gaussian(device, seed, stream, first_row, 1.0, x) writes, bit for bit.
+/// where x [n, d] is what fill_gaussian(device, seed, stream, first_row, 1.0, x) writes, bit for
+/// bit.
 ///
 /// seed, stream, first_row  as in fill_gaussian
 /// weights [k, d], bias [k, 1], out [n, k]. Sum(d + 1).

@@ -27,8 +27,8 @@ int blas_size(Index n) {
   return static_cast<int>(n);
 }
 
-// A block of 256 x 512 results is 1 MiB: bias and ReLU find it in the cache that the product left it
-// in, and the product is still large enough to run at full speed (bench/kernels_bench.cpp,
+// A block of 256 x 512 results is 1 MiB: bias and ReLU find it in the cache that the product left
+// it in, and the product is still large enough to run at full speed (bench/kernels_bench.cpp,
 // `features` against `product`).
 constexpr Index kBlockRows = 256;
 constexpr Index kLeastRows = 32;
