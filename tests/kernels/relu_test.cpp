@@ -1,4 +1,4 @@
-// ReLU features, and networks along lines and on fans.
+// Networks along lines.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -11,16 +11,6 @@
 
 namespace crease {
 namespace {
-
-HostMatrix features_on(Device& device, const HostMatrix& x, const HostMatrix& weights,
-                       const HostMatrix& bias) {
-  Padded points(device, x);
-  Padded w(device, weights);
-  Padded b(device, bias);
-  Padded out(device, x.rows(), weights.rows());
-  relu_features(device, points, w, b, out);
-  return out.read();
-}
 
 HostMatrix line_sum_on(Device& device, const HostMatrix& offsets, const HostMatrix& slopes,
                        const HostMatrix& output, const HostMatrix& constant, const HostMatrix& tilt,
@@ -36,57 +26,8 @@ HostMatrix line_sum_on(Device& device, const HostMatrix& offsets, const HostMatr
   return out.read();
 }
 
-HostMatrix fan_sum_on(Device& device, const HostMatrix& offsets, const HostMatrix& slopes_t,
-                      const HostMatrix& output, const HostMatrix& constant, const HostMatrix& tilt,
-                      const HostMatrix& steps) {
-  Padded a(device, offsets);
-  Padded s(device, slopes_t);
-  Padded u(device, output);
-  Padded c(device, constant);
-  Padded v(device, tilt);
-  Padded at(device, steps);
-  Padded out(device, steps.rows() * steps.cols(), output.rows());
-  relu_fan_sum(device, a, s, u, c, v, at, out);
-  return out.read();
-}
-
 class ReluTest : public EveryBackend {};
 CREASE_ON_EVERY_BACKEND(ReluTest);
-
-TEST_P(ReluTest, FeaturesMatchValuesWorkedByHand) {
-  const HostMatrix got =
-      features_on(device(), {{1, 2}, {-1, 0}}, {{1, 1}, {-2, 0}, {0, 0}}, {{-1}, {0.5}, {-3}});
-  EXPECT_TRUE(same_bits(got, {{2, 0, 0}, {0, 2.5, 0}}));
-}
-
-TEST_P(ReluTest, FeaturesOfNoInputsAreTheirBias) {
-  EXPECT_TRUE(same_bits(features_on(device(), HostMatrix(2, 0), HostMatrix(2, 0), {{3}, {-3}}),
-                        {{3, 0}, {3, 0}}));
-}
-
-TEST_P(ReluTest, FeaturesAgreeWithExactSums) {
-  for (const auto [n, d, k] :
-       {std::array<Index, 3>{1, 1, 1}, {31, 33, 32}, {64, 257, 5}, {3, 2, 257}}) {
-    const HostMatrix x = with_zeros_and_ties(distinct(n, d));
-    const HostMatrix weights = with_zeros_and_ties(distinct(k, d, 0.125));
-    const HostMatrix bias = with_zeros_and_ties(distinct(k, 1, -0.25));
-    Sums sums = product(x, transposed(weights));
-    for (Index i = 0; i < n; ++i) {
-      for (Index r = 0; r < k; ++r) {
-        sums.value(i, r) = std::max(sums.value(i, r) + bias(r, 0), 0.0);
-        sums.terms(i, r) += std::abs(bias(r, 0));
-      }
-    }
-    EXPECT_TRUE(near_sum(features_on(device(), x, weights, bias), sums.value, sums.terms, d + 1))
-        << "n=" << n << " d=" << d << " k=" << k;
-  }
-}
-
-TEST_P(ReluTest, FeaturesDoNotHideNaN) {
-  const double nan = std::numeric_limits<double>::quiet_NaN();
-  const HostMatrix got = features_on(device(), {{nan}, {1}}, {{1}}, {{0}});
-  EXPECT_TRUE(same_bits(got, {{nan}, {1}}));
-}
 
 TEST_P(ReluTest, LineSumMatchesValuesWorkedByHand) {
   // Two neurons, t - 1 and 2 - t, and two outputs.
@@ -131,82 +72,23 @@ TEST_P(ReluTest, LineSumAgreesWithExactSums) {
   }
 }
 
-TEST_P(ReluTest, FanSumMatchesValuesWorkedByHand) {
-  // One neuron seen from two centres along two directions; one output.
-  const HostMatrix got = fan_sum_on(device(), {{1}, {-1}}, {{1, -2}}, {{3}}, {{10}, {20}},
-                                    {{1}, {0}}, {{1, 1}, {2, 0.5}});
-  EXPECT_TRUE(same_bits(got, {{17}, {10}, {25}, {20}}));
-}
-
-TEST_P(ReluTest, FanSumAgreesWithExactSums) {
-  for (const auto [m, q, k, p] : {std::array<Index, 4>{1, 1, 1, 1},
-                                  {33, 31, 65, 1},
-                                  {2, 33, 257, 3},
-                                  {64, 5, 32, 4},
-                                  {7, 64, 33, 9},
-                                  {31, 1, 0, 2},
-                                  {1, 257, 31, 17}}) {
-    const HostMatrix offsets = with_zeros_and_ties(distinct(m, k));
-    const HostMatrix slopes_t = with_zeros_and_ties(distinct(k, q, 0.125));
-    const HostMatrix output = with_zeros_and_ties(distinct(p, k));
-    const HostMatrix constant = distinct(m, p, 0.5);
-    const HostMatrix tilt = with_zeros_and_ties(distinct(q, p, -0.5));
-    const HostMatrix steps = with_zeros_and_ties(distinct(m, q, 0.25));
-    HostMatrix value(m * q, p);
-    HostMatrix terms(m * q, p);
-    for (Index row = 0; row < m * q; ++row) {
-      const Index i = row / q;
-      const Index j = row % q;
-      const long double s = steps(i, j);
-      for (Index o = 0; o < p; ++o) {
-        long double sum = constant(i, o) + s * tilt(j, o);
-        long double size = std::abs(constant(i, o)) + std::abs(s * tilt(j, o));
-        for (Index r = 0; r < k; ++r) {
-          const long double rise = s * slopes_t(r, j);
-          sum += output(o, r) * std::max(offsets(i, r) + rise, 0.0L);
-          size += std::abs(output(o, r)) * (std::abs(offsets(i, r)) + std::abs(rise));
-        }
-        value(row, o) = static_cast<double>(sum);
-        terms(row, o) = static_cast<double>(size);
-      }
-    }
-    EXPECT_TRUE(near_sum(fan_sum_on(device(), offsets, slopes_t, output, constant, tilt, steps),
-                         value, terms, k + 2))
-        << "m=" << m << " q=" << q << " k=" << k << " p=" << p;
-  }
-}
-
 TEST_P(ReluTest, SumsDoNotHideNaN) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   EXPECT_TRUE(
       same_bits(line_sum_on(device(), {{nan}}, {{1}}, {{1}}, {{0}}, {{0}}, {{1}}), {{nan}}));
-  EXPECT_TRUE(same_bits(fan_sum_on(device(), {{nan}}, {{1}}, {{1}}, {{0}}, {{0}}, {{1}}), {{nan}}));
 }
 
 TEST_P(ReluTest, EmptyOutputsAreLeftAlone) {
-  EXPECT_EQ(features_on(device(), HostMatrix(0, 2), HostMatrix(3, 2), HostMatrix(3, 1)).size(), 0);
-  EXPECT_EQ(features_on(device(), HostMatrix(2, 2), HostMatrix(0, 2), HostMatrix(0, 1)).size(), 0);
   EXPECT_EQ(line_sum_on(device(), HostMatrix(2, 1), HostMatrix(2, 1), HostMatrix(1, 2),
                         HostMatrix(1, 1), HostMatrix(1, 1), HostMatrix(0, 1))
-                .size(),
-            0);
-  EXPECT_EQ(fan_sum_on(device(), HostMatrix(0, 2), HostMatrix(2, 3), HostMatrix(1, 2),
-                       HostMatrix(0, 1), HostMatrix(3, 1), HostMatrix(0, 3))
                 .size(),
             0);
 }
 
 TEST_P(ReluTest, ShapesThatDoNotFitAreRefused) {
-  // n = 2, d = 3, k = 4.
-  DeviceMatrix x(device(), 2, 3);
+  // n = 2, k = 4, p = 3.
   DeviceMatrix weights(device(), 4, 3);
   DeviceMatrix bias(device(), 4, 1);
-  DeviceMatrix out(device(), 2, 4);
-  EXPECT_THROW(relu_features(device(), x, out, bias, out), BadInput);
-  EXPECT_THROW(relu_features(device(), x, weights, x, out), BadInput);
-  EXPECT_THROW(relu_features(device(), x, weights, bias, weights), BadInput);
-
-  // n = 2, k = 4, p = 3.
   DeviceMatrix output(device(), 3, 4);
   DeviceMatrix row(device(), 1, 3);
   DeviceMatrix t(device(), 2, 1);
@@ -217,20 +99,6 @@ TEST_P(ReluTest, ShapesThatDoNotFitAreRefused) {
   EXPECT_THROW(relu_line_sum(device(), bias, bias, output, t, row, t, y), BadInput);
   EXPECT_THROW(relu_line_sum(device(), bias, bias, output, row, t, t, y), BadInput);
   EXPECT_THROW(relu_line_sum(device(), bias, bias, output, row, row, bias, y), BadInput);
-
-  // m = 2, q = 5, k = 4, p = 3.
-  DeviceMatrix offsets(device(), 2, 4);
-  DeviceMatrix slopes(device(), 4, 5);
-  DeviceMatrix tilt(device(), 5, 3);
-  DeviceMatrix steps(device(), 2, 5);
-  DeviceMatrix z(device(), 10, 3);
-  EXPECT_THROW(relu_fan_sum(device(), output, slopes, output, y, tilt, steps, z), BadInput);
-  EXPECT_THROW(relu_fan_sum(device(), offsets, tilt, output, y, tilt, steps, z), BadInput);
-  EXPECT_THROW(relu_fan_sum(device(), offsets, slopes, slopes, y, tilt, steps, z), BadInput);
-  EXPECT_THROW(relu_fan_sum(device(), offsets, slopes, output, tilt, tilt, steps, z), BadInput);
-  EXPECT_THROW(relu_fan_sum(device(), offsets, slopes, output, y, y, steps, z), BadInput);
-  EXPECT_THROW(relu_fan_sum(device(), offsets, slopes, output, y, tilt, offsets, z), BadInput);
-  EXPECT_THROW(relu_fan_sum(device(), offsets, slopes, output, y, tilt, steps, y), BadInput);
 }
 
 }  // namespace
