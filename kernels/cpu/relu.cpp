@@ -1,4 +1,4 @@
-// ReLU features, and networks on fans, on the CPU.
+// Networks on fans, on the CPU.
 #include <algorithm>
 #include <vector>
 
@@ -13,19 +13,6 @@ double relu(double z) {
 }
 
 }  // namespace
-
-void CpuOps::relu_features(ConstDeviceView x, ConstDeviceView weights, ConstDeviceView bias,
-                           DeviceView out) {
-  multiply(x, Transpose::no, weights, Transpose::yes, 1.0, 0.0, out);
-#pragma omp parallel for num_threads(threads_for(out.rows* out.cols)) schedule(static)
-  for (Index i = 0; i < out.rows; ++i) {
-    double* row = out.data + i * out.ld;
-    for (Index r = 0; r < out.cols; ++r) {
-      const double z = row[r] + bias.data[r * bias.ld];
-      row[r] = relu(z);
-    }
-  }
-}
 
 void CpuOps::relu_fan_sum(ConstDeviceView offsets, ConstDeviceView slopes_t, ConstDeviceView output,
                           ConstDeviceView constant, ConstDeviceView tilt, ConstDeviceView steps,
