@@ -26,17 +26,17 @@ HostMatrix line_sum_on(Device& device, const HostMatrix& offsets, const HostMatr
   return out.read();
 }
 
-class ReluTest : public EveryBackend {};
-CREASE_ON_EVERY_BACKEND(ReluTest);
+class LinesTest : public EveryBackend {};
+CREASE_ON_EVERY_BACKEND(LinesTest);
 
-TEST_P(ReluTest, LineSumMatchesValuesWorkedByHand) {
+TEST_P(LinesTest, LineSumMatchesValuesWorkedByHand) {
   // Two neurons, t - 1 and 2 - t, and two outputs.
   const HostMatrix got = line_sum_on(device(), {{-1}, {2}}, {{1}, {-1}}, {{1, 0}, {10, 100}},
                                      {{0.5, -1}}, {{2, 0}}, {{0}, {1}, {3}});
   EXPECT_TRUE(same_bits(got, {{0.5, 199}, {2.5, 99}, {8.5, 19}}));
 }
 
-TEST_P(ReluTest, LineSumAgreesWithExactSums) {
+TEST_P(LinesTest, LineSumAgreesWithExactSums) {
   for (const auto [n, k, p] : {std::array<Index, 3>{1, 1, 1},
                                {129, 257, 1},
                                {33, 64, 3},
@@ -72,20 +72,20 @@ TEST_P(ReluTest, LineSumAgreesWithExactSums) {
   }
 }
 
-TEST_P(ReluTest, SumsDoNotHideNaN) {
+TEST_P(LinesTest, SumsDoNotHideNaN) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   EXPECT_TRUE(
       same_bits(line_sum_on(device(), {{nan}}, {{1}}, {{1}}, {{0}}, {{0}}, {{1}}), {{nan}}));
 }
 
-TEST_P(ReluTest, EmptyOutputsAreLeftAlone) {
+TEST_P(LinesTest, EmptyOutputsAreLeftAlone) {
   EXPECT_EQ(line_sum_on(device(), HostMatrix(2, 1), HostMatrix(2, 1), HostMatrix(1, 2),
                         HostMatrix(1, 1), HostMatrix(1, 1), HostMatrix(0, 1))
                 .size(),
             0);
 }
 
-TEST_P(ReluTest, ShapesThatDoNotFitAreRefused) {
+TEST_P(LinesTest, ShapesThatDoNotFitAreRefused) {
   // n = 2, k = 4, p = 3.
   DeviceMatrix weights(device(), 4, 3);
   DeviceMatrix bias(device(), 4, 1);
