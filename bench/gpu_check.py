@@ -31,6 +31,7 @@ TOTAL = 540                     # seconds, unless --limit says otherwise
 SHARES = {"dependencies": 40, "build": 190, "tests": 110, "other_tests": 20, "embed": 40, "sanitizer": 80,
           "bench": 60}
 JOBS = os.cpu_count() or 1
+WORKERS = min(JOBS, 8)          # test programs at once: each has a CUDA context
 
 
 class Unavailable(Exception):
@@ -132,7 +133,9 @@ class Check:
         self.start = time.monotonic()
         self.steps = {}
         self.architecture = device["compute_capability"].replace(".", "") if device else "90"
-        self.env = {"CREASE_REQUIRE_GPU": "1"} if device else {"CUDA_VISIBLE_DEVICES": ""}
+        threads = str(max(1, JOBS // WORKERS))  # for programs that would take every core
+        self.env = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads,
+                    **({"CREASE_REQUIRE_GPU": "1"} if device else {"CUDA_VISIBLE_DEVICES": ""})}
 
     def elapsed(self):
         return time.monotonic() - self.start
@@ -200,11 +203,10 @@ class Check:
         names = [name for name, _ in self.listed()]
         if self.device is None:
             return {"ok": None, "listed": len(names), "message": "listed only: a dry run"}
-        results, _ = self.sharded("tests", "*", min(JOBS, 8), 0.75 * limit)
+        results, _ = self.sharded("tests", "*", WORKERS, 0.75 * limit)
         # An error of one kernel takes the whole process with it: what failed or never ran gets a process of its own.
         again = [name for name in names if results.get(name) not in ("OK", "SKIPPED")]
-        alone = {}
-        with concurrent.futures.ThreadPoolExecutor(min(JOBS, 8)) as pool:
+        with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
             def one(item):
                 left = limit - (time.monotonic() - begun)
                 status, _ = run([BUILD / "tests" / "crease_tests", f"--gtest_filter={item[1]}"], min(60, left),
@@ -250,7 +252,7 @@ class Check:
         program = program or (str(cuda) if cuda.is_file() else None)
         if program is None:
             raise Unavailable("compute-sanitizer is not installed")
-        kernels = [name for name, file in self.listed() if "/tests/kernels/" in file.replace("\\", "/")
+        kernels = [name for name, file in self.listed() if "/tests/kernels/" in file and "emulated" not in file
                    and (name.endswith("/cuda") or "Cuda" in name)]
         filters = ":".join(sorted({re.sub(r"\.[^/]*", ".*", name) for name in kernels}))
         if self.device is None:
@@ -305,10 +307,12 @@ class Check:
 def write(check, started):
     failed = [name for name, step in check.steps.items() if step["ok"] is False]
     missing = [name for name in SHARES if name not in check.steps]
+    unavailable = [name for name, step in check.steps.items() if "unavailable" in json.dumps(step)]
     record = {"format": 1, "ran_on_gpu": check.device is not None, "date": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
               "commit": commit(), "device": check.device, "toolchain": toolchain(),
-              "ok": check.device is not None and not failed and not missing,
-              "failed_steps": failed, "steps_not_reached": missing, "seconds": round(check.elapsed(), 1),
+              "ok": check.device is not None and not failed and not missing, "failed_steps": failed,
+              "unavailable_in_steps": unavailable, "steps_not_reached": missing,
+              "seconds": round(check.elapsed(), 1),
               "steps": check.steps}
     if check.device is None:
         record = {"DRY RUN": "nothing in here ran on a GPU; this is no record", **record}
