@@ -14,19 +14,6 @@ double relu(double z) {
 
 }  // namespace
 
-void CpuOps::relu_features(ConstDeviceView x, ConstDeviceView weights, ConstDeviceView bias,
-                           DeviceView out) {
-  multiply(x, Transpose::no, weights, Transpose::yes, 1.0, 0.0, out);
-#pragma omp parallel for num_threads(threads_for(out.rows* out.cols)) schedule(static)
-  for (Index i = 0; i < out.rows; ++i) {
-    double* row = out.data + i * out.ld;
-    for (Index r = 0; r < out.cols; ++r) {
-      const double z = row[r] + bias.data[r * bias.ld];
-      row[r] = relu(z);
-    }
-  }
-}
-
 void CpuOps::relu_line_sum(ConstDeviceView offsets, ConstDeviceView slopes, ConstDeviceView output,
                            ConstDeviceView constant, ConstDeviceView tilt, ConstDeviceView t,
                            DeviceView out) {

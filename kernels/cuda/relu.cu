@@ -9,15 +9,6 @@ __device__ inline double relu(double z) {
   return z < 0.0 ? 0.0 : z;
 }
 
-__global__ void bias_and_relu_kernel(ConstDeviceView bias, DeviceView out) {
-  for (Index i = first_row(); i < out.rows; i += row_step()) {
-    double* row = out.data + i * out.ld;
-    for (Index r = first_col(); r < out.cols; r += col_step()) {
-      row[r] = relu(row[r] + bias.data[r * bias.ld]);
-    }
-  }
-}
-
 constexpr int kLinePoints = 128;
 constexpr int kLineNeurons = 64;
 
@@ -183,15 +174,6 @@ void launch_fan_sum(ConstDeviceView offsets, ConstDeviceView slopes_t, ConstDevi
 }
 
 }  // namespace
-
-void CudaOps::relu_features(ConstDeviceView x, ConstDeviceView weights, ConstDeviceView bias,
-                            DeviceView out) {
-  const CurrentGpu current(context_.device_id());
-  multiply(x, Transpose::no, weights, Transpose::yes, 1.0, 0.0, out);
-  const Launch launch = per_element(out.rows, out.cols);
-  bias_and_relu_kernel<<<launch.grid, launch.block, 0, context_.stream()>>>(bias, out);
-  check(cudaGetLastError(), "relu_features");
-}
 
 void CudaOps::relu_line_sum(ConstDeviceView offsets, ConstDeviceView slopes, ConstDeviceView output,
                             ConstDeviceView constant, ConstDeviceView tilt, ConstDeviceView t,
