@@ -84,7 +84,8 @@ void gaussian_features(Device& device, Seed seed, std::uint64_t stream, Index fi
 ///   s * slopes_t[r, j], 0), s = steps[i, j]
 ///
 /// offsets [m, k], slopes_t [k, q], output [p, k], constant [m, p], tilt [q, p], steps [m, q], out
-/// [m * q, p]. Sum(k + 2).
+/// [m * q, p]. Sum(k + 2). A number of `output` that is not finite makes its output not finite
+/// everywhere, be the neuron on or off.
 void relu_fan_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes_t,
                   ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
                   ConstDeviceView steps, DeviceView out);
