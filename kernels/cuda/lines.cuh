@@ -59,7 +59,6 @@ __global__ void relu_lines_sum_kernel(OnLines lines, DeviceView out) {
       for (Index group = static_cast<Index>(blockIdx.y) * kOutputs; group < p;
            group += static_cast<Index>(gridDim.y) * kOutputs) {
         double sums[kOutputs];
-#pragma unroll
         for (int o = 0; o < kOutputs; ++o) {
           sums[o] = group + o < p ? constant[group + o] + step * tilt[group + o] : 0.0;
         }
@@ -79,12 +78,10 @@ __global__ void relu_lines_sum_kernel(OnLines lines, DeviceView out) {
           for (int r = 0; r < count; ++r) {
             const double z = offset[r] + step * slope[r];
             const double active = z < 0.0 ? 0.0 : z;
-#pragma unroll
             for (int o = 0; o < kOutputs; ++o) sums[o] += weight[o][r] * active;
           }
         }
         if (i < end) {
-#pragma unroll
           for (int o = 0; o < kOutputs; ++o) {
             if (group + o < p) out.data[i * out.ld + group + o] = sums[o];
           }
