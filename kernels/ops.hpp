@@ -79,6 +79,19 @@ void relu_features(Device& device, ConstDeviceView x, ConstDeviceView weights, C
 void gaussian_features(Device& device, Seed seed, std::uint64_t stream, Index first_row,
                        ConstDeviceView weights, ConstDeviceView bias, DeviceView out);
 
+/// A network on a fan, in the fan's own coordinates:
+///   out[i * q + j, o] = constant[i, o] + s * tilt[j, o] + sum_r output[o, r] * max(offsets[i, r] +
+///   s * slopes_t[r, j], 0), s = steps[i, j]
+///
+/// offsets [m, k], slopes_t [k, q], output [p, k], constant [m, p], tilt [q, p], steps [m, q], out
+/// [m * q, p]. Sum(k + 2).
+void relu_fan_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes_t,
+                  ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
+                  ConstDeviceView steps, DeviceView out);
+
+// ----------------------------------------------------------------------------------------------
+// lines
+
 /// A network along a line, in the line's own coordinates (rank 1; no points are built):
 ///   out[i, o] = constant[o] + t[i] * tilt[o] + sum_r output[o, r] * max(offsets[r] + t[i] *
 ///   slopes[r], 0)
@@ -93,16 +106,6 @@ void gaussian_features(Device& device, Seed seed, std::uint64_t stream, Index fi
 void relu_line_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
                    ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
                    ConstDeviceView t, DeviceView out);
-
-/// A network on a fan, in the fan's own coordinates:
-///   out[i * q + j, o] = constant[i, o] + s * tilt[j, o] + sum_r output[o, r] * max(offsets[i, r] +
-///   s * slopes_t[r, j], 0), s = steps[i, j]
-///
-/// offsets [m, k], slopes_t [k, q], output [p, k], constant [m, p], tilt [q, p], steps [m, q], out
-/// [m * q, p]. Sum(k + 2).
-void relu_fan_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes_t,
-                  ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
-                  ConstDeviceView steps, DeviceView out);
 
 // ----------------------------------------------------------------------------------------------
 // pairs
