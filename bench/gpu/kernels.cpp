@@ -9,7 +9,8 @@ namespace {
 
 using Shape = nlohmann::ordered_json;
 
-/// Features of n points in d inputs, k neurons: one product, one pass over the result.
+/// Features of n points in d inputs, k neurons: one product, one pass over the result. Of Gaussian
+/// points too, which are not read.
 void features(Bench& bench) {
   for (const auto& [n, k, d] : {std::tuple<Index, Index, Index>{65536, 16384, 256},
                                 {65536, 4096, 256},
@@ -22,6 +23,9 @@ void features(Bench& bench) {
     bench.row("features", {{"n", n}, {"k", k}, {"d", d}},
               {flops, 0, 8.0 * (n * d + k * d + k + n * k)},
               [&] { relu_features(bench.device(), x, w, b, out); });
+    bench.row("gaussian_features", {{"n", n}, {"k", k}, {"d", d}},
+              {flops, 0, 8.0 * (k * d + k + n * k)},
+              [&] { gaussian_features(bench.device(), Seed{1}, 0, 0, w, b, out); });
   }
 }
 
@@ -119,6 +123,11 @@ void grams(Bench& bench) {
     DeviceMatrix g(bench.device(), q, q);
     bench.row("gram", {{"n", n}, {"q", q}}, {1.0 * n * q * q, 0, 8.0 * (n * q + 0.5 * q * q)},
               [&] { gram(bench.device(), z, 0.0, g); });
+    DeviceMatrix weights(bench.device(), n, 1);
+    fill(bench.device(), 0.5, weights);
+    bench.row("weighted_gram", {{"n", n}, {"q", q}},
+              {1.0 * n * q * q, 0, 8.0 * (n * q + n + 0.5 * q * q)},
+              [&] { weighted_gram(bench.device(), z, weights, 0.0, g); });
   }
 }
 
