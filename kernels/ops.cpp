@@ -83,6 +83,16 @@ void relu_features(Device& device, ConstDeviceView x, ConstDeviceView weights, C
   device.ops().relu_features(x, weights, bias, out);
 }
 
+void gaussian_features(Device& device, Seed seed, std::uint64_t stream, Index first_row,
+                       ConstDeviceView weights, ConstDeviceView bias, DeviceView out) {
+  require(first_row >= 0, "gaussian_features: first_row must not be negative");
+  require(stream < (std::uint64_t{1} << 32), "gaussian_features: stream must be below 2^32");
+  require(is_shape(bias, weights.rows, 1), "gaussian_features: bias must be [k, 1]");
+  require(out.cols == weights.rows, "gaussian_features: out must be [n, k]");
+  if (is_empty(out)) return;
+  device.ops().gaussian_features(seed, stream, first_row, weights, bias, out);
+}
+
 void relu_line_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
                    ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
                    ConstDeviceView t, DeviceView out) {
@@ -186,6 +196,15 @@ void gram(Device& device, ConstDeviceView z, double beta, DeviceView g) {
   require(std::isfinite(beta), "gram: beta must be finite");
   if (is_empty(g)) return;
   device.ops().gram(z, beta, g);
+}
+
+void weighted_gram(Device& device, ConstDeviceView z, ConstDeviceView weights, double beta,
+                   DeviceView g) {
+  require(is_shape(weights, z.rows, 1), "weighted_gram: weights must be [n, 1]");
+  require(is_shape(g, z.cols, z.cols), "weighted_gram: g must be square and as wide as z");
+  require(std::isfinite(beta), "weighted_gram: beta must be finite");
+  if (is_empty(g)) return;
+  device.ops().weighted_gram(z, weights, beta, g);
 }
 
 bool cholesky(Device& device, DeviceView g) {

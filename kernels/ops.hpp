@@ -69,6 +69,29 @@ void safest_steps(Device& device, ConstDeviceView offsets, ConstDeviceView slope
 void relu_features(Device& device, ConstDeviceView x, ConstDeviceView weights, ConstDeviceView bias,
                    DeviceView out);
 
+/// Features of Gaussian points that are never stored as a whole:
+///   out[i, r] = max(<x_i, weights_r> + bias_r, 0),
+/// where x [n, d] is what fill_gaussian(device, seed, stream, first_row, 1.0, x) writes, bit for
+/// bit.
+///
+/// seed, stream, first_row  as in fill_gaussian
+/// weights [k, d], bias [k, 1], out [n, k]. Sum(d + 1).
+void gaussian_features(Device& device, Seed seed, std::uint64_t stream, Index first_row,
+                       ConstDeviceView weights, ConstDeviceView bias, DeviceView out);
+
+/// A network on a fan, in the fan's own coordinates:
+///   out[i * q + j, o] = constant[i, o] + s * tilt[j, o] + sum_r output[o, r] * max(offsets[i, r] +
+///   s * slopes_t[r, j], 0), s = steps[i, j]
+///
+/// offsets [m, k], slopes_t [k, q], output [p, k], constant [m, p], tilt [q, p], steps [m, q], out
+/// [m * q, p]. Sum(k + 2).
+void relu_fan_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes_t,
+                  ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
+                  ConstDeviceView steps, DeviceView out);
+
+// ----------------------------------------------------------------------------------------------
+// lines
+
 /// A network along a line, in the line's own coordinates (rank 1; no points are built):
 ///   out[i, o] = constant[o] + t[i] * tilt[o] + sum_r output[o, r] * max(offsets[r] + t[i] *
 ///   slopes[r], 0)
@@ -83,16 +106,6 @@ void relu_features(Device& device, ConstDeviceView x, ConstDeviceView weights, C
 void relu_line_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
                    ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
                    ConstDeviceView t, DeviceView out);
-
-/// A network on a fan, in the fan's own coordinates:
-///   out[i * q + j, o] = constant[i, o] + s * tilt[j, o] + sum_r output[o, r] * max(offsets[i, r] +
-///   s * slopes_t[r, j], 0), s = steps[i, j]
-///
-/// offsets [m, k], slopes_t [k, q], output [p, k], constant [m, p], tilt [q, p], steps [m, q], out
-/// [m * q, p]. Sum(k + 2).
-void relu_fan_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes_t,
-                  ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
-                  ConstDeviceView steps, DeviceView out);
 
 // ----------------------------------------------------------------------------------------------
 // pairs
@@ -137,6 +150,14 @@ void scale_columns(Device& device, ConstDeviceView factors, DeviceView z);
 /// g = beta * g + z^T z, lower triangle and diagonal (what is above is left alone).
 /// z [n, q], g [q, q]. beta = 0 ignores what was in the lower triangle. Sum(n + 1).
 void gram(Device& device, ConstDeviceView z, double beta, DeviceView g);
+
+/// g = beta * g + z^T diag(weights) z, lower triangle and diagonal (what is above is left alone).
+/// z [n, q], weights [n, 1] >= 0 and finite, g [q, q]. beta = 0 ignores what was in the lower
+/// triangle. A row of weight 0 counts as a row of zeros; where z is not finite, or a weight is
+/// negative or not finite, the result is not finite (weights are not read by the host). Rows enter
+/// scaled by the root of their weight, in chunks of at most 64 MiB. Sum(n + 3).
+void weighted_gram(Device& device, ConstDeviceView z, ConstDeviceView weights, double beta,
+                   DeviceView g);
 
 /// Cholesky factor of a symmetric matrix given by its lower triangle: g = L L^T, L in place, what
 /// is above left alone. Returns false where a pivot is not positive (then g holds rubbish). Waits.
@@ -189,6 +210,8 @@ class Ops {
                             ConstDeviceView center_noise, DeviceView steps, DeviceView noise) = 0;
   virtual void relu_features(ConstDeviceView x, ConstDeviceView weights, ConstDeviceView bias,
                              DeviceView out) = 0;
+  virtual void gaussian_features(Seed seed, std::uint64_t stream, Index first_row,
+                                 ConstDeviceView weights, ConstDeviceView bias, DeviceView out) = 0;
   virtual void relu_line_sum(ConstDeviceView offsets, ConstDeviceView slopes,
                              ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
                              ConstDeviceView t, DeviceView out) = 0;
@@ -207,6 +230,8 @@ class Ops {
   virtual void column_norms(ConstDeviceView z, DeviceView out) = 0;
   virtual void scale_columns(ConstDeviceView factors, DeviceView z) = 0;
   virtual void gram(ConstDeviceView z, double beta, DeviceView g) = 0;
+  virtual void weighted_gram(ConstDeviceView z, ConstDeviceView weights, double beta,
+                             DeviceView g) = 0;
   virtual bool cholesky(DeviceView g) = 0;
   virtual void solve_triangular(ConstDeviceView l, Transpose transpose, DeviceView x) = 0;
   virtual void triangularize(DeviceView a) = 0;

@@ -16,12 +16,16 @@ SOURCE = {".hpp", ".cpp", ".cu", ".cuh"}
 ROOMS = ("include", "kernels", "src", "tests", "bench")
 
 # A file's layer, and the layers it may include. include/crease <- kernels <- src/stages <-
-# {src/learners, src/oracles} <- src/cli; a backend is included by nobody else.
+# {src/learners, src/oracles} <- src/cli; a backend is included by nobody else. Kernels (the .cuh of
+# kernels/cuda, but for the launch shapes) see no CUDA header, so that tests can emulate them.
+LAUNCHES = "kernels/cuda/support.cuh"
+KERNELS = "kernels/cuda/*.cuh"
 LAYERS = {
     "include/crease": {"include/crease"},
     "kernels": {"include/crease", "kernels"},
     "kernels/cpu": {"include/crease", "kernels", "kernels/cpu"},
-    "kernels/cuda": {"include/crease", "include/crease/cuda.hpp", "kernels", "kernels/cuda"},
+    "kernels/cuda": {"include/crease", "include/crease/cuda.hpp", "kernels", "kernels/cuda", KERNELS},
+    KERNELS: {"include/crease", "kernels", KERNELS},
     "src": {"include/crease", "kernels", "src"},
     "src/files": {"include/crease", "src/files"},
     "src/stages": {"include/crease", "kernels", "src", "src/stages"},
@@ -45,6 +49,8 @@ def layer_of(path):
         return path
     if path == "src/stages.hpp":  # the page of that room
         return "src/stages"
+    if PurePosixPath(path).match(KERNELS) and path != LAUNCHES:
+        return KERNELS
     folder = str(PurePosixPath(path).parent)
     while folder != ".":
         if folder in LAYERS:
@@ -136,6 +142,10 @@ PLANTED = [
     ("kernels/cpu/planted.cpp", '#include "src/stages/ask.hpp"', "must not include"),
     ("kernels/cuda/planted.cu", '#include "src/matrix.hpp"', "must not include"),
     ("kernels/cpu/planted.cpp", '#include "../cuda/planted.cuh"', "must not include"),
+    ("kernels/cuda/planted.cuh", "#include <cuda_runtime.h>", "must not see CUDA"),
+    ("kernels/cuda/planted.cuh", '#include "kernels/cuda/support.cuh"', "must not include"),
+    ("kernels/cuda/planted.cuh", '#include "kernels/cuda/ops.hpp"', "must not include"),
+    ("kernels/cpu/planted.cpp", '#include "kernels/cuda/indexing.cuh"', "must not include"),
     ("src/stages/planted.cpp", '#include "kernels/cuda/support.cuh"', "must not include"),
     ("src/stages/planted.cpp", '#  include "src/learners/planted.hpp"', "must not include"),
     ("src/stages/planted.cpp", "#include <crease/cuda.hpp>", "must not include"),
@@ -159,6 +169,8 @@ ALLOWED = [
     ("src/stages/planted.cpp", "const char quote = '\"'; // o.answer(x)"),
     ("src/stages/planted.cpp", "#include <cmath>"),
     ("kernels/cuda/planted.cu", "#include <cuda_runtime.h>"),
+    ("kernels/cuda/planted.cu", '#include "kernels/cuda/indexing.cuh"'),
+    ("kernels/cuda/planted.cuh", '#include "kernels/cuda/indexing.cuh"\n#include <crease/matrix.hpp>'),
 ]
 
 

@@ -22,6 +22,8 @@ class CudaOps final : public Ops {
                     DeviceView noise) override;
   void relu_features(ConstDeviceView x, ConstDeviceView weights, ConstDeviceView bias,
                      DeviceView out) override;
+  void gaussian_features(Seed seed, std::uint64_t stream, Index first_row, ConstDeviceView weights,
+                         ConstDeviceView bias, DeviceView out) override;
   void relu_line_sum(ConstDeviceView offsets, ConstDeviceView slopes, ConstDeviceView output,
                      ConstDeviceView constant, ConstDeviceView tilt, ConstDeviceView t,
                      DeviceView out) override;
@@ -40,6 +42,8 @@ class CudaOps final : public Ops {
   void column_norms(ConstDeviceView z, DeviceView out) override;
   void scale_columns(ConstDeviceView factors, DeviceView z) override;
   void gram(ConstDeviceView z, double beta, DeviceView g) override;
+  void weighted_gram(ConstDeviceView z, ConstDeviceView weights, double beta,
+                     DeviceView g) override;
   bool cholesky(DeviceView g) override;
   void solve_triangular(ConstDeviceView l, Transpose transpose, DeviceView x) override;
   void triangularize(DeviceView a) override;

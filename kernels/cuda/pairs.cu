@@ -1,50 +1,14 @@
 // Distances between all pairs of rows, on the GPU.
+#include "kernels/cuda/pairs.cuh"
 #include "kernels/cuda/support.cuh"
 
 namespace crease {
-namespace {
-
-constexpr int kTile = 16;
-
-/// One block per 16 x 16 tile of pairs; coordinates come through shared memory, 16 at a time, and
-/// are summed in order.
-__global__ void pair_distances_kernel(ConstDeviceView a, ConstDeviceView b, DeviceView out) {
-  __shared__ double from[kTile][kTile + 1];  // one more: no two rows share a bank
-  __shared__ double to[kTile][kTile + 1];
-  const int x = static_cast<int>(threadIdx.x);
-  const int y = static_cast<int>(threadIdx.y);
-  // The bounds of these loops are the same for a whole block: every thread meets every barrier.
-  for (Index top = static_cast<Index>(blockIdx.x) * kTile; top < out.rows;
-       top += static_cast<Index>(gridDim.x) * kTile) {
-    for (Index left = static_cast<Index>(blockIdx.y) * kTile; left < out.cols;
-         left += static_cast<Index>(gridDim.y) * kTile) {
-      double sum = 0.0;
-      for (Index first = 0; first < a.cols; first += kTile) {
-        const Index count = a.cols - first < kTile ? a.cols - first : kTile;
-        __syncthreads();  // nobody reads the tile before any more
-        if (x < count) {
-          from[y][x] = top + y < out.rows ? a.data[(top + y) * a.ld + first + x] : 0.0;
-          to[y][x] = left + y < out.cols ? b.data[(left + y) * b.ld + first + x] : 0.0;
-        }
-        __syncthreads();
-        for (int c = 0; c < count; ++c) {
-          const double difference = from[y][c] - to[x][c];
-          sum += difference * difference;
-        }
-      }
-      if (top + y < out.rows && left + x < out.cols) {
-        out.data[(top + y) * out.ld + left + x] = sqrt(sum);
-      }
-    }
-  }
-}
-
-}  // namespace
 
 void CudaOps::pair_distances(ConstDeviceView a, ConstDeviceView b, DeviceView out) {
   const CurrentGpu current(context_.device_id());
-  const dim3 grid(blocks_for(out.rows, kTile, 1 << 15), blocks_for(out.cols, kTile, 1 << 15));
-  pair_distances_kernel<<<grid, dim3(kTile, kTile), 0, context_.stream()>>>(a, b, out);
+  const dim3 grid(blocks_for(out.rows, kPairTile, 1 << 15),
+                  blocks_for(out.cols, kPairTile, 1 << 15));
+  pair_distances_kernel<<<grid, dim3(kPairTile, kPairTile), 0, context_.stream()>>>(a, b, out);
   check(cudaGetLastError(), "pair_distances");
 }
 

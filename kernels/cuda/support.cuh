@@ -1,10 +1,11 @@
-// Launch shapes of the CUDA twins, and the loops that go with them.
+// Launch shapes of the CUDA twins; host code only. The loops that go with them: indexing.cuh.
 #pragma once
 
 #include <cuda_runtime.h>
 
 #include <algorithm>
 
+#include "kernels/cuda/indexing.cuh"
 #include "kernels/cuda/ops.hpp"
 
 namespace crease {
@@ -19,10 +20,8 @@ inline unsigned blocks_for(Index count, Index size, Index most) {
   return static_cast<unsigned>(std::clamp<Index>((count + size - 1) / size, 1, most));
 }
 
-/// One thread per element of a row-major matrix, neighbours along a row. A kernel launched with it
-/// covers any size by
-///   for (Index i = first_row(); i < rows; i += row_step())
-///     for (Index j = first_col(); j < cols; j += col_step())
+/// One thread per element of a row-major matrix, neighbours along a row, for kernels with the loops
+/// of indexing.cuh.
 inline Launch per_element(Index rows, Index cols) {
   constexpr Index kThreads = 256;
   constexpr Index kMostBlocks = 1 << 15;  // enough to fill any GPU several times over
@@ -32,19 +31,6 @@ inline Launch per_element(Index rows, Index cols) {
   const unsigned across = blocks_for(cols, width, 1 << 10);
   const unsigned down = blocks_for(rows, height, kMostBlocks / across);
   return {dim3(down, across), dim3(static_cast<unsigned>(width), static_cast<unsigned>(height))};
-}
-
-__device__ inline Index first_row() {
-  return static_cast<Index>(blockIdx.x) * blockDim.y + threadIdx.y;
-}
-__device__ inline Index row_step() {
-  return static_cast<Index>(gridDim.x) * blockDim.y;
-}
-__device__ inline Index first_col() {
-  return static_cast<Index>(blockIdx.y) * blockDim.x + threadIdx.x;
-}
-__device__ inline Index col_step() {
-  return static_cast<Index>(gridDim.y) * blockDim.x;
 }
 
 }  // namespace crease
