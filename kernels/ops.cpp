@@ -239,4 +239,14 @@ void triangularize(Device& device, DeviceView a) {
   device.ops().triangularize(a);
 }
 
+void gaussian_gram(Device& device, ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
+                   DeviceView g) {
+  const Index q = weights.rows + (with_inputs ? weights.cols : 0) + 1;
+  require(is_shape(bias, weights.rows, 1), "gaussian_gram: bias must be [k, 1]");
+  require(is_shape(g, q, q),
+          "gaussian_gram: g must be [k + d + 1, k + d + 1], without d for no "
+          "inputs");
+  device.ops().gaussian_gram(weights, bias, with_inputs, g);
+}
+
 }  // namespace crease

@@ -186,6 +186,26 @@ void solve_triangular(Device& device, ConstDeviceView l, Transpose transpose, De
 void triangularize(Device& device, DeviceView a);
 
 // ----------------------------------------------------------------------------------------------
+// gaussian
+
+/// Exact second moments of ReLU features under N(0, I), lower triangle and diagonal (what is above
+/// is left alone):
+///   g = E z z^T,   z = [relu(weights x + bias), x, 1]  or  z = [relu(weights x + bias), 1].
+///
+/// weights [k, d], bias [k, 1], g [q, q] with q = k + d + 1, or q = k + 1 without inputs. A row of
+/// weights that is all zero is the constant max(bias, 0).
+///
+/// Neurons i and j are right to (2 d + 200) eps (s_i s_j + a_i a_j), where s_i^2 = E relu_i^2 and
+/// a_i^2 = |w_i|^2 P(relu_i > 0); so are the other entries with s = a = 1 for the constant and for
+/// an input. Thresholds |bias| / |w| above 12 count as 12 as far as the curvature goes: an error
+/// below 1e-30 |w_i| |w_j|. Scratch: k (d + 116) numbers.
+///
+/// Source: the Hermite expansion of relu(g - b) (Mehler's formula) for correlations up to 0.75,
+/// quadrature of E relu relu = E relu E relu + rho P P + int (rho - t) phi2(t) dt beyond.
+void gaussian_gram(Device& device, ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
+                   DeviceView g);
+
+// ----------------------------------------------------------------------------------------------
 // backends
 
 /// One pure virtual per primitive, same contract, arguments already checked and outputs not empty.
@@ -230,6 +250,8 @@ class Ops {
   virtual bool cholesky(DeviceView g) = 0;
   virtual void solve_triangular(ConstDeviceView l, Transpose transpose, DeviceView x) = 0;
   virtual void triangularize(DeviceView a) = 0;
+  virtual void gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
+                             DeviceView g) = 0;
 };
 
 }  // namespace crease

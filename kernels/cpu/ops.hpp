@@ -46,6 +46,8 @@ class CpuOps final : public Ops {
   bool cholesky(DeviceView g) override;
   void solve_triangular(ConstDeviceView l, Transpose transpose, DeviceView x) override;
   void triangularize(DeviceView a) override;
+  void gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
+                     DeviceView g) override;
 
  private:
   /// Threads for this many elementary operations: waking a second one costs more than a small loop

@@ -47,6 +47,8 @@ class CudaOps final : public Ops {
   bool cholesky(DeviceView g) override;
   void solve_triangular(ConstDeviceView l, Transpose transpose, DeviceView x) override;
   void triangularize(DeviceView a) override;
+  void gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
+                     DeviceView g) override;
 
  private:
   CudaContext& context_;
