@@ -31,6 +31,14 @@ DeviceMatrix gram_of(Device& device, const LeastSquaresProblem& problem) {
   return g;
 }
 
+DeviceMatrix population_gram(Device& device, const RowSource::GaussianFeatures& features) {
+  const Index q = features.weights.rows + (features.with_inputs ? features.weights.cols : 0) + 1;
+  DeviceMatrix g(device, q, q);
+  fill(device, 0.0, g);
+  gaussian_gram(device, features.weights, features.bias, features.with_inputs, g);
+  return g;
+}
+
 DeviceView diagonal(DeviceView g) {
   return {g.data, g.rows, 1, g.ld + 1};
 }

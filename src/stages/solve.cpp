@@ -185,8 +185,12 @@ Attempt by_stream(Device& device, const LeastSquaresProblem& problem, const Solv
   return attempt;
 }
 
-Attempt by_analytic(Device&, const LeastSquaresProblem&, const SolveOptions&) {
-  return {std::nullopt, "there is no exact Gram matrix in this build"};
+Attempt by_analytic(Device& device, const LeastSquaresProblem& problem,
+                    const SolveOptions& options) {
+  const std::optional<GramFactor> factor =
+      factor_gram(device, population_gram(device, *problem.z.gaussian()));
+  if (!factor) return {std::nullopt, "the exact Gram matrix has no Cholesky factor"};
+  return iterate(device, problem, options, *factor, "analytic");
 }
 
 LeastSquaresSolution by_qr(Device& device, const LeastSquaresProblem& problem,
