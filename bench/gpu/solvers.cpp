@@ -4,8 +4,8 @@
 
 #include "bench/gpu/measure.hpp"
 #include "kernels/ops.hpp"
-#include "src/stages/solve.hpp"
 #include "src/stages/random.hpp"
+#include "src/stages/solve.hpp"
 
 namespace crease::bench {
 namespace {
@@ -106,9 +106,7 @@ void least_squares(Bench& bench, Index n, Index q, Index d, bool with_qr) {
         });
   if (!with_qr || bench.out_of_time()) return;
   solve(bench, "least_squares_qr", n, q, d, build + 2 * square, 0,
-        [&](Planted& planted, Device& device) {
-          return solved(device, planted, SolveMethod::qr);
-        });
+        [&](Planted& planted, Device& device) { return solved(device, planted, SolveMethod::qr); });
 }
 
 }  // namespace
