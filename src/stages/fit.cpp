@@ -50,59 +50,6 @@ bool within_known_errors(const HostMatrix& coefficients, const Hypothesis& hypot
 
 }  // namespace
 
-FeatureRows::FeatureRows(Device& device, Points points, ConstDeviceView weights,
-                         ConstDeviceView bias, bool with_inputs, Index most_bytes,
-                         ConstDeviceView at_hand)
-    : device_(device),
-      points_(points),
-      weights_(weights),
-      bias_(bias),
-      at_hand_(at_hand),
-      with_inputs_(with_inputs) {
-  const Index row_bytes = (cols() + weights.cols) * static_cast<Index>(sizeof(double));
-  chunk_rows_ = std::clamp<Index>(most_bytes / row_bytes, 1, std::max<Index>(1, points.count));
-  if (at_hand_.rows == 0) inputs_ = DeviceMatrix(device, chunk_rows_, weights.cols);
-  features_ = DeviceMatrix(device, chunk_rows_, cols());
-}
-
-Index FeatureRows::cols() const {
-  return weights_.rows + (with_inputs_ ? weights_.cols : 0) + 1;
-}
-
-void FeatureRows::build(Index first, Index count, DeviceView out) {
-  ConstDeviceView x;
-  if (at_hand_.rows > 0) {
-    x = at_hand_.row_block(first, count);
-  } else {
-    const DeviceView made = inputs_.view().row_block(0, count);
-    fill_gaussian(device_, points_.seed, static_cast<std::uint64_t>(points_.stream),
-                  points_.first_row + first, 1.0, made);
-    x = made;
-  }
-  const Index k = weights_.rows;
-  relu_features(device_, x, weights_, bias_, out.col_block(0, k));
-  if (with_inputs_) copy(device_, x, out.col_block(k, weights_.cols));
-  fill(device_, 1.0, out.col_block(cols() - 1, 1));
-}
-
-ConstDeviceView FeatureRows::chunk(Index first, Index count) {
-  require(count <= chunk_rows_, "FeatureRows: a chunk is at most chunk_rows() rows");
-  if (chunk_rows_ == rows()) {
-    if (!held_) build(0, rows(), features_);
-    held_ = true;
-    return features_.view().row_block(first, count);
-  }
-  const DeviceView out = features_.view().row_block(0, count);
-  build(first, count, out);
-  return out;
-}
-
-LeastSquaresSolution solve_least_squares(Device& device, FeatureRows& z, Index first, Index count,
-                                         ConstDeviceView y) {
-  if (auto solution = solve_by_stream(device, z, first, count, y)) return *solution;
-  return solve_by_qr(device, z, first, count, y);
-}
-
 void fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, const QueryPlan& plan,
                        Index most_bytes, Hypothesis& hypothesis, Look& look,
                        LeastSquaresReport& report) {
@@ -139,12 +86,14 @@ void fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, co
   const DeviceMatrix weights = upload(device, {hypothesis.normals.data(), k, d, d});
   const DeviceMatrix bias = upload(device, column_view(hypothesis.bias));
   FeatureRows z(device, {random.seed(), Stream::looks, first_row, n}, weights, bias, with_inputs,
-                most_bytes, x);
+                most_bytes);
   const auto held_out = static_cast<Index>(kHeldOut * static_cast<double>(n));
   const Index used = n - held_out;
   const LeastSquaresSolution solution =
-      solve_least_squares(device, z, held_out, used, answers.view().row_block(held_out, used));
+      solve_least_squares(device, {z, held_out, answers.view().row_block(held_out, used)});
   report.solver = solution.solver;
+  report.reason = solution.reason;
+  report.iterations = solution.iterations;
   report.rank = solution.rank;
   report.condition = solution.condition;
   report.accepted = false;
