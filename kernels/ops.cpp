@@ -1,6 +1,8 @@
 // The checks of every primitive, once, for every backend.
 #include "kernels/ops.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace crease {
@@ -93,19 +95,30 @@ void gaussian_features(Device& device, Seed seed, std::uint64_t stream, Index fi
   device.ops().gaussian_features(seed, stream, first_row, weights, bias, out);
 }
 
+void relu_lines_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
+                    ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
+                    std::span<const Index> first, ConstDeviceView t, DeviceView out) {
+  const Index k = offsets.rows;
+  const Index m = offsets.cols;
+  const Index p = out.cols;
+  require(is_shape(slopes, k, m), "relu_lines_sum: offsets and slopes must both be [k, m]");
+  require(is_shape(output, p, k), "relu_lines_sum: output must be [p, k]");
+  require(is_shape(constant, m, p) && is_shape(tilt, m, p),
+          "relu_lines_sum: constant and tilt must be [m, p]");
+  require(is_shape(t, out.rows, 1), "relu_lines_sum: t needs one row per row of out");
+  require(static_cast<Index>(first.size()) == m + 1 && first.front() == 0 &&
+              first.back() == out.rows && std::is_sorted(first.begin(), first.end()),
+          "relu_lines_sum: first must be [m + 1], ascending from 0 to the rows of out");
+  if (is_empty(out)) return;
+  device.ops().relu_lines_sum(offsets, slopes, output, constant, tilt, first, t, out);
+}
+
 void relu_line_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
                    ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
                    ConstDeviceView t, DeviceView out) {
-  const Index k = offsets.rows;
-  const Index p = out.cols;
-  require(is_shape(offsets, k, 1) && is_shape(slopes, k, 1),
-          "relu_line_sum: offsets and slopes must be [k, 1]");
-  require(is_shape(output, p, k), "relu_line_sum: output must be [p, k]");
-  require(is_shape(constant, 1, p) && is_shape(tilt, 1, p),
-          "relu_line_sum: constant and tilt must be [1, p]");
-  require(is_shape(t, out.rows, 1), "relu_line_sum: t needs one row per row of out");
-  if (is_empty(out)) return;
-  device.ops().relu_line_sum(offsets, slopes, output, constant, tilt, t, out);
+  require(offsets.cols == 1, "relu_line_sum: offsets and slopes must be [k, 1]");
+  const std::array<Index, 2> all = {0, out.rows};
+  relu_lines_sum(device, offsets, slopes, output, constant, tilt, all, t, out);
 }
 
 void relu_fan_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes_t,
@@ -224,6 +237,16 @@ void triangularize(Device& device, DeviceView a) {
   require(a.rows >= a.cols, "triangularize: a must be at least as high as wide");
   if (is_empty(a)) return;
   device.ops().triangularize(a);
+}
+
+void gaussian_gram(Device& device, ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
+                   DeviceView g) {
+  const Index q = weights.rows + (with_inputs ? weights.cols : 0) + 1;
+  require(is_shape(bias, weights.rows, 1), "gaussian_gram: bias must be [k, 1]");
+  require(is_shape(g, q, q),
+          "gaussian_gram: g must be [k + d + 1, k + d + 1], without d for no "
+          "inputs");
+  device.ops().gaussian_gram(weights, bias, with_inputs, g);
 }
 
 }  // namespace crease

@@ -9,6 +9,8 @@
 #include <crease/device.hpp>
 #include <crease/oracle.hpp>
 
+#include <span>
+
 namespace crease {
 
 enum class Transpose { no, yes };
@@ -79,30 +81,45 @@ void relu_features(Device& device, ConstDeviceView x, ConstDeviceView weights, C
 void gaussian_features(Device& device, Seed seed, std::uint64_t stream, Index first_row,
                        ConstDeviceView weights, ConstDeviceView bias, DeviceView out);
 
-/// A network along a line, in the line's own coordinates (rank 1; no points are built):
-///   out[i, o] = constant[o] + t[i] * tilt[o] + sum_r output[o, r] * max(offsets[r] + t[i] *
-///   slopes[r], 0)
-///
-/// offsets, slopes  [k, 1]  weights * origin + bias, weights * direction
-/// output           [p, k]
-/// constant, tilt   [1, p]
-/// t                [n, 1]
-/// out              [n, p]
-///
-/// Sum(k + 2).
-void relu_line_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
-                   ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
-                   ConstDeviceView t, DeviceView out);
-
 /// A network on a fan, in the fan's own coordinates:
 ///   out[i * q + j, o] = constant[i, o] + s * tilt[j, o] + sum_r output[o, r] * max(offsets[i, r] +
 ///   s * slopes_t[r, j], 0), s = steps[i, j]
 ///
 /// offsets [m, k], slopes_t [k, q], output [p, k], constant [m, p], tilt [q, p], steps [m, q], out
-/// [m * q, p]. Sum(k + 2).
+/// [m * q, p]. Sum(k + 2). A number of `output` that is not finite makes its output not finite
+/// everywhere, be the neuron on or off.
 void relu_fan_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes_t,
                   ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
                   ConstDeviceView steps, DeviceView out);
+
+// ----------------------------------------------------------------------------------------------
+// lines
+
+/// A network along several lines, in the lines' own coordinates (rank 1; no points are built). For
+/// the points i of line l, first[l] <= i < first[l + 1],
+///   out[i, o] = constant[l, o] + t[i] * tilt[l, o] + sum_r output[o, r] * max(offsets[r, l] + t[i]
+///   * slopes[r, l], 0)
+///
+/// offsets, slopes  [k, m]  weights * origin + bias, weights * direction, one column a line
+/// output           [p, k]
+/// constant, tilt   [m, p]
+/// first            [m + 1] on the host, ascending from 0 to n
+/// t                [n, 1]
+/// out              [n, p]
+///
+/// Sum(k + 2). Lines with many points are cut at their sorted kinks, and the neurons of a piece
+/// come from prefix sums in double-double; sizes alone decide. There, with u = 2^-53 and S the sum
+/// of all |terms|, the error is below u |out| + (6 k + 20) u^2 S, and below u |output[o, r]
+/// offsets[r, l]| more for a neuron whose kink rounds to t[i]. Where that way gives no finite
+/// number, the point is summed up directly: NaN and infinity come out as that sum makes them.
+void relu_lines_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
+                    ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
+                    std::span<const Index> first, ConstDeviceView t, DeviceView out);
+
+/// The same for one line: m = 1, and all points are its own.
+void relu_line_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
+                   ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
+                   ConstDeviceView t, DeviceView out);
 
 // ----------------------------------------------------------------------------------------------
 // pairs
@@ -169,6 +186,26 @@ void solve_triangular(Device& device, ConstDeviceView l, Transpose transpose, De
 void triangularize(Device& device, DeviceView a);
 
 // ----------------------------------------------------------------------------------------------
+// gaussian
+
+/// Exact second moments of ReLU features under N(0, I), lower triangle and diagonal (what is above
+/// is left alone):
+///   g = E z z^T,   z = [relu(weights x + bias), x, 1]  or  z = [relu(weights x + bias), 1].
+///
+/// weights [k, d], bias [k, 1], g [q, q] with q = k + d + 1, or q = k + 1 without inputs. A row of
+/// weights that is all zero is the constant max(bias, 0).
+///
+/// Neurons i and j are right to (2 d + 200) eps (s_i s_j + a_i a_j), where s_i^2 = E relu_i^2 and
+/// a_i^2 = |w_i|^2 P(relu_i > 0); so are the other entries with s = a = 1 for the constant and for
+/// an input. Thresholds |bias| / |w| above 12 count as 12 as far as the curvature goes: an error
+/// below 1e-30 |w_i| |w_j|. Scratch: k (d + 116) numbers.
+///
+/// Source: the Hermite expansion of relu(g - b) (Mehler's formula) for correlations up to 0.75,
+/// quadrature of E relu relu = E relu E relu + rho P P + int (rho - t) phi2(t) dt beyond.
+void gaussian_gram(Device& device, ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
+                   DeviceView g);
+
+// ----------------------------------------------------------------------------------------------
 // backends
 
 /// One pure virtual per primitive, same contract, arguments already checked and outputs not empty.
@@ -189,9 +226,10 @@ class Ops {
                              DeviceView out) = 0;
   virtual void gaussian_features(Seed seed, std::uint64_t stream, Index first_row,
                                  ConstDeviceView weights, ConstDeviceView bias, DeviceView out) = 0;
-  virtual void relu_line_sum(ConstDeviceView offsets, ConstDeviceView slopes,
-                             ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
-                             ConstDeviceView t, DeviceView out) = 0;
+  virtual void relu_lines_sum(ConstDeviceView offsets, ConstDeviceView slopes,
+                              ConstDeviceView output, ConstDeviceView constant,
+                              ConstDeviceView tilt, std::span<const Index> first, ConstDeviceView t,
+                              DeviceView out) = 0;
   virtual void relu_fan_sum(ConstDeviceView offsets, ConstDeviceView slopes_t,
                             ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
                             ConstDeviceView steps, DeviceView out) = 0;
@@ -212,6 +250,8 @@ class Ops {
   virtual bool cholesky(DeviceView g) = 0;
   virtual void solve_triangular(ConstDeviceView l, Transpose transpose, DeviceView x) = 0;
   virtual void triangularize(DeviceView a) = 0;
+  virtual void gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
+                             DeviceView g) = 0;
 };
 
 }  // namespace crease

@@ -151,6 +151,8 @@ class CudaDevice final : public Device {
     return context_.free_bytes();
   }
 
+  cudaStream_t stream() const { return context_.stream(); }
+
  protected:
   double* do_allocate(Index count) override {
     const CurrentGpu current(context_.device_id());
@@ -319,6 +321,12 @@ HostScratch::~HostScratch() {
 
 std::unique_ptr<Device> make_cuda_device(CudaOptions options) {
   return std::make_unique<CudaDevice>(options);
+}
+
+cudaStream_t cuda_stream(Device& device) {
+  const auto* cuda = dynamic_cast<const CudaDevice*>(&device);
+  require(cuda != nullptr, "cuda_stream: " + device.name() + " is not a CUDA device");
+  return cuda->stream();
 }
 
 int cuda_device_count() noexcept {
