@@ -13,8 +13,8 @@ bool built_with_cuda();
 /// GPUs that open_gpu() could open; 0 in a build without CUDA.
 int gpus_at_hand();
 
-/// The first GPU; `poison` as in CudaOptions. Throws DeviceError with one line that says what is
-/// missing: the backend, or the GPU.
-std::unique_ptr<Device> open_gpu(bool poison = false);
+/// The first GPU, or another by its number; `poison` as in CudaOptions. Throws DeviceError with one
+/// line that says what is missing: the backend, or the GPU.
+std::unique_ptr<Device> open_gpu(bool poison = false, int device_id = 0);
 
 }  // namespace crease

@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "kernels/ops.hpp"
-#include "src/stages/numbers.hpp"
 
 namespace crease {
 namespace {
@@ -22,7 +21,12 @@ Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hyp
            const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan) {
   DeviceMatrix expected(device, x.rows, answers.cols);
   current.evaluate(x, expected);
-  const HostMatrix points = download(device, x);
+  // Of the points only their lengths and the worst one leave the device.
+  DeviceMatrix origin(device, 1, x.cols);
+  fill(device, 0.0, origin);
+  DeviceMatrix lengths_on_device(device, x.rows, 1);
+  pair_distances(device, x, origin, lengths_on_device);
+  const HostMatrix lengths = download(device, lengths_on_device);
   HostMatrix y = download(device, answers);
   const HostMatrix known = download(device, expected);
   std::vector<double> value_error = hypothesis.value_error();
@@ -35,7 +39,7 @@ Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hyp
   Index worst_row = -1;
   double square_sum = 0;
   for (Index i = 0; i < x.rows; ++i) {
-    const double rho = std::sqrt(1 + dot(points.row(i), points.row(i), x.cols));
+    const double rho = std::sqrt(1 + lengths(i, 0) * lengths(i, 0));
     double square = 0;
     double ratio = 0;
     for (Index o = 0; o < answers.cols; ++o) {
@@ -64,7 +68,10 @@ Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hyp
   }
   look.spread = std::sqrt(variance);
   look.answers = std::move(y);
-  if (worst_row >= 0) look.worst.assign(points.row(worst_row), points.row(worst_row) + x.cols);
+  if (worst_row >= 0) {
+    const HostMatrix worst = download(device, x.row_block(worst_row, 1));
+    look.worst.assign(worst.row(0), worst.row(0) + x.cols);
+  }
   return look;
 }
 
@@ -86,6 +93,10 @@ Hunt::Hunt(const QueryPlan& plan)
                   ? static_cast<Index>(std::ceil(plan.hunt_density / plan.resolution))
                   : 0),
       batch_(kSmallestBatch) {}
+
+Index Hunt::largest_batch() const {
+  return std::min(wanted_, kLargestBatch);
+}
 
 bool Hunt::find(Asker& asker, Random& random, const Hypothesis& hypothesis,
                 const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan,

@@ -13,8 +13,8 @@ int gpus_at_hand() {
   return cuda_device_count();
 }
 
-std::unique_ptr<Device> open_gpu(bool poison) {
-  return make_cuda_device({.poison = poison});
+std::unique_ptr<Device> open_gpu(bool poison, int device_id) {
+  return make_cuda_device({.device_id = device_id, .poison = poison});
 }
 
 }  // namespace crease

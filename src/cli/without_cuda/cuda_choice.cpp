@@ -11,7 +11,7 @@ int gpus_at_hand() {
   return 0;
 }
 
-std::unique_ptr<Device> open_gpu(bool /*poison*/) {
+std::unique_ptr<Device> open_gpu(bool /*poison*/, int /*device_id*/) {
   throw DeviceError("no CUDA device: this build has no CUDA backend");
 }
 
