@@ -160,9 +160,9 @@ TEST_P(TrustRegionTest, WeightedRowsAreBoundedAsWell) {
 
 TEST_P(TrustRegionTest, BothPathsAgreeWithTheFormula) {
   // Z = diag(3, 1), y = (3, 1): z(ridge) = (9 / (9 + ridge), 1 / (1 + ridge)).
-  const DeviceMatrix g = upload(device(), {{9, 0}, {0, 1}});
+  const DeviceMatrix g = upload(device(), HostMatrix({{9, 0}, {0, 1}}));
   const DeviceMatrix right = upload(device(), HostMatrix({{9}, {1}}));
-  DeviceMatrix r = upload(device(), {{3, 0}, {0, 1}});
+  DeviceMatrix r = upload(device(), HostMatrix({{3, 0}, {0, 1}}));
   const DeviceMatrix y = upload(device(), HostMatrix({{3}, {1}}));
   CholeskyRidge by_gram(device(), g, right);
   SvdRidge by_values(device(), r, y);
