@@ -86,7 +86,9 @@ double relative_error(const HostMatrix& got, const HostMatrix& expected) {
 /// Times one solver. Its phases follow each other, so that the floor is their sum: arithmetic at
 /// the rate of the GEMM, and traffic at the rate of the copy.
 void solve(Bench& bench, Planted& planted, SolveMethod method, double flops, double bytes) {
-  const SolveOptions options{.method = method, .tolerance = kTolerance};
+  SolveOptions options;
+  options.method = method;
+  options.tolerance = kTolerance;
   const Index n = planted.answers.rows(), q = planted.rows->cols();
   LeastSquaresSolution solution;
   std::vector<double> seconds;
@@ -121,24 +123,23 @@ void solve(Bench& bench, Planted& planted, SolveMethod method, double flops, dou
                {"coefficient_error", relative_error(solution.coefficients, planted.coefficients)}});
 }
 
-/// What the row says it took beyond these floors is the solver's to answer for: iterations are
-/// counted as few as they can be. LSQR's error falls per iteration by the factor sqrt(q / n) with
-/// the exact Gram matrix of the population as preconditioner (the singular values then lie within
-/// 1 -+ sqrt(q / n)), and with that of the rows themselves one iteration would do in exact
-/// arithmetic; two are counted. An iteration reads Z twice and a triangle twice.
+/// The floors count as few iterations of LSQR as there can be, each reading Z twice and a triangle
+/// twice. With the exact Gram matrix of the population as preconditioner the singular values lie
+/// within 1 -+ sqrt(q / n), and the error falls by the factor sqrt(q / n) per iteration; with that
+/// of the rows themselves one iteration does.
 void least_squares(Bench& bench, Index n, Index q, Index d, const std::vector<SolveMethod>& all) {
   if (!bench.fits(1.2 * n * q + 3.5 * q * q)) return;
   Planted planted(bench, n, q, d);
   const double build = 2.0 * n * (q - d - 1) * d, square = 1.0 * n * q * q;
   const double factor = 1.0 * q * q * q / 3;
   const double iteration = 16.0 * n * q + 8.0 * q * q;
-  const double few = 2, many = std::ceil(2 * std::log(kTolerance) / std::log(1.0 * q / n));
+  const double iterations = std::ceil(2 * std::log(kTolerance) / std::log(1.0 * q / n));
   for (const SolveMethod method : all) {
     if (bench.out_of_time()) throw Error("out of time before " + name_of(method));
     if (method == SolveMethod::stream) {
-      solve(bench, planted, method, build + square + factor, few * iteration);
+      solve(bench, planted, method, build + square + factor, iteration);
     } else if (method == SolveMethod::analytic) {
-      solve(bench, planted, method, build + factor, many * iteration);
+      solve(bench, planted, method, build + factor, iterations * iteration);
     } else {
       solve(bench, planted, method, build + 2 * square, 0);
     }
