@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "kernels/ops.hpp"
 #include "src/stages/numbers.hpp"
@@ -14,10 +15,46 @@ constexpr double kHeldOut = 0.25;
 constexpr double kGain = 0.9;  // of the held-out mean square: less improvement is chance
 
 double mean_square(Device& device, ConstDeviceView y) {
-  const HostMatrix values = download(device, y);
-  double sum = 0;
-  for (Index i = 0; i < values.size(); ++i) sum += values.data()[i] * values.data()[i];
-  return sum / static_cast<double>(std::max<Index>(1, values.rows()));
+  DeviceMatrix norms(device, 1, y.cols);
+  column_norms(device, y, norms);
+  const HostMatrix each = download(device, norms);
+  return dot(each.data(), each.data(), each.size()) /
+         static_cast<double>(std::max<Index>(1, y.rows));
+}
+
+/// Root of the summed variances of the outputs.
+double spread_of(const HostMatrix& answers) {
+  const auto n = static_cast<double>(std::max<Index>(1, answers.rows()));
+  double variance = 0;
+  for (Index o = 0; o < answers.cols(); ++o) {
+    double mean = 0;
+    for (Index i = 0; i < answers.rows(); ++i) mean += answers(i, o) / n;
+    for (Index i = 0; i < answers.rows(); ++i) {
+      variance += (answers(i, o) - mean) * (answers(i, o) - mean) / n;
+    }
+  }
+  return std::sqrt(variance);
+}
+
+/// The look at all points of both, but for the spread.
+void append(Look& look, const Look& more) {
+  if (look.errors.empty()) {
+    look = more;
+    return;
+  }
+  const auto before = static_cast<double>(look.errors.size());
+  const auto after = static_cast<double>(more.errors.size());
+  look.rms =
+      std::sqrt((look.rms * look.rms * before + more.rms * more.rms * after) / (before + after));
+  look.errors.insert(look.errors.end(), more.errors.begin(), more.errors.end());
+  look.beyond += more.beyond;
+  if (more.worst_ratio > look.worst_ratio) {
+    look.worst_ratio = more.worst_ratio;
+    look.worst = more.worst;
+  }
+  for (Index i = 0; i < more.answers.rows(); ++i) {
+    look.answers.append_row(more.answers.row(i), more.answers.cols());
+  }
 }
 
 /// Mean square of the noise of one answer, over the outputs, at a typical point.
@@ -67,21 +104,37 @@ void fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, co
   const Index fresh_row = random.take_rows(Stream::looks, fresh);
   const Index first_row = reused > 0 ? look.first_row : fresh_row;
   require(first_row + reused == fresh_row, "fit_least_squares: the last look must be the last");
-  DeviceMatrix x(device, n, d);
-  fill_gaussian(device, random.seed(), static_cast<std::uint64_t>(Stream::looks), first_row, 1.0,
-                x);
+  const DeviceNetwork current(device, hypothesis.network());
   DeviceMatrix answers(device, n, p);
   if (reused > 0) device.copy_in(look.answers, answers.view().row_block(0, reused));
-  if (fresh > 0) {
-    copy(device, asker.points(x.view().row_block(reused, fresh)),
-         answers.view().row_block(reused, fresh));
+  {
+    Look all;
+    // The points in chunks: they are made again where they are needed.
+    const Index row_bytes = (d + p) * static_cast<Index>(sizeof(double));
+    const Index chunk = std::clamp<Index>(most_bytes / row_bytes, 1, n);
+    DeviceMatrix points(device, chunk, d);
+    DeviceMatrix known(device, chunk, p);
+    bool asked = false;
+    for (Index row = 0; row < n; row += chunk) {
+      const Index count = std::min(chunk, n - row);
+      const DeviceView x = points.view().row_block(0, count);
+      const DeviceView y = answers.view().row_block(row, count);
+      fill_gaussian(device, random.seed(), static_cast<std::uint64_t>(Stream::looks),
+                    first_row + row, 1.0, x);
+      const Index old = std::clamp<Index>(reused - row, 0, count);
+      if (old < count) {
+        copy(device, asker.points(x.row_block(old, count - old), asked ? Round::same : Round::next),
+             y.row_block(old, count - old));
+        asked = true;
+      }
+      append(all, judge(device, x, y, hypothesis, current, noise, plan));
+      current.evaluate(x, known.view().row_block(0, count));
+      subtract(device, known.view().row_block(0, count), y);  // answers - F'
+    }
+    if (chunk < n) all.spread = spread_of(all.answers);
+    all.first_row = first_row;
+    look = std::move(all);
   }
-  const DeviceNetwork current(device, hypothesis.network());
-  look = judge(device, x, answers, hypothesis, current, noise, plan);
-  look.first_row = first_row;
-  DeviceMatrix known(device, n, p);
-  current.evaluate(x, known);
-  subtract(device, known, answers);  // answers - F'
 
   const DeviceMatrix weights = upload(device, {hypothesis.normals.data(), k, d, d});
   const DeviceMatrix bias = upload(device, column_view(hypothesis.bias));
