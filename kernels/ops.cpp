@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 namespace crease {
 namespace {
@@ -237,6 +238,64 @@ void triangularize(Device& device, DeviceView a) {
   require(a.rows >= a.cols, "triangularize: a must be at least as high as wide");
   if (is_empty(a)) return;
   device.ops().triangularize(a);
+}
+
+void scale_rows(Device& device, ConstDeviceView factors, DeviceView z) {
+  require(is_shape(factors, z.rows, 1), "scale_rows: factors must be one column as high as z");
+  if (is_empty(z)) return;
+  device.ops().scale_rows(factors, z);
+}
+
+void add_scaled(Device& device, double scale, ConstDeviceView factors, ConstDeviceView x,
+                DeviceView y) {
+  require(is_shape(x, y.rows, y.cols), "add_scaled: shapes must agree");
+  require(is_shape(factors, 1, y.cols), "add_scaled: factors must be one row as wide as y");
+  require(std::isfinite(scale), "add_scaled: scale must be finite");
+  if (is_empty(y)) return;
+  device.ops().add_scaled(scale, factors, x, y);
+}
+
+void normalize_columns(Device& device, DeviceView z, DeviceView norms) {
+  require(is_shape(norms, 1, z.cols), "normalize_columns: norms must be one row as wide as z");
+  if (is_empty(norms)) return;
+  device.ops().normalize_columns(z, norms);
+}
+
+void unit_diagonal(Device& device, double cutoff, double shift, DeviceView g, DeviceView factors) {
+  require(g.rows == g.cols, "unit_diagonal: g must be square");
+  require(is_shape(factors, g.rows, 1), "unit_diagonal: factors must be [q, 1]");
+  require(cutoff >= 0 && std::isfinite(cutoff), "unit_diagonal: cutoff must not be negative");
+  require(shift >= 0 && std::isfinite(shift), "unit_diagonal: shift must not be negative");
+  if (is_empty(g)) return;
+  device.ops().unit_diagonal(cutoff, shift, g, factors);
+}
+
+void lsqr_begin(Device& device, double tolerance, DeviceView state) {
+  require(state.rows == kLsqrRows, "lsqr_begin: state must have kLsqrRows rows");
+  require(tolerance >= 0 && std::isfinite(tolerance),
+          "lsqr_begin: the tolerance must not be negative");
+  if (is_empty(state)) return;
+  device.ops().lsqr_begin(tolerance, state);
+}
+
+void lsqr_rotate(Device& device, DeviceView state) {
+  require(state.rows == kLsqrRows, "lsqr_rotate: state must have kLsqrRows rows");
+  if (is_empty(state)) return;
+  device.ops().lsqr_rotate(state);
+}
+
+double svd(Device& device, DeviceView a, DeviceView left_t, DeviceView values, DeviceView right) {
+  require(a.rows == a.cols, "svd: a must be square");
+  require(is_shape(left_t, a.rows, a.rows) && is_shape(right, a.rows, a.rows),
+          "svd: left_t and right must be as large as a");
+  require(is_shape(values, 1, a.rows), "svd: values must be one row as wide as a");
+  if (is_empty(a)) return 0;
+  return device.ops().svd(a, left_t, values, right);
+}
+
+std::unique_ptr<Recording> record(Device& device, std::function<void()> work) {
+  require(static_cast<bool>(work), "record: there is no work");
+  return device.ops().record(std::move(work));
 }
 
 void gaussian_gram(Device& device, ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,

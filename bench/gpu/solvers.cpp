@@ -4,8 +4,8 @@
 
 #include "bench/gpu/measure.hpp"
 #include "kernels/ops.hpp"
-#include "src/stages/fit.hpp"
 #include "src/stages/random.hpp"
+#include "src/stages/solve.hpp"
 
 namespace crease::bench {
 namespace {
@@ -91,18 +91,22 @@ void solve(Bench& bench, const std::string& name, Index n, Index q, Index d, dou
   bench.print(row);
 }
 
+LeastSquaresSolution solved(Device& device, const Planted& planted, SolveMethod method) {
+  SolveOptions options;
+  options.method = method;
+  return solve_least_squares(device, {*planted.rows, 0, planted.answers}, options);
+}
+
 void least_squares(Bench& bench, Index n, Index q, Index d, bool with_qr) {
   const double build = 2.0 * n * (q - d - 1) * d, square = 1.0 * n * q * q;
   if (!bench.fits(1.2 * n * q + 2.5 * q * q)) return;
   solve(bench, "least_squares_stream", n, q, d, build + square + 1.0 * q * q * q / 3,
         kIterations * (16.0 * n * q + 8.0 * q * q), [&](Planted& planted, Device& device) {
-          return solve_by_stream(device, *planted.rows, 0, n, planted.answers);
+          return solved(device, planted, SolveMethod::stream);
         });
   if (!with_qr || bench.out_of_time()) return;
   solve(bench, "least_squares_qr", n, q, d, build + 2 * square, 0,
-        [&](Planted& planted, Device& device) {
-          return std::optional(solve_by_qr(device, *planted.rows, 0, n, planted.answers));
-        });
+        [&](Planted& planted, Device& device) { return solved(device, planted, SolveMethod::qr); });
 }
 
 }  // namespace

@@ -77,6 +77,7 @@ class CudaContext {
   std::unique_ptr<CUstream_st, StreamDeleter> own_stream_;
   cudaStream_t stream_ = nullptr;
   std::unique_ptr<CUmemPoolHandle_st, PoolDeleter> pool_;
+  void* blas_workspace_ = nullptr;
   std::unique_ptr<cublasContext, BlasDeleter> blas_;
   std::unique_ptr<cusolverDnContext, SolverDeleter> solver_;
   std::unique_ptr<cusolverDnParams, SolverParamsDeleter> solver_params_;

@@ -13,6 +13,7 @@ namespace {
 
 constexpr Index kDouble = sizeof(double);
 constexpr const char* kArchitectures = CREASE_CUDA_ARCHITECTURES;  // what CMake built it for
+constexpr std::size_t kBlasWorkspace = std::size_t{32} << 20;      // what NVIDIA advises for Hopper
 constexpr Index kMaxPitch = std::numeric_limits<int>::max();       // bytes; a limit of cudaMemcpy2D
 
 std::string text_of(cublasStatus_t status) {
@@ -248,6 +249,9 @@ CudaContext::CudaContext(const CudaOptions& options)
   check(cublasCreate(&blas), "cuBLAS");
   blas_.reset(blas);
   check(cublasSetStream(blas, stream_), "cuBLAS");
+  // Its own workspace: what cuBLAS would allocate by itself has no place in a captured graph.
+  blas_workspace_ = allocate(kBlasWorkspace);
+  check(cublasSetWorkspace(blas, blas_workspace_, kBlasWorkspace), "cuBLAS");
   check(cublasSetMathMode(blas, CUBLAS_DEFAULT_MATH), "cuBLAS");  // FP64 as FP64, not emulated
   check(cublasSetAtomicsMode(blas, CUBLAS_ATOMICS_NOT_ALLOWED), "cuBLAS");
   check(cublasSetPointerMode(blas, CUBLAS_POINTER_MODE_HOST), "cuBLAS");
@@ -269,6 +273,7 @@ CudaContext::~CudaContext() {
   solver_params_.reset();
   solver_.reset();
   blas_.reset();
+  if (blas_workspace_ != nullptr) release(blas_workspace_, kBlasWorkspace);
   pool_.reset();
   own_stream_.reset();
 }

@@ -147,7 +147,8 @@ void UniformLearner::fit() {
   take(best, kept);
   final_ = orient(hypothesis_, held_out_rms_);
   fitted_ = true;
-  report_.least_squares = {"qr", best.rank, best.condition, true};
+  report_.least_squares = {
+      "qr", "norm bound along the singular values of R", best.rank, best.condition, 0, true};
   asker_.set_progress(0, hypothesis_.neurons(), std::nullopt);
   asker_.report();
 }
