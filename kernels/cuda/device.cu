@@ -12,8 +12,8 @@ namespace crease {
 namespace {
 
 constexpr Index kDouble = sizeof(double);
-constexpr const char* kArchitectures = CREASE_CUDA_ARCHITECTURES;  // what CMake built it for
 constexpr std::size_t kBlasWorkspace = std::size_t{32} << 20;      // what NVIDIA advises for Hopper
+constexpr const char* kArchitectures = CREASE_CUDA_ARCHITECTURES;  // what CMake built it for
 constexpr Index kMaxPitch = std::numeric_limits<int>::max();       // bytes; a limit of cudaMemcpy2D
 
 std::string text_of(cublasStatus_t status) {

@@ -305,12 +305,12 @@ Learned<ReluNetwork> UniformLearner::learn() {
   const auto run = [&] {
     noise_ = probe_noise(asker_, random_);
     draw_samples();
-    for (Index line = 0; line < grid_.lines; ++line) {
-      lines_.push_back(
-          scan_line(asker_, random_, grid_, plan_, run_.budget.device_bytes / 2, noise_));
-      const auto pieces = static_cast<Index>(lines_.back().pieces.size());
-      asker_.set_progress(std::max<Index>(0, pieces - 1), 0, std::nullopt);
-    }
+    scan_lines(asker_, random_, grid_, plan_, run_.budget.device_bytes / 2, noise_,
+               [&](ScannedLine line) {
+                 lines_.push_back(std::move(line));
+                 const auto pieces = static_cast<Index>(lines_.back().pieces.size());
+                 asker_.set_progress(std::max<Index>(0, pieces - 1), 0, std::nullopt);
+               });
     fit();
     vouch_for(asker_, random_, problem_, plan_, noise_, hypothesis_, final_, 0, report_);
   };
