@@ -192,10 +192,10 @@ class Session {
       json.update(solved.more);
       return json;
     }
-    if (verb == "features" || verb == "gemm") {
+    if (verb == "features" || verb == "gemm" || verb == "sample") {
       Index n = 0, k = 0, d = 0;
       words >> n >> k >> d;
-      require(words && n >= 1 && k >= 1 && d >= 1, "features|gemm N K D");
+      require(words && n >= 1 && k >= 1 && d >= 1, "features|gemm|sample N K D");
       return build(verb, n, k, d);
     }
     throw BadInput("no command " + verb);
@@ -228,7 +228,8 @@ class Session {
     return solve_ourselves(*device_, *data_, name, side);
   }
 
-  /// relu(x W^T + b), or the product alone, `calls` times in a row. The first call is not timed.
+  /// "features": relu(x W^T + b); "gemm": the product alone; some calls in a row, after one that is
+  /// not timed. "sample" writes what goes in and the features that come out.
   Json build(const std::string& verb, Index n, Index k, Index d) {
     constexpr int kCalls = 5;
     const Seed seed{3};
@@ -237,20 +238,23 @@ class Session {
     const DeviceMatrix b = gaussian(*device_, seed, kBias, k, 1);
     DeviceMatrix out(*device_, n, k);
     const auto once = [&] {
-      if (verb == "features") {
-        relu_features(*device_, x, w, b, out);
-      } else {
+      if (verb == "gemm") {
         multiply(*device_, x, Transpose::no, w, Transpose::yes, 1.0, 0.0, out);
+      } else {
+        relu_features(*device_, x, w, b, out);
       }
     };
     once();
+    if (verb == "sample") {
+      write_raw(folder_ + "/x.f64", download(*device_, x));
+      write_raw(folder_ + "/w.f64", download(*device_, w));
+      write_raw(folder_ + "/b.f64", download(*device_, b));
+      write_raw(folder_ + "/features.f64", download(*device_, out));
+      return Json::object();
+    }
     const double seconds = seconds_of(*device_, [&] {
       for (int call = 0; call < kCalls; ++call) once();
     });
-    write_raw(folder_ + "/x.f64", download(*device_, x));
-    write_raw(folder_ + "/w.f64", download(*device_, w));
-    write_raw(folder_ + "/b.f64", download(*device_, b));
-    write_raw(folder_ + "/features.f64", download(*device_, out));
     return {{"seconds", seconds / kCalls}};
   }
 
