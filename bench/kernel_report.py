@@ -29,7 +29,8 @@ def find_nvcc():
 
 def compile_report(nvcc, arch, source, folder):
     """What ptxas says about one file."""
-    command = [nvcc, *FLAGS, f"-arch=sm_{arch}", f"-I{ROOT}", f"-I{ROOT}/include", "-o", f"{folder}/{source.stem}", source]
+    command = [nvcc, *FLAGS, f"-arch=sm_{arch}", f'-DCREASE_CUDA_ARCHITECTURES="{arch}"', f"-I{ROOT}", f"-I{ROOT}/include",
+               "-o", f"{folder}/{source.stem}", source]
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode != 0:
         sys.exit(f"kernel_report: {source.name} does not compile\n{run.stderr}")
