@@ -109,7 +109,7 @@ class GpuCheckTest(unittest.TestCase):
 
     def test_a_test_that_hangs_ends_with_its_step(self):
         self.tests_named("A.Works", "A.Hang")
-        result = self.check().tests(4)
+        result = self.check().tests(8)
         self.assertEqual([(f["test"], f["alone"]) for f in result["failures"]], [("A.Hang", "out of time")])
 
     def sanitized(self, reports):
