@@ -165,4 +165,16 @@ CREASE_HOST_DEVICE inline Coupling coupling(double rho, double half_tangent, dou
   return {2.0 * value / ((1.0 + start) * kPi), sign * slope / kPi};
 }
 
+/// E relu relu' of two neurons whose normals have the scalar product rho, rounded or not.
+CREASE_HOST_DEVICE inline double nearly_parallel_moment(const GaussianNeuron& a,
+                                                        const GaussianNeuron& b, double rho) {
+  double along = std::abs(rho);
+  if (along > 1.0) along = 1.0;
+  const double clamped = rho < 0.0 ? -along : along;
+  // What rho has lost to rounding near 1 costs no more than that rounding: the slope is below 1/4.
+  const double half_tangent = std::sqrt((1.0 - along) / (1.0 + along));
+  return a.mean * b.mean + clamped * (a.active * b.active) +
+         a.length * b.length * coupling(clamped, half_tangent, a.threshold, b.threshold).value;
+}
+
 }  // namespace crease

@@ -283,8 +283,8 @@ std::unique_ptr<Recording> record(Device& device, std::function<void()> work);
 ///
 /// Neurons i and j are right to (2 d + 200) eps (s_i s_j + a_i a_j), where s_i^2 = E relu_i^2 and
 /// a_i^2 = |w_i|^2 P(relu_i > 0); so are the other entries with s = a = 1 for the constant and for
-/// an input. Thresholds |bias| / |w| above 12 count as 12 as far as the curvature goes: an error
-/// below 1e-30 |w_i| |w_j|. Scratch: k (d + 116) numbers.
+/// an input. A neuron further than 13 from the origin and silent there: times (b / 13)^2, b its
+/// distance. Scratch: k (d + 119) numbers.
 ///
 /// Source: the Hermite expansion of relu(g - b) (Mehler's formula) for correlations up to 0.75,
 /// quadrature of E relu relu = E relu E relu + rho P P + int (rho - t) phi2(t) dt beyond.

@@ -29,9 +29,9 @@ void features(Bench& bench) {
   }
 }
 
-/// A network of k neurons on m centres times q directions. For each centre, direction and neuron
-/// at least four FP64 instructions: step times slope, plus offset, compare with 0, and one fused
-/// multiply-add into the sum.
+/// A network of k neurons on m centres times q directions. For each centre, direction and neuron at
+/// least two FP64 instructions: a fused multiply-add from step, slope and offset, and another into
+/// the sum. Whether a number is negative can be told from its sign bit, without the FP64 units.
 void fans(Bench& bench) {
   const Index q = 256;
   for (const auto& [m, k] : {std::pair<Index, Index>{4096, 4096}, {4096, 32768}, {65536, 32768}}) {
@@ -41,7 +41,7 @@ void fans(Bench& bench) {
     const DeviceMatrix tilt = bench.normals(q, 1), steps = bench.normals(m, q);
     DeviceMatrix out(bench.device(), m * q, 1);
     bench.row("fan", {{"m", m}, {"q", q}, {"k", k}, {"p", 1}},
-              {0, 4.0 * m * q * k, 8.0 * (m * k + k * q + 2.0 * m * q)}, [&] {
+              {0, 2.0 * m * q * k, 8.0 * (m * k + k * q + 2.0 * m * q)}, [&] {
                 relu_fan_sum(bench.device(), offsets, slopes_t, output, constant, tilt, steps, out);
               });
   }
@@ -131,6 +131,20 @@ void grams(Bench& bench) {
   }
 }
 
+/// Exact Gram matrix of features of Gaussian points. The floor counts the cosines between neurons,
+/// half a product, and writing the lower triangle; the integral of each pair comes on top.
+void exact_grams(Bench& bench) {
+  for (const auto& [k, d] : {std::pair<Index, Index>{16384, 256}, {4096, 256}, {1024, 784}}) {
+    const Index q = k + d + 1;
+    if (!bench.fits(1.5 * q * q)) continue;
+    const DeviceMatrix w = bench.normals(k, d), b = bench.normals(k, 1);
+    DeviceMatrix g(bench.device(), q, q);
+    bench.row("gaussian_gram", {{"k", k}, {"d", d}},
+              {1.0 * k * k * d, 0, 8.0 * (k * d + k + 0.5 * q * q)},
+              [&] { gaussian_gram(bench.device(), w, b, true, g); });
+  }
+}
+
 /// Cholesky factor of a Gram matrix (with a copy of it before each), then solves with it.
 void factors(Bench& bench) {
   Device& device = bench.device();
@@ -182,6 +196,7 @@ std::vector<Part> kernel_parts() {
           {"lines", lines},
           {"distances", distances},
           {"grams", grams},
+          {"exact_grams", exact_grams},
           {"factors", factors},
           {"triangles", triangles}};
 }

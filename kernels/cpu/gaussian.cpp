@@ -27,15 +27,6 @@ double length_of(const double* row, Index count) {
   return scale * std::sqrt(sum);
 }
 
-// Element (i, j), correlation in and moment out, where the series does not reach.
-double near_parallel(const GaussianNeuron& a, const GaussianNeuron& b, double rho) {
-  const double clamped = std::clamp(rho, -1.0, 1.0);
-  const double along = std::abs(clamped);
-  const double half_tangent = std::sqrt((1.0 - along) / (1.0 + along));
-  return a.mean * b.mean + clamped * (a.active * b.active) +
-         a.length * b.length * coupling(clamped, half_tangent, a.threshold, b.threshold).value;
-}
-
 }  // namespace
 
 void CpuOps::gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
@@ -91,8 +82,8 @@ void CpuOps::gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool w
       }
       for (Index j = 0; j < count; ++j) {
         row[j] = std::abs(rho[j]) > kSeriesReach
-                     ? near_parallel(neurons[static_cast<std::size_t>(i)],
-                                     neurons[static_cast<std::size_t>(left + j)], rho[j])
+                     ? nearly_parallel_moment(neurons[static_cast<std::size_t>(i)],
+                                              neurons[static_cast<std::size_t>(left + j)], rho[j])
                      : sum[j];
       }
       if (count < width) row[count] = neurons[static_cast<std::size_t>(i)].square;

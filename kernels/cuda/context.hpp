@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace crease {
@@ -64,6 +65,9 @@ class CudaContext {
   /// Memory in stream order: usable by work queued after allocate() and before release().
   void* allocate(std::size_t bytes);
   void release(void* data, std::size_t bytes) noexcept;
+
+  /// Bytes that allocate() could still give; none where the GPU does not answer.
+  std::optional<Index> free_bytes() const;
 
   void synchronize();
 

@@ -40,7 +40,7 @@ class AdaptiveLearner {
   bool certify_network();
   double droppable_rms();
   void go_on();
-  void finish_short(Outcome outcome, const std::string& message);
+  void finish_short(Outcome outcome, std::string message);
   double spread() const { return std::max(last_look_.spread, 1e-300); }
   void rebuild() {
     current_.emplace(device_, hypothesis_.network());
