@@ -48,6 +48,9 @@ class CpuOps final : public Ops {
   void triangularize(DeviceView a) override;
   void gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
                      DeviceView g) override;
+  void gaussian_coupling_sums(ConstDeviceView normals, ConstDeviceView thresholds,
+                              ConstDeviceView jumps, ConstDeviceView groups, Index first,
+                              DeviceView sums) override;
 
  private:
   /// Threads for this many elementary operations: waking a second one costs more than a small loop

@@ -49,6 +49,9 @@ class CudaOps final : public Ops {
   void triangularize(DeviceView a) override;
   void gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
                      DeviceView g) override;
+  void gaussian_coupling_sums(ConstDeviceView normals, ConstDeviceView thresholds,
+                              ConstDeviceView jumps, ConstDeviceView groups, Index first,
+                              DeviceView sums) override;
 
  private:
   CudaContext& context_;
