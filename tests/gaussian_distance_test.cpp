@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "tests/support/near.hpp"
-#include "tests/support/random_network.hpp"
+#include "tests/support/planted_network.hpp"
 
 namespace crease {
 namespace {
@@ -17,7 +17,7 @@ constexpr double kEps = std::numeric_limits<double>::epsilon();
 // Root mean square over `points` fixed Gaussian points.
 double sampled(const ReluNetwork& f, const ReluNetwork& g, Index points) {
   const auto device = make_cpu_device();
-  const HostMatrix x = gaussian_matrix(points, f.inputs(), 77);
+  const HostMatrix x = normals(points, f.inputs(), 77);
   const HostMatrix a = evaluate(*device, f, x);
   const HostMatrix b = evaluate(*device, g, x);
   double sum = 0.0;
@@ -27,18 +27,20 @@ double sampled(const ReluNetwork& f, const ReluNetwork& g, Index points) {
   return std::sqrt(sum / static_cast<double>(points));
 }
 
-// Every hyperplane moved: w += t * normals, bias += t * normal.
+// Every hyperplane moved by about t, |w| being about 1.
 ReluNetwork moved(const ReluNetwork& f, double t) {
   ReluNetwork g = f;
-  const HostMatrix weights = gaussian_matrix(f.neurons(), f.inputs(), 5);
-  const HostMatrix bias = gaussian_matrix(f.neurons(), 1, 6);
-  for (Index i = 0; i < weights.size(); ++i) g.weights.data()[i] += t * weights.data()[i];
+  const HostMatrix weights = normals(f.neurons(), f.inputs(), 105);
+  const HostMatrix bias = normals(f.neurons(), 1, 106);
+  for (Index i = 0; i < weights.size(); ++i) {
+    g.weights.data()[i] += t / std::sqrt(f.inputs()) * weights.data()[i];
+  }
   for (Index i = 0; i < bias.size(); ++i) g.bias.data()[i] += t * bias.data()[i];
   return g;
 }
 
 TEST(GaussianDistanceTest, ANetworkIsAtDistanceZeroFromItself) {
-  const ReluNetwork f = random_network(6, 30, 2, 1);
+  const ReluNetwork f = planted_network(6, 30, 2, 1);
   const GaussianDistance distance = gaussian_distance(f, f);
   EXPECT_EQ(distance.value, 0.0);
   EXPECT_EQ(distance.floor, 0.0);
@@ -46,7 +48,7 @@ TEST(GaussianDistanceTest, ANetworkIsAtDistanceZeroFromItself) {
 }
 
 TEST(GaussianDistanceTest, WithoutTheOtherNetworkItIsTheSecondMoment) {
-  const ReluNetwork f = random_network(6, 30, 2, 1);
+  const ReluNetwork f = planted_network(6, 30, 2, 1);
   const ReluNetwork zero(6, 0, 2);
   const HostMatrix mean = gaussian_mean(f);
   const double expected = std::hypot(gaussian_standard_deviation(f), mean(0, 0), mean(1, 0));
@@ -55,8 +57,8 @@ TEST(GaussianDistanceTest, WithoutTheOtherNetworkItIsTheSecondMoment) {
 }
 
 TEST(GaussianDistanceTest, UnlikeNetworksAreAsFarApartAsSamplesSay) {
-  const ReluNetwork f = random_network(5, 20, 3, 2);
-  const ReluNetwork g = random_network(5, 26, 3, 3);
+  const ReluNetwork f = planted_network(5, 20, 3, 2);
+  const ReluNetwork g = planted_network(5, 26, 3, 3);
   constexpr Index kPoints = 200000;
   const GaussianDistance distance = gaussian_distance(f, g);
   // The mean of n squares with kurtosis at most 15 is right to sqrt(14 / n); four of that, halved
@@ -67,7 +69,7 @@ TEST(GaussianDistanceTest, UnlikeNetworksAreAsFarApartAsSamplesSay) {
 }
 
 TEST(GaussianDistanceTest, OutputsAndConstantsScaledByATinyAmountAreExactlyThatFarApart) {
-  const ReluNetwork f = random_network(8, 50, 2, 4);
+  const ReluNetwork f = planted_network(8, 50, 2, 4);
   const HostMatrix mean = gaussian_mean(f);
   const double whole = std::hypot(gaussian_standard_deviation(f), mean(0, 0), mean(1, 0));
   for (int power = 6; power <= 46; power += 4) {
@@ -88,20 +90,20 @@ TEST(GaussianDistanceTest, OutputsAndConstantsScaledByATinyAmountAreExactlyThatF
 
 TEST(GaussianDistanceTest, MovedHyperplanesScaleWithTheMoveDownToRounding) {
   // To first order in t, F(t) - F is t times one function: distance(t) / t settles.
-  const ReluNetwork f = random_network(30, 24, 2, 5);  // directions far from each other
+  const ReluNetwork f = planted_network(30, 24, 2, 5);  // directions far from each other
   const double slope = gaussian_distance(f, moved(f, 1e-7)).value / 1e-7;
   for (const double t : {1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12}) {
     const GaussianDistance distance = gaussian_distance(f, moved(f, t));
-    // |w| = 5.5: normals turn by t, and the next order is t times as much; below, the numbers
-    // moved are rounded to eps, of t.
-    EXPECT_NEAR(distance.value / t, slope, (4 * t + 4e-6 + 40 * kEps / t) * slope) << t;
+    // The next order is t times as much (1e-7 of the slope), and of bundles the angle, at most 1e-6
+    // here and there; below, the numbers moved are rounded to eps, of t.
+    EXPECT_NEAR(distance.value / t, slope, (t + 1e-6 + 4 * kEps / t) * slope) << t;
     EXPECT_FALSE(distance.sampled) << t;
     EXPECT_GE(distance.value, distance.floor) << t;
   }
 }
 
 TEST(GaussianDistanceTest, MovedHyperplanesAreAsFarApartAsSamplesSay) {
-  const ReluNetwork f = random_network(30, 24, 2, 5);
+  const ReluNetwork f = planted_network(30, 24, 2, 5);
   constexpr Index kPoints = 100000;
   for (const double t : {1e-2, 1e-4, 1e-6, 1e-8}) {
     const GaussianDistance distance = gaussian_distance(f, moved(f, t));
@@ -113,7 +115,7 @@ TEST(GaussianDistanceTest, MovedHyperplanesAreAsFarApartAsSamplesSay) {
 
 TEST(GaussianDistanceTest, BelowTheFloorItIsSampled) {
   // In the plane every hyperplane has another near it: pairs are added hinge by hinge.
-  const ReluNetwork f = random_network(2, 40, 1, 6);
+  const ReluNetwork f = planted_network(2, 40, 1, 6);
   constexpr Index kPoints = 100000;
   bool exact = false;
   bool from_samples = false;
@@ -132,7 +134,7 @@ TEST(GaussianDistanceTest, BelowTheFloorItIsSampled) {
 }
 
 TEST(GaussianDistanceTest, OrientationAndScaleOfNeuronsDoNotMatter) {
-  const ReluNetwork f = random_network(20, 30, 2, 8);
+  const ReluNetwork f = planted_network(20, 30, 2, 8);
   ReluNetwork g = f;
   for (Index j = 0; j < 30; ++j) {
     const double scale = j % 3 == 0 ? -0.7 : 3.0;
@@ -152,7 +154,7 @@ TEST(GaussianDistanceTest, OrientationAndScaleOfNeuronsDoNotMatter) {
 }
 
 TEST(GaussianDistanceTest, TheGramMatrixOfANetworkIsWhole) {
-  const ReluNetwork f = random_network(3, 4, 1, 9);
+  const ReluNetwork f = planted_network(3, 4, 1, 9);
   const HostMatrix gram = gaussian_gram(f);
   ASSERT_EQ(gram.rows(), 8);
   EXPECT_TRUE(same_bits(gram, transposed(gram)));
@@ -168,9 +170,9 @@ TEST(GaussianDistanceTest, TheGramMatrixOfANetworkIsWhole) {
 }
 
 TEST(GaussianDistanceTest, DifferentShapesAreRefused) {
-  const ReluNetwork f = random_network(3, 4, 2, 1);
-  EXPECT_THROW(gaussian_distance(f, random_network(4, 4, 2, 1)), BadInput);
-  EXPECT_THROW(gaussian_distance(f, random_network(3, 4, 1, 1)), BadInput);
+  const ReluNetwork f = planted_network(3, 4, 2, 1);
+  EXPECT_THROW(gaussian_distance(f, planted_network(4, 4, 2, 1)), BadInput);
+  EXPECT_THROW(gaussian_distance(f, planted_network(3, 4, 1, 1)), BadInput);
   ReluNetwork broken = f;
   broken.bias = HostMatrix(3, 1);
   EXPECT_THROW(gaussian_distance(f, broken), BadInput);
