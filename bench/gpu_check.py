@@ -28,8 +28,9 @@ BUILD = ROOT / "build" / "gpu"
 LOGS = BUILD / "logs"
 TOTAL = 540                     # seconds, unless --limit says otherwise
 # Seconds each step may count on; what an earlier one leaves over goes to the later ones.
-SHARES = {"dependencies": 40, "build": 190, "tests": 110, "other_tests": 20, "embed": 40, "sanitizer": 80,
-          "bench": 60}
+SHARES = {"dependencies": 30, "build": 180, "tests": 110, "other_tests": 20, "embed": 40, "sanitizer": 70,
+          "bench": 60, "extract": 30}
+EXTRACTIONS = [(64, 512), (256, 4096)]  # inputs, neurons
 JOBS = os.cpu_count() or 1
 WORKERS = min(JOBS, 8)          # test programs at once: each has a CUDA context
 
@@ -287,7 +288,7 @@ class Check:
         return result
 
     def bench(self, limit):
-        program = BUILD / "crease_gpu_bench"
+        program = BUILD / "bench" / "crease_gpu_bench"
         if self.device is None:
             output = must([program, "--list"], 30, "bench-list", self.env)
             return {"ok": None, "listed": output.split(), "message": "listed only: a dry run"}
@@ -296,6 +297,23 @@ class Check:
         broken = [row for row in rows if row.get("error")]
         return {"ok": status == 0 and bool(rows) and not broken, "rows": rows,
                 **({} if status == 0 else {"message": f"status {status}: {output[-500:]}"})}
+
+    def extract(self, limit):
+        """Whole extractions, the small one first; the large one gets what time is left."""
+        if self.device is None:
+            return {"ok": None, "message": "not run: a dry run"}
+        begun, rows, ok = time.monotonic(), [], True
+        for inputs, neurons in EXTRACTIONS:
+            left = limit - (time.monotonic() - begun)
+            status, output = run([BUILD / "bench" / "crease_extract", "--device", "cuda", "--inputs", inputs,
+                                  "--neurons", neurons, "--seconds", max(0.7 * left, 1)], left,
+                                 f"extract-{neurons}", self.env)
+            line = next((json.loads(line) for line in output.splitlines() if line.startswith("{")), None)
+            rows.append(line or {"inputs": inputs, "neurons": neurons, "error":
+                                 "out of time" if status is None else f"status {status}: {output[-500:]}"})
+            # Short of time is no failure of the large one: its line says how far it came.
+            ok = ok and line is not None and (status == 0 or line["outcome"] == "out_of_budget" and len(rows) > 1)
+        return {"ok": ok, "rows": rows}
 
     def everything(self):
         self.do("dependencies", self.dependencies)

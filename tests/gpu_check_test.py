@@ -139,9 +139,26 @@ class GpuCheckTest(unittest.TestCase):
 
     def test_broken_rows_of_the_bench_fail_it_and_the_others_are_kept(self):
         rows = [{"name": "features", "fraction": 0.9}, {"name": "lines", "error": "no memory"}]
-        self.program(self.module.BUILD / "crease_gpu_bench", "".join(f"print('''{json.dumps(r)}''')\n" for r in rows))
+        self.program(self.module.BUILD / "bench" / "crease_gpu_bench", "".join(f"print('''{json.dumps(r)}''')\n" for r in rows))
         result = self.check().bench(60)
         self.assertEqual((result["ok"], result["rows"]), (False, rows))
+
+    def extracted(self, small, large):
+        lines = {512: small, 4096: large}
+        self.program(self.module.BUILD / "bench" / "crease_extract",
+                     "import json, sys\n"
+                     f"outcome = {lines}[int(sys.argv[sys.argv.index('--neurons') + 1])]\n"
+                     "if outcome: print(json.dumps({'outcome': outcome}))\n"
+                     "sys.exit(0 if outcome == 'reached' else 3)\n")
+        return self.check().extract(60)
+
+    def test_only_the_large_extraction_may_run_short_of_time(self):
+        self.assertTrue(self.extracted("reached", "reached")["ok"])
+        self.assertTrue(self.extracted("reached", "out_of_budget")["ok"])
+        self.assertFalse(self.extracted("out_of_budget", "reached")["ok"])
+        self.assertFalse(self.extracted("reached", "not_reached")["ok"])
+        broken = self.extracted("reached", None)
+        self.assertEqual((broken["ok"], broken["rows"][1]["error"]), (False, "status 3: "))
 
     def test_a_step_that_raises_is_recorded_and_a_dry_run_is_no_record(self):
         def broken(limit):

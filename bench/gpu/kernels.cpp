@@ -9,7 +9,8 @@ namespace {
 
 using Shape = nlohmann::ordered_json;
 
-/// Features of n points in d inputs, k neurons: one product, one pass over the result.
+/// Features of n points in d inputs, k neurons: one product, one pass over the result. Of Gaussian
+/// points too, which are not read.
 void features(Bench& bench) {
   for (const auto& [n, k, d] : {std::tuple<Index, Index, Index>{65536, 16384, 256},
                                 {65536, 4096, 256},
@@ -22,12 +23,15 @@ void features(Bench& bench) {
     bench.row("features", {{"n", n}, {"k", k}, {"d", d}},
               {flops, 0, 8.0 * (n * d + k * d + k + n * k)},
               [&] { relu_features(bench.device(), x, w, b, out); });
+    bench.row("gaussian_features", {{"n", n}, {"k", k}, {"d", d}},
+              {flops, 0, 8.0 * (k * d + k + n * k)},
+              [&] { gaussian_features(bench.device(), Seed{1}, 0, 0, w, b, out); });
   }
 }
 
-/// A network of k neurons on m centres times q directions. For each centre, direction and neuron
-/// at least four FP64 instructions: step times slope, plus offset, compare with 0, and one fused
-/// multiply-add into the sum.
+/// A network of k neurons on m centres times q directions. For each centre, direction and neuron at
+/// least two FP64 instructions: a fused multiply-add from step, slope and offset, and another into
+/// the sum. Whether a number is negative can be told from its sign bit, without the FP64 units.
 void fans(Bench& bench) {
   const Index q = 256;
   for (const auto& [m, k] : {std::pair<Index, Index>{4096, 4096}, {4096, 32768}, {65536, 32768}}) {
@@ -37,7 +41,7 @@ void fans(Bench& bench) {
     const DeviceMatrix tilt = bench.normals(q, 1), steps = bench.normals(m, q);
     DeviceMatrix out(bench.device(), m * q, 1);
     bench.row("fan", {{"m", m}, {"q", q}, {"k", k}, {"p", 1}},
-              {0, 4.0 * m * q * k, 8.0 * (m * k + k * q + 2.0 * m * q)}, [&] {
+              {0, 2.0 * m * q * k, 8.0 * (m * k + k * q + 2.0 * m * q)}, [&] {
                 relu_fan_sum(bench.device(), offsets, slopes_t, output, constant, tilt, steps, out);
               });
   }
@@ -62,6 +66,7 @@ void lines(Bench& bench) {
 void distances(Bench& bench) {
   for (const auto& [m, n, d] :
        {std::tuple<Index, Index, Index>{16384, 16384, 256}, {2048, 2048, 784}}) {
+    if (!bench.fits(1.0 * m * n + (m + n) * d)) continue;
     const DeviceMatrix a = bench.normals(m, d), b = bench.normals(n, d);
     DeviceMatrix out(bench.device(), m, n);
     bench.row("pair_distances", {{"m", m}, {"n", n}, {"d", d}},
@@ -73,6 +78,7 @@ void distances(Bench& bench) {
 /// Standard normals: the floor is to write them.
 void random_numbers(Bench& bench) {
   for (const auto& [n, d] : {std::pair<Index, Index>{262144, 256}, {4096, 784}}) {
+    if (!bench.fits(1.0 * n * d)) continue;
     DeviceMatrix out(bench.device(), n, d);
     bench.row("normals", {{"n", n}, {"d", d}}, {0, 0, 8.0 * n * d},
               [&] { fill_gaussian(bench.device(), Seed{1}, 0, 0, 1.0, out); });
@@ -119,6 +125,25 @@ void grams(Bench& bench) {
     DeviceMatrix g(bench.device(), q, q);
     bench.row("gram", {{"n", n}, {"q", q}}, {1.0 * n * q * q, 0, 8.0 * (n * q + 0.5 * q * q)},
               [&] { gram(bench.device(), z, 0.0, g); });
+    DeviceMatrix weights(bench.device(), n, 1);
+    fill(bench.device(), 0.5, weights);
+    bench.row("weighted_gram", {{"n", n}, {"q", q}},
+              {1.0 * n * q * q, 0, 8.0 * (n * q + n + 0.5 * q * q)},
+              [&] { weighted_gram(bench.device(), z, weights, 0.0, g); });
+  }
+}
+
+/// Exact Gram matrix of features of Gaussian points. The floor counts the cosines between neurons,
+/// half a product, and writing the lower triangle; the integral of each pair comes on top.
+void exact_grams(Bench& bench) {
+  for (const auto& [k, d] : {std::pair<Index, Index>{16384, 256}, {4096, 256}, {1024, 784}}) {
+    const Index q = k + d + 1;
+    if (!bench.fits(1.5 * q * q)) continue;
+    const DeviceMatrix w = bench.normals(k, d), b = bench.normals(k, 1);
+    DeviceMatrix g(bench.device(), q, q);
+    bench.row("gaussian_gram", {{"k", k}, {"d", d}},
+              {1.0 * k * k * d, 0, 8.0 * (k * d + k + 0.5 * q * q)},
+              [&] { gaussian_gram(bench.device(), w, b, true, g); });
   }
 }
 
@@ -173,6 +198,7 @@ std::vector<Part> kernel_parts() {
           {"lines", lines},
           {"distances", distances},
           {"grams", grams},
+          {"exact_grams", exact_grams},
           {"factors", factors},
           {"triangles", triangles}};
 }

@@ -1,6 +1,5 @@
 // ReLU features on the GPU, of points that are given or Gaussian.
 #include <algorithm>
-#include <cstdint>
 #include <limits>
 
 #include "kernels/cuda/features.cuh"
@@ -8,16 +7,6 @@
 
 namespace crease {
 namespace {
-
-bool starts_at_16_bytes(ConstDeviceView view) {
-  return reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0 && view.ld % 2 == 0;
-}
-
-Index attribute(const CudaContext& context, cudaDeviceAttr which) {
-  int value = 0;
-  check(cudaDeviceGetAttribute(&value, which, context.device_id()), "cudaDeviceGetAttribute");
-  return value;
-}
 
 Index parts_of(Index whole, Index part) {
   return (whole + part - 1) / part;

@@ -6,6 +6,7 @@
 
 #include "kernels/cuda/dynamic_shared.cuh"
 #include "kernels/cuda/mma.cuh"
+#include "kernels/cuda/staging.cuh"
 #include "kernels/gaussian_sample.hpp"
 
 namespace crease {
@@ -36,11 +37,6 @@ struct FeatureShape {
 using LargeTile = FeatureShape<4, 4>;
 using SmallTile = FeatureShape<2, 2>;  // where large ones would leave most of the GPU idle
 
-struct alignas(16) NumberPair {
-  double first;
-  double second;
-};
-
 /// Where a pair of a slice is, in numbers.
 __device__ inline int pair_place(int row, int pair) {
   return row * kSliceInputs + 2 * (pair ^ ((row & 1) << 2));
@@ -61,20 +57,8 @@ __device__ inline void copy_slice(double* slice, ConstDeviceView from, Index top
     const int r = e / kSlicePairs;
     const int pair = e % kSlicePairs;
     const Index row = top + r < from.rows ? top + r : from.rows - 1;
-    const Index input = left + 2 * pair;
-    const double* source = from.data + row * from.ld + input;
-    double* target = slice + pair_place(r, pair);
-    if (kWide && input + 1 < from.cols) {
-      copy_async_16(target, source);
-      continue;
-    }
-    for (int i = 0; i < 2; ++i) {
-      if (input + i < from.cols) {
-        copy_async_8(target + i, source + i);
-      } else {
-        target[i] = 0.0;
-      }
-    }
+    copy_pair(slice + pair_place(r, pair), from.data + row * from.ld, left + 2 * pair, from.cols,
+              kWide);
   }
 }
 

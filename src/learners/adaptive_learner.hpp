@@ -40,13 +40,14 @@ class AdaptiveLearner {
   bool certify_network();
   double droppable_rms();
   void go_on();
-  void finish_short(Outcome outcome, const std::string& message);
+  void finish_short(Outcome outcome, std::string message);
   double spread() const { return std::max(last_look_.spread, 1e-300); }
   void rebuild() {
     current_.emplace(device_, hypothesis_.network());
     deviation_.reset();
   }
   double deviation();
+  Index most_lines() const;
 
   Device& device_;
   const QueryProblem& problem_;

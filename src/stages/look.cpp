@@ -94,6 +94,10 @@ Hunt::Hunt(const QueryPlan& plan)
                   : 0),
       batch_(kSmallestBatch) {}
 
+Index Hunt::largest_batch() const {
+  return std::min(wanted_, kLargestBatch);
+}
+
 bool Hunt::find(Asker& asker, Random& random, const Hypothesis& hypothesis,
                 const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan,
                 std::vector<double>& worst) {

@@ -47,6 +47,9 @@ class Hunt {
             const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan,
             std::vector<double>& worst);
 
+  /// Points of the largest batch it will ask; 0 without a hunt.
+  Index largest_batch() const;
+
   /// Points of N(0, I) drawn so far.
   Index gaussian_points() const { return gaussian_points_; }
 

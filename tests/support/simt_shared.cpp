@@ -49,21 +49,32 @@ class OwnProgram {
   std::size_t size_ = 0;
 };
 
-/// What alignment leaves between an array and its zone belongs to the zones.
-void add_gaps(StaticShared& found) {
+/// Whether a zone was declared for this array, or for another one of the same function.
+bool belongs_to(const StaticVariable& guard, const StaticVariable& array) {
+  // _ZZ function E 13simt_guard_82 B10simt_guard, and _ZZ function E 3box B11simt_shared.
+  std::size_t end = guard.symbol.find("simt_guard_");
+  while (end > 0 && guard.symbol[end - 1] >= '0' && guard.symbol[end - 1] <= '9') --end;
+  return array.symbol.compare(0, end, guard.symbol, 0, end) == 0;
+}
+
+/// What alignment leaves between an array and the zone behind it belongs to the zones.
+void add_gaps(StaticShared& found, const std::vector<std::uintptr_t>& symbols) {
   constexpr std::ptrdiff_t kWidest = 64;
-  std::vector<StaticVariable> all = found.arrays;
-  all.insert(all.end(), found.guards.begin(), found.guards.end());
-  std::sort(all.begin(), all.end(),
-            [](const StaticVariable& a, const StaticVariable& b) { return a.begin < b.begin; });
-  for (std::size_t i = 1; i < all.size(); ++i) {
-    unsigned char* end = all[i - 1].begin + all[i - 1].bytes;
-    const std::ptrdiff_t gap = all[i].begin - end;
-    if (gap > 0 && gap <= kWidest) {
-      found.guards.push_back(
-          {end, static_cast<std::size_t>(gap), "the gap behind " + all[i - 1].symbol});
+  std::vector<StaticVariable> gaps;
+  for (const StaticVariable& array : found.arrays) {
+    unsigned char* end = array.begin + array.bytes;
+    for (const StaticVariable& guard : found.guards) {
+      const std::ptrdiff_t gap = guard.begin - end;
+      if (gap <= 0 || gap > kWidest || !belongs_to(guard, array)) continue;
+      const bool is_empty = std::none_of(symbols.begin(), symbols.end(), [&](std::uintptr_t at) {
+        return at >= reinterpret_cast<std::uintptr_t>(end) &&
+               at < reinterpret_cast<std::uintptr_t>(guard.begin);
+      });
+      if (!is_empty) continue;
+      gaps.push_back({end, static_cast<std::size_t>(gap), "the gap behind " + array.symbol});
     }
   }
+  found.guards.insert(found.guards.end(), gaps.begin(), gaps.end());
 }
 
 StaticShared read_symbols() {
@@ -71,6 +82,7 @@ StaticShared read_symbols() {
   const auto* header = program.at<Elf64_Ehdr>(0);
   const auto* sections = program.at<Elf64_Shdr>(header->e_shoff);
   StaticShared found;
+  std::vector<std::uintptr_t> all;
   std::uintptr_t anchor = 0;
   for (int i = 0; i < header->e_shnum; ++i) {
     if (sections[i].sh_type != SHT_SYMTAB) continue;
@@ -79,6 +91,7 @@ StaticShared read_symbols() {
     for (std::uint64_t s = 0; s < sections[i].sh_size / sizeof(Elf64_Sym); ++s) {
       if (ELF64_ST_TYPE(symbols[s].st_info) != STT_OBJECT) continue;
       const char* name = names + symbols[s].st_name;
+      all.push_back(symbols[s].st_value);
       if (std::strcmp(name, "simt_anchor") == 0) anchor = symbols[s].st_value;
       const bool is_guard = std::strstr(name, "B10simt_guard") != nullptr;
       if (!is_guard && std::strstr(name, "B11simt_shared") == nullptr) continue;
@@ -92,7 +105,8 @@ StaticShared read_symbols() {
   for (auto* list : {&found.arrays, &found.guards}) {
     for (StaticVariable& variable : *list) variable.begin += base;
   }
-  add_gaps(found);
+  for (std::uintptr_t& symbol : all) symbol += base;
+  add_gaps(found, all);
   return found;
 }
 
