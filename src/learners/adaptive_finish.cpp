@@ -14,7 +14,9 @@ constexpr double kMargin = 2;  // on the largest error seen, where errors were u
 constexpr double kMostRoom =
     3;  // times the error of the last look, that a turned network may differ by ...
 constexpr double kDropped = 0.05;  // ... and share of the accuracy asked for
-constexpr int kRefinements = 3;
+constexpr Index kRefinements = 3;
+constexpr double kLittle = 0.5;  // a round that leaves more than this of the error is the last ...
+constexpr double kWithin = 0.9;  // ... where the error is within this share of the accuracy
 constexpr double kGoodEnough = 0.15;  // of the accuracy asked for: no refinement below
 constexpr double kLeftAfter =
     0.3;  // of the predicted error, when the worst neurons are measured again ...
@@ -31,8 +33,9 @@ std::vector<double> error_shares(const Hypothesis& hypothesis) {
   return shares;
 }
 
-/// The neurons that are most in error, worst first: as few as leave kLeftAfter of the error.
-std::vector<Index> worst_neurons(const Hypothesis& hypothesis) {
+/// The neurons that are most in error, worst first: as few as leave kLeftAfter of the error, and a
+/// tenth of all at most; `left` is the share of the predicted error that the others make up.
+std::vector<Index> worst_neurons(const Hypothesis& hypothesis, double& left) {
   const std::vector<double> shares = error_shares(hypothesis);
   std::vector<Index> order(shares.size());
   std::iota(order.begin(), order.end(), Index{0});
@@ -43,42 +46,51 @@ std::vector<Index> worst_neurons(const Hypothesis& hypothesis) {
   });
   const double total = dot(shares, shares);
   const double most = std::max(1.0, kMostAgain * static_cast<double>(order.size()));
-  double left = total;
+  double rest = total;
   std::size_t count = 0;
   while (count < order.size() && static_cast<double>(count) < most &&
-         left > kLeftAfter * kLeftAfter * total) {
+         rest > kLeftAfter * kLeftAfter * total) {
     const double share = shares[static_cast<std::size_t>(order[count++])];
-    left -= share * share;
+    rest -= share * share;
   }
   order.resize(count);
+  left = total > 0 ? std::sqrt(std::max(0.0, rest / total)) : 0.0;
   return order;
 }
 
 }  // namespace
 
-/// Clean, but less accurate than asked: the neurons with the largest errors are measured again on
-/// lines where their gaps are others. Kept only if a look says that it helped.
+/// Clean, but less accurate than asked: the neurons with the largest errors are measured again, on
+/// a line where their gaps are others, and of the two measurements of each the better one stays.
+/// Kept only if a look says that it helped.
 void AdaptiveLearner::refine() {
-  for (int round = 0; round < kRefinements; ++round) {
+  const Index most = kRefinements + (most_lines() - plan_.lines) / 3;
+  for (Index round = 0; round < most; ++round) {
     if (!hypothesis_.has_base() || hypothesis_.neurons() == 0 || last_look_.beyond > 0) return;
     const double goal = kGoodEnough * problem_.accuracy * deviation();
-    if (last_look_.rms <= goal || lines_ >= plan_.lines) return;
-    std::vector<Index> again = worst_neurons(hypothesis_);
+    if (last_look_.rms <= goal || lines_ >= most_lines()) return;
+    double left = 0;
+    const std::vector<Index> again = worst_neurons(hypothesis_, left);
+    // Accurate enough, and what is left is spread over many neurons: a round would gain little.
+    if (left > kLittle && last_look_.rms <= kWithin * problem_.accuracy * deviation()) return;
     const Index price = static_cast<Index>(2 * again.size() + 1) * asker_.inputs() +
                         2 * (plan_.look_points + plan_.first_cells);
     if (price > asker_.left()) return;
     const Hypothesis before = hypothesis_;
     const Look look_before = last_look_;
-    std::sort(again.rbegin(), again.rend());
-    for (const Index j : again) hypothesis_.remove(j);
     policy_.tolerance = plan_.gap_accuracy;
     worst_ = last_look_.worst;
-    idle_ = 0;
-    have_best_ = false;
+    idle_ = static_cast<int>(round);  // a random direction after the first
     try {
+      const Hypothesis replaced = hypothesis_.remove(again);
+      const Index others = hypothesis_.neurons();
       rebuild();
-      while (grow()) {
-      }
+      SearchedLine line = next_line();
+      ++lines_;
+      learn_from(line);
+      hypothesis_.keep_better(replaced, std::min(others, hypothesis_.neurons()), plan_.sigmas);
+      rebuild();
+      look();
     } catch (...) {
       hypothesis_ = before;  // the run ends here, and without the neurons it would be a worse one
       throw;
@@ -88,8 +100,9 @@ void AdaptiveLearner::refine() {
       rebuild();
       last_look_.rms = look_before.rms;  // its answers are as good for this network
       last_look_.beyond = 0;
-      return;
     }
+    const bool little = last_look_.rms > kLittle * look_before.rms;
+    if (little && last_look_.rms <= kWithin * problem_.accuracy * deviation()) return;
   }
 }
 
@@ -175,7 +188,7 @@ Learned<ReluNetwork> AdaptiveLearner::learn() {
       fit();
       final_ = orient(hypothesis_, droppable_rms());
       asker_.limit(budget);
-      if (certify_network() || lines_ >= plan_.lines) break;
+      if (certify_network() || lines_ >= most_lines()) break;
       // The final points show an error: they become a look, and learning goes on from there.
       if (budget) asker_.limit(std::max(asker_.asked(), *budget - reserve));
       hypothesis_ = before_fit_;

@@ -20,6 +20,8 @@ constexpr double kRealJump = 1e-3;          // of the median: smaller kinks may 
 constexpr std::size_t kMostUnresolved = 3;  // kinks without a neuron that get lines of their own
 constexpr Index kResolveLines = 3;          // for each
 constexpr double kNearKink = 1e-4;          // angle within which a neuron explains a kink
+constexpr double kWideLines = 3;            // more lines for every doubling of the width ...
+constexpr double kWide = 256;               // ... from here on
 constexpr double kBesideWorst = 1e-3;  // extra points beside the worst one, share of the distance
 
 }  // namespace
@@ -104,11 +106,25 @@ Index AdaptiveLearner::learn_from(SearchedLine& line) {
       prepare_pieces(line, noise_, plan_, line.of_residual ? &hypothesis_ : nullptr);
   any_kinks_ = !pieces.kinks.empty();
   if (line.of_residual && !any_kinks_) return 0;
+  GapPolicy policy = policy_;
+  if (line.of_residual) {
+    localize_crowded_kinks(ask, line, noise_, hypothesis_, policy_, plan_, pieces);
+    // It is the sum of squares over all neurons that counts: the fewer are missing, the worse each
+    // of them may be.
+    const double known_for_each =
+        static_cast<double>(hypothesis_.neurons()) /
+        static_cast<double>(std::max<std::size_t>(1, pieces.kinks.size()));
+    policy.tolerance = std::max(
+        policy.tolerance,
+        std::min(kStartRelax, policy.tolerance * std::sqrt(std::max(1.0, known_for_each))));
+    if (pieces.kinks.empty()) return 0;
+  }
   if (!line.of_residual && any_kinks_) {
     policy_.tolerance =
         std::max(policy_.tolerance, std::min(kStartRelax, 2 * median(pieces.quality)));
+    policy = policy_;
   }
-  measure_gradients(asker_, line, noise_, hypothesis_, current_ ? &*current_ : nullptr, policy_,
+  measure_gradients(asker_, line, noise_, hypothesis_, current_ ? &*current_ : nullptr, policy,
                     plan_, random_, pieces);
   if (!hypothesis_.has_base()) {
     std::size_t base = pieces.size();
@@ -134,7 +150,10 @@ Index AdaptiveLearner::learn_from(SearchedLine& line) {
   const std::vector<double> known_error =
       line.of_residual ? hypothesis_.gradient_error()
                        : std::vector<double>(static_cast<std::size_t>(p), 0.0);
-  return add_neurons(pieces, line, noise_, policy_, plan_, known_error, hypothesis_);
+  const Index before = hypothesis_.neurons();
+  const Index added = add_neurons(pieces, line, noise_, policy, plan_, known_error, hypothesis_);
+  hypothesis_.absorb(before, plan_.sigmas);
+  return added;
 }
 
 /// Kinks of the first line that no neuron explains: a look may well miss a neuron that is active
@@ -186,7 +205,7 @@ bool AdaptiveLearner::resolve() {
   const GapPolicy before = policy_;
   Index added = 0;
   for (const std::vector<double>& point : points) {
-    for (idle_ = 0; idle_ < kResolveLines && lines_ < plan_.lines; ++idle_) {
+    for (idle_ = 0; idle_ < kResolveLines && lines_ < most_lines(); ++idle_) {
       worst_ = point;
       SearchedLine line = next_line();
       ++lines_;
@@ -224,7 +243,7 @@ bool AdaptiveLearner::grow() {
   SearchedLine line = next_line();
   ++lines_;
   Index added = learn_from(line);
-  if (!hypothesis_.has_base()) return lines_ < plan_.lines;
+  if (!hypothesis_.has_base()) return lines_ < most_lines();
   if (first) first_line_ = line;
   rebuild();
   bool clean = look();
@@ -251,7 +270,7 @@ bool AdaptiveLearner::grow() {
                             : plan_.gap_accuracy;
     idle_ = 0;
     have_best_ = false;
-    return lines_ < plan_.lines;
+    return lines_ < most_lines();
   }
   // F may be constant almost everywhere: then the points say nothing of its spread.
   const auto success = [&](double spread) { return last_look_.rms <= kCleanShare * spread; };
@@ -265,7 +284,13 @@ bool AdaptiveLearner::grow() {
     policy_.tolerance = std::min(policy_.tolerance * plan_.gap_relax, 1.0);
   }
   worst_ = last_look_.worst;
-  return lines_ < plan_.lines;
+  return lines_ < most_lines();
+}
+
+/// The missing neurons fall by a factor from line to line, so wide networks need more lines.
+Index AdaptiveLearner::most_lines() const {
+  const auto neurons = static_cast<double>(hypothesis_.neurons());
+  return plan_.lines + static_cast<Index>(std::max(0.0, kWideLines * std::log2(neurons / kWide)));
 }
 
 void AdaptiveLearner::search() {

@@ -47,6 +47,7 @@ class AdaptiveLearner {
     deviation_.reset();
   }
   double deviation();
+  Index most_lines() const;
 
   Device& device_;
   const QueryProblem& problem_;

@@ -100,7 +100,8 @@ void Measurement::take_slopes(const std::vector<std::size_t>& todo) {
   }
 }
 
-/// The fit of a whole piece of the residual drifts over known hyperplanes: the centre is asked.
+/// The fit of a whole piece of the residual drifts over known hyperplanes, and answers along a line
+/// may be off from those at points by more than either is by chance: the centre is asked.
 void Measurement::ask_centers(const std::vector<std::size_t>& todo) {
   std::vector<std::size_t> fresh;
   HostMatrix points(0, d_);
@@ -232,8 +233,9 @@ bool Measurement::accept(std::size_t m, HostMatrix gradient, const double* noise
   const double slope_noise = std::sqrt(own + shared * shared);
   average = std::sqrt(average / static_cast<double>(d_));
   const double width = std::max(pieces_.pieces[m].high - pieces_.pieces[m].low, 1e-300);
+  const bool lenient = line_.of_residual && !pieces_.is_local(m);
   for (std::size_t o = 0; o < static_cast<std::size_t>(p_); ++o) {
-    const double known = line_.of_residual ? known_gradient_error_[o] + known_step_[o] / width : 0;
+    const double known = lenient ? known_gradient_error_[o] + known_step_[o] / width : 0;
     const double tolerance =
         plan_.sigmas * (slope_noise * pieces_.scale[o] + fit.slope_sd[o] + known);
     const double slope = dot(gradient.row(static_cast<Index>(o)), line_.direction.data(), d_);
@@ -243,14 +245,14 @@ bool Measurement::accept(std::size_t m, HostMatrix gradient, const double* noise
     double* to = pieces_.gradient(m, o);
     const double* from = gradient.row(static_cast<Index>(o));
     const double deviation = fit.slope[o] - dot(from, line_.direction.data(), d_);
-    const double correction = line_.of_residual ? 0.0 : deviation;
+    const double correction = lenient ? 0.0 : deviation;
     for (Index i = 0; i < d_; ++i) {
       to[i] = from[i] + correction * line_.direction[static_cast<std::size_t>(i)];
     }
     // On a residual the check is lenient, for the sake of the known hyperplanes: what it let pass
     // may be an error.
     pieces_.gradient_noise(static_cast<Index>(m), static_cast<Index>(o)) =
-        std::hypot(average * pieces_.scale[o], line_.of_residual ? deviation : 0.0);
+        std::hypot(average * pieces_.scale[o], lenient ? deviation : 0.0);
   }
   pieces_.measured[m] = true;
   return true;

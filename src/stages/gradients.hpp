@@ -39,7 +39,12 @@ struct MeasuredPieces {
   std::vector<bool> measured;  // [n]
   HostMatrix gradients;        // [n * p, d], rows of piece m are m * p ...
   HostMatrix gradient_noise;   // [n, p] one standard deviation of a component
+  // Of crowded kinks (localize_crowded_kinks). Empty: none.
+  std::vector<bool> local;  // [n] no known hyperplane crosses this piece
+  std::vector<bool> seam;   // [n - 1] not a kink: what lies between is not looked into
 
+  bool is_local(std::size_t m) const { return m < local.size() && local[m]; }
+  bool is_seam(std::size_t j) const { return j < seam.size() && seam[j]; }
   std::size_t size() const { return pieces.size(); }
   const double* gradient(std::size_t m, std::size_t o) const {
     return gradients.row(static_cast<Index>(m * scale.size() + o));
@@ -67,6 +72,23 @@ struct GapPolicy {
 ///        line.
 MeasuredPieces prepare_pieces(const SearchedLine& line, const NoiseModel& noise,
                               const QueryPlan& plan, const Hypothesis* known = nullptr);
+
+/// The second half of prepare_pieces, for pieces and kinks that were changed since.
+void assess_pieces(MeasuredPieces& pieces, const SearchedLine& line, const NoiseModel& noise,
+                   const QueryPlan& plan, const Hypothesis* known = nullptr);
+
+/// On a wide network's residual line hundreds of known hyperplanes lie between two pieces, and
+/// their errors go into the jump of the gradient. Kinks whose jump would be worse for it than the
+/// policy's tolerance are looked at again from nearby: two points on either side, nearer than the
+/// next known hyperplane, and a flank pair, six queries in two rounds. Such a kink gets two pieces
+/// of its own, with a seam to its neighbours', and two gradients instead of a share in two; one
+/// that is not single after all is left to a later line.
+///
+/// ask      the residual on this line
+/// pieces   from prepare_pieces; changed in place
+void localize_crowded_kinks(const AskLine& ask, const SearchedLine& line, const NoiseModel& noise,
+                            const Hypothesis& known, const GapPolicy& policy, const QueryPlan& plan,
+                            MeasuredPieces& pieces);
 
 /// The typical jump of a gradient, in units of scale: median over the known neurons, or, without
 /// any, median jump of the slope on this line times sqrt(d). 1 without kinks.

@@ -35,8 +35,19 @@ struct Hypothesis {
   void add(std::vector<double> normal, double bias, std::vector<double> scale, double offset_error,
            double normal_error);
 
-  /// Without neuron j.
-  void remove(Index j);
+  /// Without these neurons; returns them, with the base of this one and no linear part.
+  Hypothesis remove(const std::vector<Index>& neurons);
+
+  /// Puts neurons back that were removed to be measured again: those that are not among the ones
+  /// from `first` on, to within `sigmas` times the errors of both, and those whose error is
+  /// smaller, in place of the new one.
+  void keep_better(const Hypothesis& removed, Index first, double sigmas);
+
+  /// Neurons from `first` on that only correct an earlier one: on its hyperplane, to within
+  /// `sigmas` times both errors, they take it away again (it stood for two neurons whose kinks were
+  /// too close on the line it came from), and both go; or they change its scale by a hundredth at
+  /// most, and are added to it. Returns how many were.
+  Index absorb(Index first, double sigmas);
 
   /// All errors times a factor: what looks say of them counts for more than what was propagated.
   void scale_errors(double factor);
@@ -53,6 +64,11 @@ struct Hypothesis {
   /// Rounding of evaluating F'(x) in float64 over rho, per output: every inner product of d terms
   /// is off by about u |x|. What F is evaluated with cannot be less. [p]
   std::vector<double> rounding_error() const;
+
+ private:
+  bool same_plane(Index j, const Hypothesis& other, Index r, double sigmas) const;
+  void append(const Hypothesis& other, Index r);
+  Hypothesis only(const std::vector<Index>& rows) const;
 };
 
 }  // namespace crease

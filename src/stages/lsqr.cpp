@@ -9,6 +9,9 @@
 namespace crease {
 namespace {
 
+constexpr Index kFew = 8;        // iterations after which the recurrence still tells the truth
+constexpr double kTooGood = 16;  // times the limit
+
 /// A = [Z; sqrt(ridge) I] D L^-T, applied chunk by chunk.
 class Preconditioned {
  public:
@@ -96,22 +99,33 @@ LsqrResult lsqr(Device& device, const LeastSquaresProblem& problem,
     return state.view().row_block(static_cast<Index>(which), 1);
   };
 
-  copy(device, problem.y, u.view().row_block(0, n));
-  fill(device, 0.0, u.view().row_block(n, u.rows() - n));
-  normalize_columns(device, u, row(LsqrRow::beta));
-  a.transposed(u, v);
-  normalize_columns(device, v, row(LsqrRow::alpha));
-  fill(device, 0.0, minus_w);
-  subtract(device, v, minus_w);
-  lsqr_begin(device, tolerance, state);
+  // From x, which is 0 at first: u = y - A x, v = A^T u, both of unit length; w = v.
+  const auto begin = [&](bool again) {
+    copy(device, problem.y, u.view().row_block(0, n));
+    fill(device, 0.0, u.view().row_block(n, u.rows() - n));
+    if (again) {
+      fill(device, 0.0, s);
+      subtract(device, x, s);
+      a.add_image(s, u);
+    }
+    normalize_columns(device, u, row(LsqrRow::beta));
+    a.transposed(u, v);
+    normalize_columns(device, v, row(LsqrRow::alpha));
+    fill(device, 0.0, minus_w);
+    subtract(device, v, minus_w);
+    lsqr_begin(device, tolerance, state);
+  };
   const auto running = [&] {
     const HostMatrix flags = download(device, row(LsqrRow::running));
     return std::any_of(flags.data(), flags.data() + p, [](double flag) { return flag != 0; });
   };
+  begin(false);
   if (!running()) {
     result.converged = true;
     return result;
   }
+  DeviceMatrix limit(device, 1, p);
+  copy(device, row(LsqrRow::limit), limit);
 
   const auto iteration = record(device, [&] {
     // beta u = A v - alpha u
@@ -130,10 +144,28 @@ LsqrResult lsqr(Device& device, const LeastSquaresProblem& problem,
     scale_columns(device, row(LsqrRow::minus_ratio), minus_w);
     subtract(device, v, minus_w);
   });
-  while (!result.converged && result.iterations < most_iterations) {
-    iteration->replay();
-    ++result.iterations;
-    result.converged = !running();
+  for (bool again = false;; again = true) {
+    result.converged = false;
+    while (!result.converged && result.iterations < most_iterations) {
+      iteration->replay();
+      ++result.iterations;
+      result.converged = !running();
+    }
+    if (again) {
+      result.converged = true;  // it had already
+      break;
+    }
+    if (!result.converged || result.iterations <= kFew) break;
+    // What the recurrence says, held against the rows: after many iterations it is too good.
+    begin(true);
+    copy(device, limit, row(LsqrRow::limit));
+    const HostMatrix now = download(device, state);
+    bool good = true;
+    for (Index o = 0; o < p; ++o) {
+      good = good && !(now(static_cast<Index>(LsqrRow::left), o) >
+                       kTooGood * now(static_cast<Index>(LsqrRow::limit), o));
+    }
+    if (good) break;
   }
   a.to_coefficients(x);
   return result;

@@ -9,6 +9,8 @@
 namespace crease {
 namespace {
 
+constexpr double kFarWorse = 16;  // times the policy's tolerance
+
 /// Between two neighbouring measured pieces: the jump of the gradient in units of scale, and its
 /// noise.
 struct Jump {
@@ -44,6 +46,7 @@ class NeuronFinder {
       known_error_ += error * error;
     }
     known_error_ = std::sqrt(known_error_);
+    typical_ = typical_jump(pieces, static_cast<Index>(d_), &hypothesis);
   }
 
   Index run();
@@ -55,6 +58,12 @@ class NeuronFinder {
     for (std::size_t o = 0; o < p_; ++o)
       square += v[o] * v[o] / (pieces_.scale[o] * pieces_.scale[o]);
     return std::sqrt(square);
+  }
+  bool across_seam(std::size_t before, std::size_t after) const {
+    for (std::size_t j = before; j < after; ++j) {
+      if (pieces_.is_seam(j)) return true;
+    }
+    return false;
   }
   Jump jump_between(std::size_t before, std::size_t after) const;
   bool single(const Jump& jump, const std::vector<double>& slope_jump, double t,
@@ -70,6 +79,7 @@ class NeuronFinder {
   Hypothesis& hypothesis_;
   std::size_t p_;
   std::size_t d_;
+  double typical_ = 0;
   double known_error_ = 0;  // of a gradient, by the hyperplanes already known, in units of scale
 };
 
@@ -117,7 +127,8 @@ bool NeuronFinder::single(const Jump& jump, const std::vector<double>& slope_jum
   candidate.t = t;
   candidate.normal_error = std::sqrt(noise_square) / square * std::sqrt(static_cast<double>(d_));
   // The jump must stand out of what the known hyperplanes' errors could feign.
-  return std::sqrt(square * length_square) > plan_.sigmas * known_error_;
+  const bool alone = pieces_.is_local(jump.before) && pieces_.is_local(jump.after);
+  return alone || std::sqrt(square * length_square) > plan_.sigmas * known_error_;
 }
 
 /// Up to p kinks: jump = slope_jumps (p x count) * normals (count x d), solved for the normals.
@@ -231,6 +242,12 @@ bool NeuronFinder::add(const Jump& jump, const Candidate& candidate) {
     offset = std::hypot(offset, step / scale_norm);
     component = std::hypot(component, bend / scale_norm);
   }
+  // On a residual line another one may do better: what is far worse than the policy wants is left.
+  if (line_.of_residual && !policy_.last() &&
+      component * std::sqrt(static_cast<double>(d_)) * scale_norm >
+          kFarWorse * policy_.tolerance * typical_) {
+    return false;
+  }
   const double reach = std::sqrt(static_cast<double>(d_) + dot(crossing, crossing));
   hypothesis_.add(candidate.normal, -dot(candidate.normal, crossing), candidate.scale,
                   std::hypot(component * reach, offset), component);
@@ -242,7 +259,7 @@ Index NeuronFinder::run() {
   std::size_t before = pieces_.size();
   for (std::size_t after = 0; after < pieces_.size(); ++after) {
     if (!pieces_.measured[after]) continue;
-    if (before != pieces_.size()) {
+    if (before != pieces_.size() && !across_seam(before, after)) {
       const Jump jump = jump_between(before, after);
       Candidate candidate;
       if (after == before + 1) {

@@ -63,8 +63,9 @@ void place(MeasuredPieces& pieces, const SearchedLine& line, double c) {
   }
 }
 
+/// rounding [p] is that of evaluating F' over rho; it is in every answer of a residual.
 void rate(MeasuredPieces& pieces, const SearchedLine& line, const NoiseModel& noise,
-          const QueryPlan& plan, double c) {
+          const QueryPlan& plan, double c, const std::vector<double>& rounding) {
   const std::size_t p = pieces.scale.size();
   pieces.values = HostMatrix(static_cast<Index>(pieces.size()), static_cast<Index>(p));
   for (std::size_t m = 0; m < pieces.size(); ++m) {
@@ -76,14 +77,18 @@ void rate(MeasuredPieces& pieces, const SearchedLine& line, const NoiseModel& no
     for (std::size_t o = 0; o < p; ++o) {
       const double value = pieces.pieces[m].fit.at(t, o);
       pieces.values(static_cast<Index>(m), static_cast<Index>(o)) = value;
-      const double sigma =
-          std::hypot(noise.sigma(line.rho(t), static_cast<Index>(o)), kRounding * value);
+      const double sigma = std::hypot(noise.sigma(line.rho(t), static_cast<Index>(o)),
+                                      rounding[o] * line.rho(t), kRounding * value);
       worst = std::max(worst, sigma / pieces.scale[o]);
     }
     pieces.step.push_back(step);
     pieces.noise.push_back(worst);
     pieces.quality.push_back(worst / step * std::max(1.0, std::abs(t) / c));
   }
+}
+
+std::vector<double> rounding_of(const Hypothesis* known, const MeasuredPieces& pieces) {
+  return known != nullptr ? known->rounding_error() : std::vector<double>(pieces.scale.size(), 0.0);
 }
 
 /// Two kinks with parallel jumps of the same sign, closer than a gradient between them could
@@ -130,7 +135,7 @@ void drop_feigned(MeasuredPieces& pieces, const std::vector<double>& known_error
 
 /// Joins kinks around unresolvable pieces where one kink at the crossing of the outer lines
 /// explains them.
-bool merge_unresolvable(MeasuredPieces& pieces, double c, double typical, const QueryPlan& plan) {
+void merge_unresolvable(MeasuredPieces& pieces, double c, double typical, const QueryPlan& plan) {
   std::vector<Piece> kept = {pieces.pieces.front()};
   std::vector<Kink> kinks;
   for (std::size_t m = 0; m + 1 < pieces.size();) {
@@ -159,10 +164,8 @@ bool merge_unresolvable(MeasuredPieces& pieces, double c, double typical, const 
       ++m;
     }
   }
-  const bool merged = kept.size() < pieces.size();
   pieces.pieces = std::move(kept);
   pieces.kinks = std::move(kinks);
-  return merged;
 }
 
 /// A direction crosses the plane of a neighbouring kink with a chance that falls with the square of
@@ -212,19 +215,27 @@ MeasuredPieces prepare_pieces(const SearchedLine& line, const NoiseModel& noise,
   pieces.pieces = line.result.pieces;
   pieces.kinks = line.result.kinks;
   pieces.scale = line.result.scale;
-  const auto assess = [&] {
-    pieces.t.clear();
-    pieces.half_width.clear();
-    pieces.step.clear();
-    pieces.quality.clear();
-    pieces.noise.clear();
-    place(pieces, line, c);
-    rate(pieces, line, noise, plan, c);
-  };
   if (known != nullptr) drop_feigned(pieces, known->gradient_error(), plan);
-  assess();
+  place(pieces, line, c);
+  rate(pieces, line, noise, plan, c, rounding_of(known, pieces));
   const double typical = std::max(typical_jump(pieces, d, known), 1e-120);
-  if (merge_unresolvable(pieces, c, typical, plan)) assess();
+  merge_unresolvable(pieces, c, typical, plan);
+  assess_pieces(pieces, line, noise, plan, known);
+  return pieces;
+}
+
+void assess_pieces(MeasuredPieces& pieces, const SearchedLine& line, const NoiseModel& noise,
+                   const QueryPlan& plan, const Hypothesis* known) {
+  const auto d = static_cast<Index>(line.origin.size());
+  const double c = std::sqrt(static_cast<double>(d));
+  pieces.t.clear();
+  pieces.half_width.clear();
+  pieces.step.clear();
+  pieces.quality.clear();
+  pieces.noise.clear();
+  place(pieces, line, c);
+  rate(pieces, line, noise, plan, c, rounding_of(known, pieces));
+  const double typical = std::max(typical_jump(pieces, d, known), 1e-120);
   for (double& quality : pieces.quality) quality *= c / typical;
   spare_steps(pieces);
   const auto n = static_cast<Index>(pieces.size());
@@ -232,7 +243,6 @@ MeasuredPieces prepare_pieces(const SearchedLine& line, const NoiseModel& noise,
   pieces.measured.assign(pieces.size(), false);
   pieces.gradients = HostMatrix(n * p, d);
   pieces.gradient_noise = HostMatrix(n, p);
-  return pieces;
 }
 
 double jump_conditioning(const MeasuredPieces& pieces, std::size_t first, std::size_t last) {
@@ -256,21 +266,34 @@ std::vector<std::size_t> plan_chain(const MeasuredPieces& pieces, const std::vec
   const std::size_t n = pieces.size();
   const std::size_t p = pieces.scale.size();
   const double best = *std::min_element(pieces.quality.begin(), pieces.quality.end());
+  std::vector<double> kinks_before(n, 0.0);  // seams are none
+  for (std::size_t m = 1; m < n; ++m) {
+    kinks_before[m] = kinks_before[m - 1] + (pieces.is_seam(m - 1) ? 0 : 1);
+  }
   std::vector<double> cost(n, kInfinity);
   std::vector<std::size_t> before(n, n);  // n: the chain starts here
   // The cheapest way to reach piece b while giving up every kink since piece a is cost[a] + price
-  // (b - a).
+  // times the kinks between.
   double cheapest = 0;  // of cost[a] - price a, the virtual start before piece 0 included
   std::size_t cheapest_at = n;
   for (std::size_t b = 0; b < n; ++b) {
     if (excluded[b] && !pieces.measured[b]) continue;
     const double quality = best > 0 ? std::max(1.0, pieces.quality[b] / best) : 1.0;
     const double poor = std::max(1.0, pieces.quality[b] / kComfortable);
-    const double own = (pieces.measured[b] ? 0.0 : 1.0) + kBitPrice * std::log2(quality) +
-                       kPoorBitPrice * std::log2(poor);
-    cost[b] = cheapest + kLostKinkPrice * static_cast<double>(b) + own;
+    const double price = (pieces.measured[b] ? 0.0 : 1.0) + kBitPrice * std::log2(quality) +
+                         kPoorBitPrice * std::log2(poor);
+    const double own = pieces.is_local(b) ? 0.5 * price : price;  // its kink has two of them
+    cost[b] = cheapest + kLostKinkPrice * kinks_before[b] + own;
     before[b] = cheapest_at;
-    for (std::size_t a = b - std::min(b, p); a < b; ++a) {
+    if (b > 0 && pieces.is_seam(b - 1) && cost[b - 1] + own < cost[b]) {
+      cost[b] = cost[b - 1] + own;
+      before[b] = b - 1;
+    }
+    std::size_t first = b - std::min(b, p);
+    for (std::size_t a = first; a < b; ++a) {
+      if (pieces.is_seam(a)) first = a + 1;
+    }
+    for (std::size_t a = first; a < b; ++a) {
       if (cost[a] == kInfinity) continue;
       const double conditioning = jump_conditioning(pieces, a, b);
       if (b - a > 1 && conditioning < plan.group_conditioning) continue;
@@ -280,7 +303,7 @@ std::vector<std::size_t> plan_chain(const MeasuredPieces& pieces, const std::vec
         before[b] = a;
       }
     }
-    const double since = cost[b] - kLostKinkPrice * static_cast<double>(b);
+    const double since = cost[b] - kLostKinkPrice * kinks_before[b];
     if (since < cheapest) {
       cheapest = since;
       cheapest_at = b;

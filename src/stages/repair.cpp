@@ -113,6 +113,7 @@ std::vector<std::size_t> Measurement::repair(const FanAnswers& failed) {
         // A point whose answer lies on the plane of a measured neighbour has left its own piece.
         for (const std::size_t q : {m - 1, m + 1}) {
           if (q >= pieces_.size() || !pieces_.measured[q]) continue;
+          if (pieces_.is_seam(std::min(q, m))) continue;
           bool on_plane = true;
           const std::vector<double> from = line_.point(pieces_.t[q]);
           for (std::size_t o = 0; o < static_cast<std::size_t>(p_) && on_plane; ++o) {
