@@ -137,7 +137,9 @@ def spread(values):
 
 def show(ratio, digits=2):
     text = "%.*f" % (digits, ratio["median"])
-    return text if ratio["count"] == 1 else text + " [%.*f, %.*f]" % (digits, ratio["min"], digits, ratio["max"])
+    if ratio["count"] > 1:
+        text += " [%.*f, %.*f]" % (digits, ratio["min"], digits, ratio["max"])
+    return text + (" (%.*f)" % (digits, ratio["least_over_least"]) if "least_over_least" in ratio else "")
 
 
 def rounds(contenders, repeats, once, is_ours):
@@ -158,8 +160,11 @@ def rounds(contenders, repeats, once, is_ours):
 
 
 def ratios(times, reference):
-    """times over those of `reference`, round by round."""
-    return spread([seconds / reference[number] for number, seconds in times.items() if number in reference])
+    """times over those of `reference`, round by round; and the least over the least, which a busy machine disturbs least."""
+    shared = [number for number in times if number in reference]
+    ratio = spread([times[number] / reference[number] for number in shared])
+    ratio["least_over_least"] = min(times.values()) / min(reference.values())
+    return ratio
 
 
 class Report:
@@ -206,7 +211,7 @@ def least_squares(options, ours, found, missing, folder, q, report):
         peer = min((name for name in times if not is_ours(name)), key=lambda name: statistics.median(times[name].values()))
         best = min((name for name in times if is_ours(name)), key=lambda name: statistics.median(times[name].values()))
         print("\nleast squares, q = %d columns, n = %d rows, y %s (%s)" % (q, shape["n"], meaning, ours.device))
-        print("  %-18s %-28s %-26s %10s   %s" % ("", "seconds", "time / " + best, "residual", "over the least"))
+        print("  %-18s %-28s %-30s %10s   %s" % ("", "seconds", "time / " + best, "residual", "over the least"))
         for name in sorted(times, key=lambda name: statistics.median(times[name].values())):
             seconds, ratio = spread(list(times[name].values())), ratios(times[name], times[best])
             residual, bound = judged[name]
@@ -214,7 +219,7 @@ def least_squares(options, ours, found, missing, folder, q, report):
             verdict = "" if excess <= bound else "  beyond %.1e" % bound
             if verdict and is_ours(name):
                 report.bad.append("%s at q = %d, y %s" % (name, q, meaning))
-            print("  %-18s %-28s %-26s %10.3e   %8.1e%s" % (("* " if is_ours(name) else "  ") + name, show(seconds, 4),
+            print("  %-18s %-28s %-30s %10.3e   %8.1e%s" % (("* " if is_ours(name) else "  ") + name, show(seconds, 4),
                                                        show(ratio), residual, excess, verdict))
             report.line(kind="least_squares", q=q, n=shape["n"], y=meaning, device=ours.device, threads=options.threads,
                         name=name, ours=is_ours(name), seconds=list(times[name].values()), over=best, ratio=ratio,
@@ -227,7 +232,7 @@ def least_squares(options, ours, found, missing, folder, q, report):
         for name in OURS:
             if name in times:
                 faster = ratios(times[peer], times[name])
-                equal = judged[name][0] <= judged[peer][0]
+                equal = judged[name][0] <= judged[peer][0] + EPS  # y itself is rounded by as much
                 print("    %s is %s times as fast as the fastest peer (%s), residual %s" %
                       (name, show(faster), peer, "equal or better" if equal else "%.1e worse" % (judged[name][0] - judged[peer][0])))
                 report.line(kind="speedup", q=q, y=meaning, device=ours.device, name=name, peer=peer, ratio=faster, equal_or_better=bool(equal))
@@ -304,7 +309,7 @@ def main():
             features(options, ours, found, missing, folder, q, report)
         ours.end()
     load = os.getloadavg()[0]
-    print("\nRatios are medians [least, most] over interleaved rounds; * is ours; load at the end %.1f." % load)
+    print("\nRatios are medians [least, most] over interleaved rounds, (least time over least time); * is ours; load at the end %.1f." % load)
     for name, why in missing.items():
         if name != "cupy" or options.device == "cuda":
             print("not measured: %s (%s)" % (name, why))
