@@ -3,6 +3,8 @@
 #include <benchmark/benchmark.h>
 #include <crease/crease.hpp>
 
+#include <vector>
+
 #include "kernels/ops.hpp"
 
 namespace crease {
@@ -48,17 +50,41 @@ void features(benchmark::State& state) {
 }
 BENCHMARK(features)->Args({2048, 784, 128})->Args({2048, 100, 500})->UseRealTime();
 
-// Items: neurons times points of the line.
+// A network on lines with n points in all.
+struct OnLines {
+  OnLines(Index n, Index k, Index m)
+      : offsets(gaussian(cpu(), 0, k, m)),
+        slopes(gaussian(cpu(), 1, k, m)),
+        output(gaussian(cpu(), 2, 1, k)),
+        t(gaussian(cpu(), 3, n, 1)),
+        constant(gaussian(cpu(), 4, m, 1)),
+        tilt(gaussian(cpu(), 5, m, 1)),
+        out(cpu(), n, 1) {
+    for (Index l = 0; l <= m; ++l) first.push_back(l * n / m);
+  }
+  void sum() { relu_lines_sum(cpu(), offsets, slopes, output, constant, tilt, first, t, out); }
+
+  DeviceMatrix offsets, slopes, output, t, constant, tilt, out;
+  std::vector<Index> first;
+};
+
+// Items: neurons times points of the line. Enough points to sort the kinks.
 void line_sum(benchmark::State& state) {
-  const Index n = state.range(0), k = state.range(1);
-  const DeviceMatrix offsets = gaussian(cpu(), 0, k, 1), slopes = gaussian(cpu(), 1, k, 1);
-  const DeviceMatrix output = gaussian(cpu(), 2, 1, k), t = gaussian(cpu(), 3, n, 1);
-  const DeviceMatrix constant = gaussian(cpu(), 4, 1, 1), tilt = gaussian(cpu(), 5, 1, 1);
-  DeviceMatrix out(cpu(), n, 1);
-  measure(state, cpu(), n * k,
-          [&] { relu_line_sum(cpu(), offsets, slopes, output, constant, tilt, t, out); });
+  OnLines line(state.range(0), state.range(1), 1);
+  measure(state, cpu(), state.range(0) * state.range(1), [&] { line.sum(); });
 }
-BENCHMARK(line_sum)->Args({4096, 128})->Args({4096, 500})->UseRealTime();
+BENCHMARK(line_sum)->Args({4096, 128})->Args({4096, 500})->Args({4096, 2048})->UseRealTime();
+
+// The same number of points on lines of 32: too few to sort, rank 1.
+void lines_sum_directly(benchmark::State& state) {
+  OnLines lines(state.range(0), state.range(1), state.range(0) / 32);
+  measure(state, cpu(), state.range(0) * state.range(1), [&] { lines.sum(); });
+}
+BENCHMARK(lines_sum_directly)
+    ->Args({4096, 128})
+    ->Args({4096, 500})
+    ->Args({4096, 2048})
+    ->UseRealTime();
 
 // Items: neurons times points of the fan.
 void fan_sum(benchmark::State& state) {

@@ -8,11 +8,7 @@
 
 #include <Random123/philox.h>
 
-#if defined(__CUDACC__)
-#define CREASE_HOST_DEVICE __host__ __device__
-#else
-#define CREASE_HOST_DEVICE
-#endif
+#include "kernels/host_device.hpp"
 
 namespace crease {
 

@@ -1,7 +1,10 @@
 // The checks of every primitive, once, for every backend.
 #include "kernels/ops.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <utility>
 
 namespace crease {
 namespace {
@@ -93,19 +96,30 @@ void gaussian_features(Device& device, Seed seed, std::uint64_t stream, Index fi
   device.ops().gaussian_features(seed, stream, first_row, weights, bias, out);
 }
 
+void relu_lines_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
+                    ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
+                    std::span<const Index> first, ConstDeviceView t, DeviceView out) {
+  const Index k = offsets.rows;
+  const Index m = offsets.cols;
+  const Index p = out.cols;
+  require(is_shape(slopes, k, m), "relu_lines_sum: offsets and slopes must both be [k, m]");
+  require(is_shape(output, p, k), "relu_lines_sum: output must be [p, k]");
+  require(is_shape(constant, m, p) && is_shape(tilt, m, p),
+          "relu_lines_sum: constant and tilt must be [m, p]");
+  require(is_shape(t, out.rows, 1), "relu_lines_sum: t needs one row per row of out");
+  require(static_cast<Index>(first.size()) == m + 1 && first.front() == 0 &&
+              first.back() == out.rows && std::is_sorted(first.begin(), first.end()),
+          "relu_lines_sum: first must be [m + 1], ascending from 0 to the rows of out");
+  if (is_empty(out)) return;
+  device.ops().relu_lines_sum(offsets, slopes, output, constant, tilt, first, t, out);
+}
+
 void relu_line_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
                    ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
                    ConstDeviceView t, DeviceView out) {
-  const Index k = offsets.rows;
-  const Index p = out.cols;
-  require(is_shape(offsets, k, 1) && is_shape(slopes, k, 1),
-          "relu_line_sum: offsets and slopes must be [k, 1]");
-  require(is_shape(output, p, k), "relu_line_sum: output must be [p, k]");
-  require(is_shape(constant, 1, p) && is_shape(tilt, 1, p),
-          "relu_line_sum: constant and tilt must be [1, p]");
-  require(is_shape(t, out.rows, 1), "relu_line_sum: t needs one row per row of out");
-  if (is_empty(out)) return;
-  device.ops().relu_line_sum(offsets, slopes, output, constant, tilt, t, out);
+  require(offsets.cols == 1, "relu_line_sum: offsets and slopes must be [k, 1]");
+  const std::array<Index, 2> all = {0, out.rows};
+  relu_lines_sum(device, offsets, slopes, output, constant, tilt, all, t, out);
 }
 
 void relu_fan_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes_t,
@@ -224,6 +238,74 @@ void triangularize(Device& device, DeviceView a) {
   require(a.rows >= a.cols, "triangularize: a must be at least as high as wide");
   if (is_empty(a)) return;
   device.ops().triangularize(a);
+}
+
+void scale_rows(Device& device, ConstDeviceView factors, DeviceView z) {
+  require(is_shape(factors, z.rows, 1), "scale_rows: factors must be one column as high as z");
+  if (is_empty(z)) return;
+  device.ops().scale_rows(factors, z);
+}
+
+void add_scaled(Device& device, double scale, ConstDeviceView factors, ConstDeviceView x,
+                DeviceView y) {
+  require(is_shape(x, y.rows, y.cols), "add_scaled: shapes must agree");
+  require(is_shape(factors, 1, y.cols), "add_scaled: factors must be one row as wide as y");
+  require(std::isfinite(scale), "add_scaled: scale must be finite");
+  if (is_empty(y)) return;
+  device.ops().add_scaled(scale, factors, x, y);
+}
+
+void normalize_columns(Device& device, DeviceView z, DeviceView norms) {
+  require(is_shape(norms, 1, z.cols), "normalize_columns: norms must be one row as wide as z");
+  if (is_empty(norms)) return;
+  device.ops().normalize_columns(z, norms);
+}
+
+void unit_diagonal(Device& device, double cutoff, double shift, DeviceView g, DeviceView factors) {
+  require(g.rows == g.cols, "unit_diagonal: g must be square");
+  require(is_shape(factors, g.rows, 1), "unit_diagonal: factors must be [q, 1]");
+  require(cutoff >= 0 && std::isfinite(cutoff), "unit_diagonal: cutoff must not be negative");
+  require(shift >= 0 && std::isfinite(shift), "unit_diagonal: shift must not be negative");
+  if (is_empty(g)) return;
+  device.ops().unit_diagonal(cutoff, shift, g, factors);
+}
+
+void lsqr_begin(Device& device, double tolerance, DeviceView state) {
+  require(state.rows == kLsqrRows, "lsqr_begin: state must have kLsqrRows rows");
+  require(tolerance >= 0 && std::isfinite(tolerance),
+          "lsqr_begin: the tolerance must not be negative");
+  if (is_empty(state)) return;
+  device.ops().lsqr_begin(tolerance, state);
+}
+
+void lsqr_rotate(Device& device, DeviceView state) {
+  require(state.rows == kLsqrRows, "lsqr_rotate: state must have kLsqrRows rows");
+  if (is_empty(state)) return;
+  device.ops().lsqr_rotate(state);
+}
+
+double svd(Device& device, DeviceView a, DeviceView left_t, DeviceView values, DeviceView right) {
+  require(a.rows == a.cols, "svd: a must be square");
+  require(is_shape(left_t, a.rows, a.rows) && is_shape(right, a.rows, a.rows),
+          "svd: left_t and right must be as large as a");
+  require(is_shape(values, 1, a.rows), "svd: values must be one row as wide as a");
+  if (is_empty(a)) return 0;
+  return device.ops().svd(a, left_t, values, right);
+}
+
+std::unique_ptr<Recording> record(Device& device, std::function<void()> work) {
+  require(static_cast<bool>(work), "record: there is no work");
+  return device.ops().record(std::move(work));
+}
+
+void gaussian_gram(Device& device, ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
+                   DeviceView g) {
+  const Index q = weights.rows + (with_inputs ? weights.cols : 0) + 1;
+  require(is_shape(bias, weights.rows, 1), "gaussian_gram: bias must be [k, 1]");
+  require(is_shape(g, q, q),
+          "gaussian_gram: g must be [k + d + 1, k + d + 1], without d for no "
+          "inputs");
+  device.ops().gaussian_gram(weights, bias, with_inputs, g);
 }
 
 }  // namespace crease

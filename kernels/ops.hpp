@@ -9,6 +9,10 @@
 #include <crease/device.hpp>
 #include <crease/oracle.hpp>
 
+#include <functional>
+#include <memory>
+#include <span>
+
 namespace crease {
 
 enum class Transpose { no, yes };
@@ -79,30 +83,45 @@ void relu_features(Device& device, ConstDeviceView x, ConstDeviceView weights, C
 void gaussian_features(Device& device, Seed seed, std::uint64_t stream, Index first_row,
                        ConstDeviceView weights, ConstDeviceView bias, DeviceView out);
 
-/// A network along a line, in the line's own coordinates (rank 1; no points are built):
-///   out[i, o] = constant[o] + t[i] * tilt[o] + sum_r output[o, r] * max(offsets[r] + t[i] *
-///   slopes[r], 0)
-///
-/// offsets, slopes  [k, 1]  weights * origin + bias, weights * direction
-/// output           [p, k]
-/// constant, tilt   [1, p]
-/// t                [n, 1]
-/// out              [n, p]
-///
-/// Sum(k + 2).
-void relu_line_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
-                   ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
-                   ConstDeviceView t, DeviceView out);
-
 /// A network on a fan, in the fan's own coordinates:
 ///   out[i * q + j, o] = constant[i, o] + s * tilt[j, o] + sum_r output[o, r] * max(offsets[i, r] +
 ///   s * slopes_t[r, j], 0), s = steps[i, j]
 ///
 /// offsets [m, k], slopes_t [k, q], output [p, k], constant [m, p], tilt [q, p], steps [m, q], out
-/// [m * q, p]. Sum(k + 2).
+/// [m * q, p]. Sum(k + 2). A number of `output` that is not finite makes its output not finite
+/// everywhere, be the neuron on or off.
 void relu_fan_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes_t,
                   ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
                   ConstDeviceView steps, DeviceView out);
+
+// ----------------------------------------------------------------------------------------------
+// lines
+
+/// A network along several lines, in the lines' own coordinates (rank 1; no points are built). For
+/// the points i of line l, first[l] <= i < first[l + 1],
+///   out[i, o] = constant[l, o] + t[i] * tilt[l, o] + sum_r output[o, r] * max(offsets[r, l] + t[i]
+///   * slopes[r, l], 0)
+///
+/// offsets, slopes  [k, m]  weights * origin + bias, weights * direction, one column a line
+/// output           [p, k]
+/// constant, tilt   [m, p]
+/// first            [m + 1] on the host, ascending from 0 to n
+/// t                [n, 1]
+/// out              [n, p]
+///
+/// Sum(k + 2). Lines with many points are cut at their sorted kinks, and the neurons of a piece
+/// come from prefix sums in double-double; sizes alone decide. There, with u = 2^-53 and S the sum
+/// of all |terms|, the error is below u |out| + (6 k + 20) u^2 S, and below u |output[o, r]
+/// offsets[r, l]| more for a neuron whose kink rounds to t[i]. Where that way gives no finite
+/// number, the point is summed up directly: NaN and infinity come out as that sum makes them.
+void relu_lines_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
+                    ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
+                    std::span<const Index> first, ConstDeviceView t, DeviceView out);
+
+/// The same for one line: m = 1, and all points are its own.
+void relu_line_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
+                   ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
+                   ConstDeviceView t, DeviceView out);
 
 // ----------------------------------------------------------------------------------------------
 // pairs
@@ -169,6 +188,110 @@ void solve_triangular(Device& device, ConstDeviceView l, Transpose transpose, De
 void triangularize(Device& device, DeviceView a);
 
 // ----------------------------------------------------------------------------------------------
+// solve
+
+/// z[i, :] *= factors[i].   factors [n, 1], z [n, q]. Bits.
+void scale_rows(Device& device, ConstDeviceView factors, DeviceView z);
+
+/// y[:, j] += (scale * factors[j]) * x[:, j].   factors [1, q], x and y [n, q], scale finite. Bits.
+void add_scaled(Device& device, double scale, ConstDeviceView factors, ConstDeviceView x,
+                DeviceView y);
+
+/// norms[j] = Euclidean norm of column j of z, and the column is divided by it; a column whose norm
+/// is below the smallest normal number becomes 0, and so does its norm.
+///
+/// z [n, q], norms [1, q]. Sum(n), and n + 1 for z.
+void normalize_columns(Device& device, DeviceView z, DeviceView norms);
+
+/// A Gram matrix as that of unit columns, shifted: with the diagonal g_jj as it came,
+///   factors[j] = 1 / sqrt(g_jj) where g_jj > cutoff * largest of all, else 0
+///   g[i, j] <- (factors[i] * g[i, j]) * factors[j] below the diagonal, 1 + shift on it.
+/// A column that is left out is then one of the unit matrix, times 1 + shift.
+///
+/// cutoff, shift  >= 0, finite
+/// g              [q, q] lower triangle; what is above is left alone
+/// factors        [q, 1]
+///
+/// Bits.
+void unit_diagonal(Device& device, double cutoff, double shift, DeviceView g, DeviceView factors);
+
+/// The rows of the state of LSQR (Paige and Saunders 1982), one column per right-hand side.
+enum class LsqrRow : Index {
+  alpha,        // in: norm of the new v
+  beta,         // in: norm of the new u
+  rho_bar,      // in and out
+  phi_bar,      // in and out: norm of the residual
+  minus_alpha,  // out: -alpha
+  step,         // out: phi / rho, what of w is added to x; 0 for a column that has stopped
+  minus_ratio,  // out: -theta / rho, what of w stays in the next; 0 for a column that has stopped
+  left,         // out: norm of A^T residual
+  limit,        // left at which a column stops
+  running,      // 1, or 0 once left <= limit
+};
+inline constexpr Index kLsqrRows = 10;
+
+/// The state after the first u and v: rho_bar = alpha, phi_bar = beta, left = alpha * beta, limit =
+/// tolerance * left, step = minus_ratio = 0, running unless left is 0.   state [kLsqrRows, p].
+/// Bits.
+void lsqr_begin(Device& device, double tolerance, DeviceView state);
+
+/// The next plane rotation of LSQR, from alpha and beta of this iteration: rho = sqrt(rho_bar^2 +
+/// beta^2), c = rho_bar / rho, s = beta / rho, theta = s alpha, phi = c phi_bar; then rho_bar = -c
+/// alpha, phi_bar = s phi_bar, left = |phi_bar alpha c|. A column with rho = 0 stops without a
+/// step.   state [kLsqrRows, p]. Bits.
+void lsqr_rotate(Device& device, DeviceView state);
+
+/// Singular value decomposition a = left_t^T diag(values) right of a square matrix; a is used up.
+///
+/// left_t  [q, q]  rows are left singular vectors
+/// values  [1, q]  largest first
+/// right   [q, q]  rows are right singular vectors
+///
+/// Returns how far beyond rounding the values may be off (a library that perturbs singular matrices
+/// says so; else 0). Waits. Residual: |left_t^T diag right - a| <= 10 q eps |a| + q times what is
+/// returned, rows orthonormal to 10 q eps.
+double svd(Device& device, DeviceView a, DeviceView left_t, DeviceView values, DeviceView right);
+
+/// Work that was written down once and can be done again as a whole.
+class Recording {
+ public:
+  Recording() = default;
+  virtual ~Recording() = default;
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+
+  /// Queues the work once more; waits for nothing.
+  virtual void replay() = 0;
+};
+
+/// Writes `work` down without doing it: the same primitives on the same memory at every replay. On
+/// CUDA it becomes a graph, which costs one launch; on the CPU, and on a stream that refuses to be
+/// captured, replay() calls `work` again. So `work` may be called now and later: it may queue
+/// primitives that do not wait, but neither allocate matrices, nor upload or download, nor depend
+/// on anything that changes on the host. Must not outlive its device.
+std::unique_ptr<Recording> record(Device& device, std::function<void()> work);
+
+// ----------------------------------------------------------------------------------------------
+// gaussian
+
+/// Exact second moments of ReLU features under N(0, I), lower triangle and diagonal (what is above
+/// is left alone):
+///   g = E z z^T,   z = [relu(weights x + bias), x, 1]  or  z = [relu(weights x + bias), 1].
+///
+/// weights [k, d], bias [k, 1], g [q, q] with q = k + d + 1, or q = k + 1 without inputs. A row of
+/// weights that is all zero is the constant max(bias, 0).
+///
+/// Neurons i and j are right to (2 d + 200) eps (s_i s_j + a_i a_j), where s_i^2 = E relu_i^2 and
+/// a_i^2 = |w_i|^2 P(relu_i > 0); so are the other entries with s = a = 1 for the constant and for
+/// an input. A neuron further than 13 from the origin and silent there: times (b / 13)^2, b its
+/// distance. Scratch: k (d + 119) numbers.
+///
+/// Source: the Hermite expansion of relu(g - b) (Mehler's formula) for correlations up to 0.75,
+/// quadrature of E relu relu = E relu E relu + rho P P + int (rho - t) phi2(t) dt beyond.
+void gaussian_gram(Device& device, ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
+                   DeviceView g);
+
+// ----------------------------------------------------------------------------------------------
 // backends
 
 /// One pure virtual per primitive, same contract, arguments already checked and outputs not empty.
@@ -189,9 +312,10 @@ class Ops {
                              DeviceView out) = 0;
   virtual void gaussian_features(Seed seed, std::uint64_t stream, Index first_row,
                                  ConstDeviceView weights, ConstDeviceView bias, DeviceView out) = 0;
-  virtual void relu_line_sum(ConstDeviceView offsets, ConstDeviceView slopes,
-                             ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
-                             ConstDeviceView t, DeviceView out) = 0;
+  virtual void relu_lines_sum(ConstDeviceView offsets, ConstDeviceView slopes,
+                              ConstDeviceView output, ConstDeviceView constant,
+                              ConstDeviceView tilt, std::span<const Index> first, ConstDeviceView t,
+                              DeviceView out) = 0;
   virtual void relu_fan_sum(ConstDeviceView offsets, ConstDeviceView slopes_t,
                             ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
                             ConstDeviceView steps, DeviceView out) = 0;
@@ -212,6 +336,17 @@ class Ops {
   virtual bool cholesky(DeviceView g) = 0;
   virtual void solve_triangular(ConstDeviceView l, Transpose transpose, DeviceView x) = 0;
   virtual void triangularize(DeviceView a) = 0;
+  virtual void scale_rows(ConstDeviceView factors, DeviceView z) = 0;
+  virtual void add_scaled(double scale, ConstDeviceView factors, ConstDeviceView x,
+                          DeviceView y) = 0;
+  virtual void normalize_columns(DeviceView z, DeviceView norms) = 0;
+  virtual void unit_diagonal(double cutoff, double shift, DeviceView g, DeviceView factors) = 0;
+  virtual void lsqr_begin(double tolerance, DeviceView state) = 0;
+  virtual void lsqr_rotate(DeviceView state) = 0;
+  virtual double svd(DeviceView a, DeviceView left_t, DeviceView values, DeviceView right) = 0;
+  virtual std::unique_ptr<Recording> record(std::function<void()> work) = 0;
+  virtual void gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
+                             DeviceView g) = 0;
 };
 
 }  // namespace crease

@@ -2,6 +2,7 @@
 #include "src/device_network.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "kernels/ops.hpp"
 
@@ -45,33 +46,50 @@ void DeviceNetwork::evaluate(ConstDeviceView x, DeviceView y) const {
 }
 
 void DeviceNetwork::evaluate_line(const Line& line, ConstDeviceView t, DeviceView y) const {
-  DeviceMatrix offsets(*device_, neurons(), 1);
-  copy(*device_, bias_, offsets);
-  multiply(*device_, weights_, Transpose::no, line.origin, Transpose::yes, 1.0, 1.0, offsets);
-  DeviceMatrix slopes(*device_, neurons(), 1);
-  multiply(*device_, weights_, Transpose::no, line.direction, Transpose::yes, 1.0, 0.0, slopes);
-  DeviceMatrix constant(*device_, 1, outputs());
-  copy(*device_, constant_, constant);
-  multiply(*device_, line.origin, Transpose::no, linear_, Transpose::yes, 1.0, 1.0, constant);
-  DeviceMatrix tilt(*device_, 1, outputs());
-  multiply(*device_, line.direction, Transpose::no, linear_, Transpose::yes, 1.0, 0.0, tilt);
-  relu_line_sum(*device_, offsets, slopes, output_, constant, tilt, t, y);
+  const std::array<Index, 2> all = {0, t.rows};
+  evaluate_lines({line.origin, line.direction, all}, t, y);
+}
+
+void DeviceNetwork::evaluate_lines(const Lines& lines, ConstDeviceView t, DeviceView y) const {
+  const Index m = lines.origins.rows;
+  DeviceMatrix once(*device_, 1, m);
+  fill(*device_, 1.0, once);
+  DeviceMatrix offsets(*device_, neurons(), m);
+  multiply(*device_, bias_, Transpose::no, once, Transpose::no, 1.0, 0.0, offsets);
+  multiply(*device_, weights_, Transpose::no, lines.origins, Transpose::yes, 1.0, 1.0, offsets);
+  DeviceMatrix slopes(*device_, neurons(), m);
+  multiply(*device_, weights_, Transpose::no, lines.directions, Transpose::yes, 1.0, 0.0, slopes);
+  DeviceMatrix constant(*device_, m, outputs());
+  multiply(*device_, once, Transpose::yes, constant_, Transpose::no, 1.0, 0.0, constant);
+  multiply(*device_, lines.origins, Transpose::no, linear_, Transpose::yes, 1.0, 1.0, constant);
+  DeviceMatrix tilt(*device_, m, outputs());
+  multiply(*device_, lines.directions, Transpose::no, linear_, Transpose::yes, 1.0, 0.0, tilt);
+  relu_lines_sum(*device_, offsets, slopes, output_, constant, tilt, lines.first, t, y);
 }
 
 void DeviceNetwork::evaluate_fan(const Fan& fan, DeviceView y) const {
-  const Index m = fan.centers.rows;
   const Index q = fan.directions.rows;
-  DeviceMatrix offsets(*device_, m, neurons());
-  multiply(*device_, fan.centers, Transpose::no, weights_, Transpose::yes, 1.0, 0.0, offsets);
-  add_row(*device_, bias_as_row(), offsets);
   DeviceMatrix slopes(*device_, neurons(), q);
   multiply(*device_, weights_, Transpose::no, fan.directions, Transpose::yes, 1.0, 0.0, slopes);
-  DeviceMatrix constant(*device_, m, outputs());
-  multiply(*device_, fan.centers, Transpose::no, linear_, Transpose::yes, 1.0, 0.0, constant);
-  add_row(*device_, constant_, constant);
   DeviceMatrix tilt(*device_, q, outputs());
   multiply(*device_, fan.directions, Transpose::no, linear_, Transpose::yes, 1.0, 0.0, tilt);
-  relu_fan_sum(*device_, offsets, slopes, output_, constant, tilt, fan.steps, y);
+  const Index row_bytes = (neurons() + outputs()) * static_cast<Index>(sizeof(double));
+  const Index chunk =
+      std::clamp<Index>(kChunkBytes / row_bytes, 1, std::max<Index>(1, fan.centers.rows));
+  DeviceMatrix all_offsets(*device_, chunk, neurons());
+  DeviceMatrix all_constants(*device_, chunk, outputs());
+  for (Index first = 0; first < fan.centers.rows; first += chunk) {
+    const Index m = std::min(chunk, fan.centers.rows - first);
+    const ConstDeviceView centers = fan.centers.row_block(first, m);
+    const DeviceView offsets = all_offsets.view().row_block(0, m);
+    multiply(*device_, centers, Transpose::no, weights_, Transpose::yes, 1.0, 0.0, offsets);
+    add_row(*device_, bias_as_row(), offsets);
+    const DeviceView constant = all_constants.view().row_block(0, m);
+    multiply(*device_, centers, Transpose::no, linear_, Transpose::yes, 1.0, 0.0, constant);
+    add_row(*device_, constant_, constant);
+    relu_fan_sum(*device_, offsets, slopes, output_, constant, tilt, fan.steps.row_block(first, m),
+                 y.row_block(first * q, m * q));
+  }
 }
 
 }  // namespace crease

@@ -22,10 +22,12 @@ class DeviceNetwork {
   /// y [n, p] <- F(x [n, d]); features in chunks.
   void evaluate(ConstDeviceView x, DeviceView y) const;
 
-  /// y [n, p] <- F(origin + t direction); no points are built.
+  /// y [n, p] <- F(origin + t direction), along one line or several; no points are built. The
+  /// number of launches does not depend on the number of lines.
   void evaluate_line(const Line& line, ConstDeviceView t, DeviceView y) const;
+  void evaluate_lines(const Lines& lines, ConstDeviceView t, DeviceView y) const;
 
-  /// y [m q, p] <- F on a fan; scratch (m + q)(k + p).
+  /// y [m q, p] <- F on a fan; centres in chunks, scratch q (k + p) besides.
   void evaluate_fan(const Fan& fan, DeviceView y) const;
 
  private:

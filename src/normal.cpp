@@ -3,38 +3,25 @@
 
 #include <crease/types.hpp>
 
-#include <array>
 #include <cmath>
 #include <limits>
 #include <numbers>
+
+#include "kernels/gaussian_integral.hpp"
 
 namespace crease {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// The ratios r_n = I_n / I_{n-1} of the repeated integrals I_n(z) = E max(Z - z, 0)^n / n!, n = 0
-// to 2 and I_{-1} = phi. From (n + 1) I_{n+1} = I_{n-1} - z I_n:  r_n = 1 / (z + (n + 1) r_{n+1}),
-// run backwards from its fixed point. An error in the first ratio falls like exp(-2 z sqrt(2 n)).
-std::array<double, 3> tail_ratios(double z) {
-  constexpr int kDepth = 250;  // e^-45 at z = 1
-  std::array<double, 3> ratios{};
-  double ratio = (std::sqrt(z * z + 4.0 * (kDepth + 2)) - z) / (2.0 * (kDepth + 2));
-  for (int n = kDepth; n >= 0; --n) {
-    ratio = 1.0 / (z + (n + 1) * ratio);
-    if (n < 3) ratios[static_cast<std::size_t>(n)] = ratio;
-  }
-  return ratios;
-}
-
 }  // namespace
 
 double normal_density(double z) {
-  return std::exp(-0.5 * z * z) / std::sqrt(2.0 * std::numbers::pi);
+  return gaussian_density(z);
 }
 
 double normal_tail(double z) {
-  return 0.5 * std::erfc(z / std::numbers::sqrt2);
+  return gaussian_tail(z);
 }
 
 double inverse_normal_tail(double q) {
@@ -49,7 +36,7 @@ double inverse_normal_tail(double q) {
     double tail_over_density = 0.0;
     double log_tail = 0.0;
     if (z >= 1.0) {
-      tail_over_density = tail_ratios(z)[0];
+      tail_over_density = tail_ratios(z).r0;
       log_tail = std::log(tail_over_density) - 0.5 * z * z - 0.5 * std::log(2.0 * std::numbers::pi);
     } else {
       tail_over_density = normal_tail(z) / normal_density(z);

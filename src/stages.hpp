@@ -15,7 +15,7 @@
 //   certify  vouch_for (finish.hpp), certify (certify.hpp)
 //                                           what fresh points say of the finished network
 //
-// The paper's uniform mode replaces lines to neurons by scan_line and get_neurons (uniform.hpp),
+// The paper's uniform mode replaces lines to neurons by scan_lines and get_neurons (uniform.hpp),
 // and fit by bounded_fit.hpp. Includes point down only: include/crease <- kernels <- src/stages <-
 // src/learners.
 #pragma once

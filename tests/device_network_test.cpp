@@ -77,6 +77,32 @@ TEST_P(DeviceNetworkTest, ALineIsEvaluatedAsItsPoints) {
   }
 }
 
+TEST_P(DeviceNetworkTest, LinesAreEvaluatedAsTheirPoints) {
+  const std::vector<Index> first = {0, 40, 40, 47, 150};
+  for (const auto& [d, k, p] : kShapes) {
+    const ReluNetwork network = planted_network(d, k, p, 2);
+    const DeviceNetwork on_device(device(), network);
+    const DeviceMatrix origins = upload(device(), normals(4, d, 3));
+    const DeviceMatrix directions = upload(device(), normals(4, d, 4));
+    const HostMatrix where = normals(150, 1, 5);
+    const DeviceMatrix t = upload(device(), where);
+    const Lines lines{origins, directions, first};
+    DeviceMatrix x(device(), 150, d);
+    for (Index l = 0; l < 4; ++l) {
+      const Index from = first[static_cast<std::size_t>(l)];
+      const Index count = first[static_cast<std::size_t>(l) + 1] - from;
+      line_points(device(), lines.line(l), t.view().row_block(from, count),
+                  x.view().row_block(from, count));
+    }
+    const HostMatrix points = download(device(), x);
+    Padded along(device(), 150, p);
+    on_device.evaluate_lines(lines, t, along);
+    const double reach = 4 * largest_entry(where) * std::max(largest_entry(points), 1.0);
+    EXPECT_TRUE(near_sum(along.read(), exact_values(network, points),
+                         HostMatrix(150, p, magnitude(network, reach)), d + k + 2));
+  }
+}
+
 TEST_P(DeviceNetworkTest, AFanIsEvaluatedAsItsPoints) {
   for (const auto& [d, k, p] : kShapes) {
     const ReluNetwork network = planted_network(d, k, p, 6);

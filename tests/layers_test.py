@@ -38,7 +38,7 @@ CUDA_ROOMS = {"kernels/cuda", "include/crease/cuda.hpp"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 CUDA_HEADER = re.compile(r"^(cuda|cublas|cusolver|curand|cusparse|thrust/|cub/|device_launch|nccl)")
-ASKS = re.compile(r"(?:\.|->)\s*(answer(?:_line|_fan)?)\s*\(")
+ASKS = re.compile(r"(?:\.|->)\s*(answer(?:_lines?|_fan)?)\s*\(")
 MAY_ASK = ("src/stages/ask.cpp", "src/oracles/")  # an oracle may ask the one that it wraps
 REFUSED_NAME = re.compile(r"(?:^|[_.])(utils?|common|misc|detail|internal)(?:[_.]|$)")
 

@@ -4,6 +4,7 @@
 #include <crease/matrix.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace crease {
@@ -35,6 +36,10 @@ class Device {
 
   /// Bytes in matrices now, their peak, and what was copied to and from the device.
   DeviceStats stats() const { return stats_; }
+
+  /// Bytes that matrices could still take; none where the backend cannot tell. CPU: physical memory
+  /// less what its matrices hold. CUDA: free memory of the GPU, and what its pool holds unused.
+  virtual std::optional<Index> free_bytes() const { return std::nullopt; }
 
   /// The backend's instruction set; called through the checked functions of kernels/ops.hpp.
   virtual Ops& ops() = 0;

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 
 namespace crease {
 
@@ -13,6 +14,15 @@ namespace crease {
 struct Line {
   ConstDeviceView origin;     // [1, d]
   ConstDeviceView direction;  // [1, d]
+};
+
+/// Points origins[l] + t[i] * directions[l] for first[l] <= i < first[l + 1].
+struct Lines {
+  ConstDeviceView origins;       // [m, d]
+  ConstDeviceView directions;    // [m, d]
+  std::span<const Index> first;  // [m + 1] on the host, ascending from 0 to the number of points
+
+  Line line(Index l) const { return {origins.row_block(l, 1), directions.row_block(l, 1)}; }
 };
 
 /// Points centers[i] + steps(i, j) * directions[j], in the order i * q + j.
@@ -36,8 +46,10 @@ class Oracle {
 
   /// Structured batches. An oracle that can use the structure fills y and returns true; one that
   /// returns false (and leaves y alone) gets the same points through answer(). Every point is one
-  /// query either way.
+  /// query either way. Several lines of one round come together; unless answer_lines() is
+  /// overridden, answer_line() gets them one after the other.
   virtual bool answer_line(Device& device, const Line& line, ConstDeviceView t, DeviceView y);
+  virtual bool answer_lines(Device& device, const Lines& lines, ConstDeviceView t, DeviceView y);
   virtual bool answer_fan(Device& device, const Fan& fan, DeviceView y);
 };
 

@@ -92,7 +92,8 @@ struct QueryPlan {
 /// plan   refused with BadInput where a number is out of its range
 /// run    budget, seed, log, stop
 ///
-/// Throws BadInput (bad problem or plan), OracleError (the first answer failed) or DeviceError
+/// Throws BadInput (bad problem or plan, or a plan larger than memory: device_bytes_needed, with
+/// both numbers, before the first question), OracleError (the first answer failed) or DeviceError
 /// before the first answer; after it every ending is an Outcome and the best network so far is
 /// returned. Waits. The same seed, device and thread count give the same bits. Source: Chen,
 /// Klivans, Meka 2021, made adaptive.
@@ -103,5 +104,21 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
 /// included: 40 for the noise, d + 3 per interval, uniform_samples + 4 (d + 1) for the regression.
 /// Throws BadInput on a plan out of its range, d < 1, or a price beyond 2^62.
 Index queries_needed(const QueryPlan& plan, Index d);
+
+/// Bytes of device memory that every run of a plan holds at one time, whatever it finds: the
+/// largest of
+///   a gradient   [d, d] directions, and a chunk of the d points around one centre with its answers
+///   a batch      of look_points, certificate_points or hunt points, or a chunk of it: points,
+///                answers, and the network's own answers
+/// Neurons come on top (8 k (d + p) bytes and more), and how many there are is not known before. An
+/// oracle that knows fans needs no points, and is held to the same number.
+///
+/// d, p  inputs and outputs, at least 1
+/// Throws BadInput on a plan out of its range. 2^62 stands for that and more.
+Index device_bytes_needed(const QueryPlan& plan, Index d, Index p, const Budget& budget = {});
+
+/// The least Budget::device_bytes that a plan can work with: one point with its answers; in uniform
+/// mode one interval of the scan, and the factor of the regression. Errors as above.
+Index chunk_bytes_needed(const QueryPlan& plan, Index d, Index p);
 
 }  // namespace crease

@@ -60,10 +60,12 @@ struct Certificate {
 };
 
 struct LeastSquaresReport {
-  std::string solver;  // "qr" or "stream"; empty where the stage did not run
+  std::string solver;  // "stream", "analytic" or "qr"; empty where the stage did not run
+  std::string reason;  // why this one
   Index rank = 0;
   double condition =
       0;  // of the column-scaled feature matrix, estimated from its triangular factor
+  Index iterations = 0;  // of LSQR
   bool accepted = false;
 };
 

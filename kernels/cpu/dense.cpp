@@ -48,6 +48,12 @@ void CpuOps::multiply(ConstDeviceView a, Transpose transpose_a, ConstDeviceView 
     return;
   }
   openblas_set_num_threads(threads_for(c.rows * c.cols * inner));
+  if (c.cols == 1) {  // dgemm would first copy all of a
+    cblas_dgemv(CblasRowMajor, blas(transpose_a), blas_size(a.rows), blas_size(a.cols), alpha,
+                a.data, blas_size(a.ld), b.data, transpose_b == Transpose::no ? blas_size(b.ld) : 1,
+                beta, c.data, blas_size(c.ld));
+    return;
+  }
   cblas_dgemm(CblasRowMajor, blas(transpose_a), blas(transpose_b), blas_size(c.rows),
               blas_size(c.cols), blas_size(inner), alpha, a.data, blas_size(a.ld), b.data,
               blas_size(b.ld), beta, c.data, blas_size(c.ld));
@@ -149,6 +155,11 @@ bool CpuOps::cholesky(DeviceView g) {
 
 void CpuOps::solve_triangular(ConstDeviceView l, Transpose transpose, DeviceView x) {
   openblas_set_num_threads(threads_for(x.rows * x.rows * x.cols));
+  if (x.cols == 1) {
+    cblas_dtrsv(CblasRowMajor, CblasLower, blas(transpose), CblasNonUnit, blas_size(x.rows), l.data,
+                blas_size(l.ld), x.data, blas_size(x.ld));
+    return;
+  }
   cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, blas(transpose), CblasNonUnit,
               blas_size(x.rows), blas_size(x.cols), 1.0, l.data, blas_size(l.ld), x.data,
               blas_size(x.ld));

@@ -1,4 +1,6 @@
 // The CPU as a device: aligned memory, work done at once.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <limits>
@@ -25,6 +27,13 @@ class CpuDevice final : public Device {
   }
   void synchronize() override {}
   Ops& ops() override { return ops_; }
+
+  std::optional<Index> free_bytes() const override {
+    const Index pages = sysconf(_SC_PHYS_PAGES);
+    const Index page = sysconf(_SC_PAGESIZE);
+    if (pages <= 0 || page <= 0) return std::nullopt;
+    return std::max<Index>(0, pages * page - stats().bytes_in_use);
+  }
 
  protected:
   double* do_allocate(Index count) override {

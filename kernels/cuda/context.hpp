@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace crease {
@@ -65,6 +66,9 @@ class CudaContext {
   void* allocate(std::size_t bytes);
   void release(void* data, std::size_t bytes) noexcept;
 
+  /// Bytes that allocate() could still give; none where the GPU does not answer.
+  std::optional<Index> free_bytes() const;
+
   void synchronize();
 
  private:
@@ -73,6 +77,7 @@ class CudaContext {
   std::unique_ptr<CUstream_st, StreamDeleter> own_stream_;
   cudaStream_t stream_ = nullptr;
   std::unique_ptr<CUmemPoolHandle_st, PoolDeleter> pool_;
+  void* blas_workspace_ = nullptr;
   std::unique_ptr<cublasContext, BlasDeleter> blas_;
   std::unique_ptr<cusolverDnContext, SolverDeleter> solver_;
   std::unique_ptr<cusolverDnParams, SolverParamsDeleter> solver_params_;

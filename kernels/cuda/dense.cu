@@ -51,6 +51,14 @@ void CudaOps::multiply(ConstDeviceView a, Transpose transpose_a, ConstDeviceView
     check(cudaGetLastError(), "multiply");
     return;
   }
+  if (c.cols == 1) {
+    const Index step = transpose_b == Transpose::no ? b.ld : 1;
+    check(
+        cublasDgemv_v2_64(context_.blas(), transpose_a == Transpose::no ? CUBLAS_OP_T : CUBLAS_OP_N,
+                          a.cols, a.rows, &alpha, a.data, a.ld, b.data, step, &beta, c.data, c.ld),
+        "multiply");
+    return;
+  }
   // c^T = op(b)^T op(a)^T, and a transposed reading is what cuBLAS sees anyway.
   check(cublasDgemm_v2_64(context_.blas(), blas(transpose_b), blas(transpose_a), c.cols, c.rows,
                           inner, &alpha, b.data, b.ld, a.data, a.ld, &beta, c.data, c.ld),
@@ -188,6 +196,13 @@ bool CudaOps::cholesky(DeviceView g) {
 void CudaOps::solve_triangular(ConstDeviceView l, Transpose transpose, DeviceView x) {
   // x <- L^-1 x is x^T <- x^T (L^T)^-1, and L^T, upper, is what cuBLAS sees of L.
   const CurrentGpu current(context_.device_id());
+  if (x.cols == 1) {
+    check(cublasDtrsv_v2_64(context_.blas(), CUBLAS_FILL_MODE_UPPER,
+                            transpose == Transpose::no ? CUBLAS_OP_T : CUBLAS_OP_N,
+                            CUBLAS_DIAG_NON_UNIT, x.rows, l.data, l.ld, x.data, x.ld),
+          "solve_triangular");
+    return;
+  }
   const double one = 1.0;
   check(
       cublasDtrsm_v2_64(context_.blas(), CUBLAS_SIDE_RIGHT, CUBLAS_FILL_MODE_UPPER, blas(transpose),

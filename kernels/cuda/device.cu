@@ -6,12 +6,15 @@
 #include <new>
 
 #include "kernels/cuda/support.cuh"
+#include "kernels/gpu_code.hpp"
 
 namespace crease {
 namespace {
 
 constexpr Index kDouble = sizeof(double);
-constexpr Index kMaxPitch = std::numeric_limits<int>::max();  // bytes; a limit of cudaMemcpy2D
+constexpr std::size_t kBlasWorkspace = std::size_t{32} << 20;      // what NVIDIA advises for Hopper
+constexpr const char* kArchitectures = CREASE_CUDA_ARCHITECTURES;  // what CMake built it for
+constexpr Index kMaxPitch = std::numeric_limits<int>::max();       // bytes; a limit of cudaMemcpy2D
 
 std::string text_of(cublasStatus_t status) {
   return cublasGetStatusString(status);
@@ -23,6 +26,29 @@ std::string text_of(cusolverStatus_t status) {
 
 /// Asked for at start-up: a build without code for this GPU fails there, and not in the middle.
 __global__ void probe_kernel() {}
+
+/// What the driver says where there is no GPU: that it is missing, or older than the toolkit.
+std::string why_none() {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  static_cast<void>(cudaGetLastError());
+  return status == cudaSuccess ? "" : std::string(": ") + cudaGetErrorString(status);
+}
+
+/// Throws DeviceError where this build has no code for the GPU, or the driver cannot load it.
+void check_code(int device_id) {
+  cudaFuncAttributes attributes{};
+  const cudaError_t status = cudaFuncGetAttributes(&attributes, probe_kernel);
+  if (status == cudaSuccess) return;
+  static_cast<void>(cudaGetLastError());
+  cudaDeviceProp gpu{};
+  check(cudaGetDeviceProperties(&gpu, device_id), "device properties");
+  const Capability capability{gpu.major, gpu.minor};
+  if (status == cudaErrorNoKernelImageForDevice || !has_code_for(kArchitectures, capability)) {
+    throw DeviceError("cuda: " + no_code_message(gpu.name, capability, kArchitectures));
+  }
+  check(status, "the code of this build cannot be loaded");
+}
 
 /// Copies between two views of device or host memory, whatever their strides.
 void copy_rows(void* to, Index to_ld, const void* from, Index from_ld, Index rows, Index cols,
@@ -121,6 +147,13 @@ class CudaDevice final : public Device {
 
   Ops& ops() override { return ops_; }
 
+  std::optional<Index> free_bytes() const override {
+    const CurrentGpu current(context_.device_id());
+    return context_.free_bytes();
+  }
+
+  cudaStream_t stream() const { return context_.stream(); }
+
  protected:
   double* do_allocate(Index count) override {
     const CurrentGpu current(context_.device_id());
@@ -187,14 +220,13 @@ CurrentGpu::~CurrentGpu() {
 CudaContext::CudaContext(const CudaOptions& options)
     : device_id_(options.device_id), poison_(options.poison) {
   const int count = cuda_device_count();
-  if (count == 0) throw DeviceError("no CUDA device found");
+  if (count == 0) throw DeviceError("no CUDA device found" + why_none());
   if (device_id_ < 0 || device_id_ >= count) {
     throw DeviceError("no CUDA device " + std::to_string(device_id_) + ": there are " +
                       std::to_string(count));
   }
   const CurrentGpu current(device_id_);
-  cudaFuncAttributes attributes{};
-  check(cudaFuncGetAttributes(&attributes, probe_kernel), "this build has no code for this GPU");
+  check_code(device_id_);
 
   stream_ = options.stream;
   if (stream_ == nullptr) {
@@ -217,6 +249,9 @@ CudaContext::CudaContext(const CudaOptions& options)
   check(cublasCreate(&blas), "cuBLAS");
   blas_.reset(blas);
   check(cublasSetStream(blas, stream_), "cuBLAS");
+  // Its own workspace: what cuBLAS would allocate by itself has no place in a captured graph.
+  blas_workspace_ = allocate(kBlasWorkspace);
+  check(cublasSetWorkspace(blas, blas_workspace_, kBlasWorkspace), "cuBLAS");
   check(cublasSetMathMode(blas, CUBLAS_DEFAULT_MATH), "cuBLAS");  // FP64 as FP64, not emulated
   check(cublasSetAtomicsMode(blas, CUBLAS_ATOMICS_NOT_ALLOWED), "cuBLAS");
   check(cublasSetPointerMode(blas, CUBLAS_POINTER_MODE_HOST), "cuBLAS");
@@ -238,6 +273,7 @@ CudaContext::~CudaContext() {
   solver_params_.reset();
   solver_.reset();
   blas_.reset();
+  if (blas_workspace_ != nullptr) release(blas_workspace_, kBlasWorkspace);
   pool_.reset();
   own_stream_.reset();
 }
@@ -254,6 +290,21 @@ void* CudaContext::allocate(std::size_t bytes) {
 void CudaContext::release(void* data, std::size_t bytes) noexcept {
   if (poison_) static_cast<void>(cudaMemsetAsync(data, 0xff, bytes, stream_));
   if (cudaFreeAsync(data, stream_) != cudaSuccess) static_cast<void>(cudaGetLastError());
+}
+
+std::optional<Index> CudaContext::free_bytes() const {
+  std::size_t free = 0;
+  std::size_t total = 0;
+  std::uint64_t reserved = 0;
+  std::uint64_t used = 0;
+  if (cudaMemGetInfo(&free, &total) != cudaSuccess ||
+      cudaMemPoolGetAttribute(pool_.get(), cudaMemPoolAttrReservedMemCurrent, &reserved) !=
+          cudaSuccess ||
+      cudaMemPoolGetAttribute(pool_.get(), cudaMemPoolAttrUsedMemCurrent, &used) != cudaSuccess) {
+    static_cast<void>(cudaGetLastError());
+    return std::nullopt;
+  }
+  return static_cast<Index>(free + (reserved - used));
 }
 
 void CudaContext::synchronize() {
@@ -275,6 +326,12 @@ HostScratch::~HostScratch() {
 
 std::unique_ptr<Device> make_cuda_device(CudaOptions options) {
   return std::make_unique<CudaDevice>(options);
+}
+
+cudaStream_t cuda_stream(Device& device) {
+  const auto* cuda = dynamic_cast<const CudaDevice*>(&device);
+  require(cuda != nullptr, "cuda_stream: " + device.name() + " is not a CUDA device");
+  return cuda->stream();
 }
 
 int cuda_device_count() noexcept {

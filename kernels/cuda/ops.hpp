@@ -24,9 +24,9 @@ class CudaOps final : public Ops {
                      DeviceView out) override;
   void gaussian_features(Seed seed, std::uint64_t stream, Index first_row, ConstDeviceView weights,
                          ConstDeviceView bias, DeviceView out) override;
-  void relu_line_sum(ConstDeviceView offsets, ConstDeviceView slopes, ConstDeviceView output,
-                     ConstDeviceView constant, ConstDeviceView tilt, ConstDeviceView t,
-                     DeviceView out) override;
+  void relu_lines_sum(ConstDeviceView offsets, ConstDeviceView slopes, ConstDeviceView output,
+                      ConstDeviceView constant, ConstDeviceView tilt, std::span<const Index> first,
+                      ConstDeviceView t, DeviceView out) override;
   void relu_fan_sum(ConstDeviceView offsets, ConstDeviceView slopes_t, ConstDeviceView output,
                     ConstDeviceView constant, ConstDeviceView tilt, ConstDeviceView steps,
                     DeviceView out) override;
@@ -47,6 +47,16 @@ class CudaOps final : public Ops {
   bool cholesky(DeviceView g) override;
   void solve_triangular(ConstDeviceView l, Transpose transpose, DeviceView x) override;
   void triangularize(DeviceView a) override;
+  void scale_rows(ConstDeviceView factors, DeviceView z) override;
+  void add_scaled(double scale, ConstDeviceView factors, ConstDeviceView x, DeviceView y) override;
+  void normalize_columns(DeviceView z, DeviceView norms) override;
+  void unit_diagonal(double cutoff, double shift, DeviceView g, DeviceView factors) override;
+  void lsqr_begin(double tolerance, DeviceView state) override;
+  void lsqr_rotate(DeviceView state) override;
+  double svd(DeviceView a, DeviceView left_t, DeviceView values, DeviceView right) override;
+  std::unique_ptr<Recording> record(std::function<void()> work) override;
+  void gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
+                     DeviceView g) override;
 
  private:
   CudaContext& context_;

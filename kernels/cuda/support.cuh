@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <cstdint>
 
 #include "kernels/cuda/indexing.cuh"
 #include "kernels/cuda/ops.hpp"
@@ -31,6 +32,17 @@ inline Launch per_element(Index rows, Index cols) {
   const unsigned across = blocks_for(cols, width, 1 << 10);
   const unsigned down = blocks_for(rows, height, kMostBlocks / across);
   return {dim3(down, across), dim3(static_cast<unsigned>(width), static_cast<unsigned>(height))};
+}
+
+/// Whether rows can be read 16 bytes at a time.
+inline bool starts_at_16_bytes(ConstDeviceView view) {
+  return reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0 && view.ld % 2 == 0;
+}
+
+inline Index attribute(const CudaContext& context, cudaDeviceAttr which) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, which, context.device_id()), "cudaDeviceGetAttribute");
+  return value;
 }
 
 }  // namespace crease

@@ -59,8 +59,10 @@ std::string report_as_json(const RunReport& report) {
   json["certificate"] = certificate(report);
   json["hunt_mass"] = report.hunt_mass;
   json["least_squares"] = {{"solver", report.least_squares.solver},
+                           {"reason", report.least_squares.reason},
                            {"rank", report.least_squares.rank},
                            {"condition", report.least_squares.condition},
+                           {"iterations", report.least_squares.iterations},
                            {"accepted", report.least_squares.accepted}};
   json["peak_device_bytes"] = report.peak_device_bytes;
   json["warnings"] = report.warnings;

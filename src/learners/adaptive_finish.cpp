@@ -79,17 +79,21 @@ void AdaptiveLearner::refine() {
     const Hypothesis before = hypothesis_;
     const Look look_before = last_look_;
     const Hypothesis replaced = hypothesis_.remove(again);
-    const Index others = hypothesis_.neurons();
-    rebuild();
     policy_.tolerance = plan_.gap_accuracy;
     worst_ = last_look_.worst;
-    idle_ = static_cast<int>(round);  // a random direction after the first
-    SearchedLine line = next_line();
-    ++lines_;
-    learn_from(line);
-    hypothesis_.keep_better(replaced, std::min(others, hypothesis_.neurons()), plan_.sigmas);
-    rebuild();
-    look();
+    idle_ = round;  // a random direction after the first
+    try {
+      rebuild();
+      SearchedLine line = next_line();
+      ++lines_;
+      learn_from(line);
+      hypothesis_.keep_better(replaced, hypothesis_.neurons() - fresh_, plan_.sigmas);
+      rebuild();
+      look();
+    } catch (...) {
+      hypothesis_ = before;  // the run ends here, and without the neurons it would be a worse one
+      throw;
+    }
     if (last_look_.beyond > 0 || last_look_.rms >= look_before.rms) {
       hypothesis_ = before;
       rebuild();
@@ -128,11 +132,11 @@ bool AdaptiveLearner::certify_network() {
   return look.beyond == 0;
 }
 
-/// The best network so far and, where the oracle still answers, its certificate.
-void AdaptiveLearner::finish_short(Outcome outcome, const std::string& message) {
+/// The best network so far and, where the oracle still answers, its certificate. After a lost
+/// device nothing here touches it.
+void AdaptiveLearner::finish_short(Outcome outcome, std::string message) {
   final_ = hypothesis_.network();
-  report_.certificate.reset();
-  report_.certificate_queries = 0;
+  forget_certificate(report_);
   if (outcome == Outcome::out_of_budget || outcome == Outcome::stopped) {
     asker_.limit(run_.budget.queries);
     asker_.finish_regardless();
@@ -141,15 +145,13 @@ void AdaptiveLearner::finish_short(Outcome outcome, const std::string& message) 
     noise_.relative.resize(p, 0.0);
     if (!hypothesis_.has_base())
       hypothesis_.base.assign(static_cast<std::size_t>(asker_.inputs()), 0.0);
-    try {
-      certify_network();
-    } catch (const EndOfRun& end) {
-      outcome = end.outcome();
-      report_.message = end.what();
+    if (const auto end = how_it_ends(asker_, [&] { certify_network(); })) {
+      outcome = end->outcome();
+      message = end->what();
     }
   }
   report_.outcome = outcome;
-  if (outcome != Outcome::oracle_failed || report_.message.empty()) report_.message = message;
+  report_.message = std::move(message);
 }
 
 /// What may be dropped with the linear part when neurons are turned back: no more than the error
@@ -176,7 +178,7 @@ Learned<ReluNetwork> AdaptiveLearner::learn() {
   begin_report(asker_, run_, "adaptive", report_);
   const std::optional<Index> budget = run_.budget.queries;
   const Index reserve = budget ? std::min(plan_.certificate_points, *budget / 4) : 0;
-  try {
+  const auto run = [&] {
     if (budget) asker_.limit(*budget - reserve);
     noise_ = probe_noise(asker_, random_);
     for (;;) {
@@ -193,12 +195,8 @@ Learned<ReluNetwork> AdaptiveLearner::learn() {
       idle_ = 0;
       have_best_ = false;
     }
-  } catch (const EndOfRun& end) {
-    finish_short(end.outcome(), end.what());
-  } catch (const DeviceError& error) {
-    if (asker_.asked() == 0) throw;
-    finish_short(Outcome::device_lost, error.what());
-  }
+  };
+  if (const auto end = how_it_ends(asker_, run)) finish_short(end->outcome(), end->what());
   end_report(asker_, noise_, final_, report_);
   return {final_, report_};
 }

@@ -2,6 +2,7 @@
 #include "src/learners/adaptive_learner.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "kernels/ops.hpp"
@@ -64,21 +65,16 @@ SearchedLine AdaptiveLearner::next_line() {
 /// Searches the line, measures its pieces and adds the neurons it gives; returns how many.
 Index AdaptiveLearner::learn_from(SearchedLine& line) {
   asker_.enter("lines");
+  fresh_ = 0;
   const Index d = asker_.inputs();
   const Index p = asker_.outputs();
   const double c = std::sqrt(static_cast<double>(d));
   const DeviceMatrix origin = upload(device_, row_view(line.origin));
   const DeviceMatrix direction = upload(device_, row_view(line.direction));
-  const Line on_device{origin, direction};
   const AskLine ask = [&](const std::vector<double>& t) {
-    const DeviceMatrix where = upload(device_, column_view(t));
-    DeviceMatrix answers = asker_.line(on_device, where);
-    if (line.of_residual) {
-      DeviceMatrix known(device_, where.rows(), p);
-      current_->evaluate_line(on_device, where, known);
-      subtract(device_, known, answers);
-    }
-    const HostMatrix values = download(device_, answers);
+    const std::array<Index, 2> all = {0, static_cast<Index>(t.size())};
+    const HostMatrix values =
+        asker_.residuals({origin, direction, all}, t, line.of_residual ? &*current_ : nullptr);
     LineAnswers result;
     result.values.assign(values.data(), values.data() + values.size());
     for (const double at : t) {
@@ -157,7 +153,7 @@ Index AdaptiveLearner::learn_from(SearchedLine& line) {
                        : std::vector<double>(static_cast<std::size_t>(p), 0.0);
   const Index before = hypothesis_.neurons();
   const Index added = add_neurons(pieces, line, noise_, policy, plan_, known_error, hypothesis_);
-  hypothesis_.absorb(before, plan_.sigmas);
+  fresh_ = added - hypothesis_.absorb(before, plan_.sigmas);
   return added;
 }
 

@@ -64,12 +64,6 @@ UniformLearner::UniformLearner(Device& device, Oracle& oracle, const QueryProble
                                               " queries, the budget is " +
                                               std::to_string(*run.budget.queries));
   }
-  const Index bytes = run.budget.device_bytes;
-  const bool fits =
-      candidate_limit(plan, d, p, bytes / 2) >= 1 && 4 * (d + 2 * p * (d + 1)) * kElement <= bytes;
-  require(fits, "the plan is larger than memory: a uniform scan of " + std::to_string(d) +
-                    " inputs and " + std::to_string(p) + " outputs does not fit into " +
-                    std::to_string(bytes) + " bytes");
   hypothesis_.base.assign(static_cast<std::size_t>(d), 0.0);
   hypothesis_.gradient_noise.assign(static_cast<std::size_t>(p), 0.0);
 }
@@ -153,7 +147,8 @@ void UniformLearner::fit() {
   take(best, kept);
   final_ = orient(hypothesis_, held_out_rms_);
   fitted_ = true;
-  report_.least_squares = {"qr", best.rank, best.condition, true};
+  report_.least_squares = {
+      "qr", "norm bound along the singular values of R", best.rank, best.condition, 0, true};
   asker_.set_progress(0, hypothesis_.neurons(), std::nullopt);
   asker_.report();
 }
@@ -279,11 +274,13 @@ void UniformLearner::take(const BoundedFit& fit, const std::vector<Index>& kept)
   held_out_rms_ = fit.held_out_rms;
 }
 
-/// The best network so far and, where the oracle still answers, its certificate.
-void UniformLearner::finish_short(Outcome outcome, const std::string& message) {
+/// The best network so far and, where the oracle still answers, its certificate. After a lost
+/// device nothing here touches it.
+void UniformLearner::finish_short(Outcome outcome, std::string message) {
   if (!fitted_) final_ = hypothesis_.network();
+  forget_certificate(report_);
   if (outcome != Outcome::device_lost) {
-    try {
+    const auto rest = [&] {
       if (!answers_.empty() && !fitted_) fit();
       if (outcome == Outcome::out_of_budget || outcome == Outcome::stopped) {
         const auto p = static_cast<std::size_t>(asker_.outputs());
@@ -292,34 +289,32 @@ void UniformLearner::finish_short(Outcome outcome, const std::string& message) {
         asker_.finish_regardless();
         vouch_for(asker_, random_, problem_, plan_, noise_, hypothesis_, final_, 0, report_);
       }
-    } catch (const EndOfRun& end) {
-      outcome = end.outcome();
+    };
+    if (const auto end = how_it_ends(asker_, rest)) {
+      outcome = end->outcome();
+      message = end->what();
     }
   }
   report_.outcome = outcome;
-  report_.message = message;
+  report_.message = std::move(message);
 }
 
 Learned<ReluNetwork> UniformLearner::learn() {
   begin_report(asker_, run_, "uniform", report_);
   asker_.limit(run_.budget.queries);
-  try {
+  const auto run = [&] {
     noise_ = probe_noise(asker_, random_);
     draw_samples();
-    for (Index line = 0; line < grid_.lines; ++line) {
-      lines_.push_back(
-          scan_line(asker_, random_, grid_, plan_, run_.budget.device_bytes / 2, noise_));
-      const auto pieces = static_cast<Index>(lines_.back().pieces.size());
-      asker_.set_progress(std::max<Index>(0, pieces - 1), 0, std::nullopt);
-    }
+    scan_lines(asker_, random_, grid_, plan_, run_.budget.device_bytes / 2, noise_,
+               [&](ScannedLine line) {
+                 lines_.push_back(std::move(line));
+                 const auto pieces = static_cast<Index>(lines_.back().pieces.size());
+                 asker_.set_progress(std::max<Index>(0, pieces - 1), 0, std::nullopt);
+               });
     fit();
     vouch_for(asker_, random_, problem_, plan_, noise_, hypothesis_, final_, 0, report_);
-  } catch (const EndOfRun& end) {
-    finish_short(end.outcome(), end.what());
-  } catch (const DeviceError& error) {
-    if (asker_.asked() == 0) throw;
-    finish_short(Outcome::device_lost, error.what());
-  }
+  };
+  if (const auto end = how_it_ends(asker_, run)) finish_short(end->outcome(), end->what());
   end_report(asker_, noise_, final_, report_);
   return {final_, report_};
 }

@@ -11,7 +11,7 @@ namespace crease {
 /// One run of learn_from_queries in uniform mode. Nothing that is asked depends on an answer.
 class UniformLearner {
  public:
-  /// Throws BadInput where the budget is smaller than the plan's price, or the device's memory is.
+  /// Throws BadInput where the budget is smaller than the plan's price.
   UniformLearner(Device& device, Oracle& oracle, const QueryProblem& problem, const QueryPlan& plan,
                  const RunControl& run);
 
@@ -22,7 +22,7 @@ class UniformLearner {
   void fit();
   std::vector<Index> choose_columns(const ReducedRows& rows, double bound, BoundedFit& best) const;
   void take(const BoundedFit& fit, const std::vector<Index>& kept);
-  void finish_short(Outcome outcome, const std::string& message);
+  void finish_short(Outcome outcome, std::string message);
 
   Device& device_;
   const QueryProblem& problem_;

@@ -32,6 +32,17 @@ class HostOracle final : public Oracle {
 bool Oracle::answer_line(Device&, const Line&, ConstDeviceView, DeviceView) {
   return false;
 }
+bool Oracle::answer_lines(Device& device, const Lines& lines, ConstDeviceView t, DeviceView y) {
+  for (Index l = 0; l < lines.origins.rows; ++l) {
+    const Index begin = lines.first[static_cast<std::size_t>(l)];
+    const Index count = lines.first[static_cast<std::size_t>(l) + 1] - begin;
+    if (count == 0) continue;
+    if (!answer_line(device, lines.line(l), t.row_block(begin, count), y.row_block(begin, count))) {
+      return false;
+    }
+  }
+  return true;
+}
 bool Oracle::answer_fan(Device&, const Fan&, DeviceView) {
   return false;
 }

@@ -23,6 +23,10 @@ class NetworkOracle final : public Oracle {
     on(device).evaluate_line(line, t, y);
     return true;
   }
+  bool answer_lines(Device& device, const Lines& lines, ConstDeviceView t, DeviceView y) override {
+    on(device).evaluate_lines(lines, t, y);
+    return true;
+  }
   bool answer_fan(Device& device, const Fan& fan, DeviceView y) override {
     on(device).evaluate_fan(fan, y);
     return true;

@@ -2,10 +2,13 @@
 #include "src/stages/ask.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <limits>
 #include <utility>
 
 #include "kernels/ops.hpp"
+#include "src/device_network.hpp"
 
 namespace crease {
 
@@ -61,7 +64,7 @@ void Asker::fail(const std::string& message) const {
 }
 
 template <class Question>
-void Asker::answered(ConstDeviceView answers, Question&& question) {
+void Asker::ask(Question&& question) const {
   try {
     question();
   } catch (const DeviceError&) {
@@ -71,13 +74,15 @@ void Asker::answered(ConstDeviceView answers, Question&& question) {
   } catch (...) {
     fail("the oracle threw something that is no std::exception");
   }
-  const Index row = first_non_finite_row(*device_, answers);
-  if (row >= 0) {
-    fail("the oracle answered NaN or infinity in row " + std::to_string(row) + " of a batch of " +
-         std::to_string(answers.rows) + " (stage " + stage_ + ")");
+}
+
+void Asker::take(Index answers, Index bad_row) {
+  if (bad_row >= 0) {
+    fail("the oracle answered NaN or infinity in row " + std::to_string(bad_row) +
+         " of a batch of " + std::to_string(answers) + " (stage " + stage_ + ")");
   }
-  asked_ += answers.rows;
-  queries_[stage_] += answers.rows;
+  asked_ += answers;
+  queries_[stage_] += answers;
 }
 
 namespace {
@@ -94,32 +99,67 @@ DeviceMatrix Asker::points(ConstDeviceView x, Round round) {
   if (y.rows() == 0) return y;
   before(x.rows, round);
   const Index chunk = rows_in(run_->budget.device_bytes, inputs_, outputs_);
-  answered(y, [&] {
+  ask([&] {
     for (Index first = 0; first < x.rows; first += chunk) {
       const Index count = std::min(chunk, x.rows - first);
       oracle_->answer(*device_, x.row_block(first, count), y.view().row_block(first, count));
     }
   });
+  take(y.rows(), first_non_finite_row(*device_, y));
   return y;
 }
 
 DeviceMatrix Asker::line(const Line& line, ConstDeviceView t, Round round) {
+  const std::array<Index, 2> all = {0, t.rows};
+  return lines({line.origin, line.direction, all}, t, round);
+}
+
+DeviceMatrix Asker::lines(const Lines& lines, ConstDeviceView t, Round round) {
   DeviceMatrix y(*device_, t.rows, outputs_);
   if (y.rows() == 0) return y;
   before(t.rows, round);
-  const Index chunk = rows_in(run_->budget.device_bytes, inputs_, outputs_);
-  answered(y, [&] {
-    if (!oracle_->answer_line(*device_, line, t, y)) {
-      DeviceMatrix x(*device_, std::min(chunk, t.rows), inputs_);
-      for (Index first = 0; first < t.rows; first += chunk) {
-        const Index count = std::min(chunk, t.rows - first);
-        const DeviceView points = x.view().row_block(0, count);
-        line_points(*device_, line, t.row_block(first, count), points);
-        oracle_->answer(*device_, points, y.view().row_block(first, count));
-      }
-    }
-  });
+  ask([&] { ask_lines(lines, t, y); });
+  take(y.rows(), first_non_finite_row(*device_, y));
   return y;
+}
+
+void Asker::ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y) {
+  if (oracle_->answer_lines(*device_, lines, t, y)) return;
+  const Index chunk = rows_in(run_->budget.device_bytes, inputs_, outputs_);
+  DeviceMatrix x(*device_, std::min(chunk, t.rows), inputs_);
+  Index line = 0;
+  for (Index first = 0; first < t.rows; first += chunk) {
+    const Index end = std::min(first + chunk, t.rows);
+    for (Index from = first; from < end;) {
+      while (lines.first[static_cast<std::size_t>(line) + 1] <= from) ++line;
+      const Index to = std::min(end, lines.first[static_cast<std::size_t>(line) + 1]);
+      line_points(*device_, lines.line(line), t.row_block(from, to - from),
+                  x.view().row_block(from - first, to - from));
+      from = to;
+    }
+    oracle_->answer(*device_, x.view().row_block(0, end - first), y.row_block(first, end - first));
+  }
+}
+
+HostMatrix Asker::residuals(const Lines& lines, const std::vector<double>& t,
+                            const DeviceNetwork* known, Round round) {
+  const auto n = static_cast<Index>(t.size());
+  if (n == 0) return HostMatrix(0, outputs_);
+  before(n, round);
+  const DeviceMatrix where = upload(*device_, {t.data(), n, 1, 1});
+  DeviceMatrix both(*device_, known == nullptr ? n : 2 * n, outputs_);
+  ask([&] { ask_lines(lines, where, both.view().row_block(0, n)); });
+  if (known != nullptr) known->evaluate_lines(lines, where, both.view().row_block(n, n));
+  const HostMatrix values = download(*device_, both);
+  const auto is_bad = [](double value) { return !std::isfinite(value); };
+  const double* bad = std::find_if(values.data(), values.row(n), is_bad);
+  take(n, bad == values.row(n) ? -1 : (bad - values.data()) / outputs_);
+  HostMatrix residuals(n, outputs_);
+  for (Index i = 0; i < residuals.size(); ++i) {
+    residuals.data()[i] = values.data()[i];
+    if (known != nullptr) residuals.data()[i] -= values.row(n)[i];
+  }
+  return residuals;
 }
 
 DeviceMatrix Asker::fan(const Fan& fan, Round round) {
@@ -132,7 +172,7 @@ DeviceMatrix Asker::fan(const Fan& fan, Round round) {
   const Index most = rows_in(run_->budget.device_bytes, inputs_, outputs_);
   const Index chunk = std::clamp<Index>(most / q, 1, m);
   const Index width = std::min(most, q);
-  answered(y, [&] {
+  ask([&] {
     if (!oracle_->answer_fan(*device_, fan, y)) {
       DeviceMatrix x(*device_, chunk * width, inputs_);
       for (Index first = 0; first < m; first += chunk) {
@@ -151,6 +191,7 @@ DeviceMatrix Asker::fan(const Fan& fan, Round round) {
       }
     }
   });
+  take(y.rows(), first_non_finite_row(*device_, y));
   return y;
 }
 

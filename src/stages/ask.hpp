@@ -4,10 +4,14 @@
 #include <crease/oracle.hpp>
 #include <crease/run.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <string_view>
+#include <vector>
 
 namespace crease {
+
+class DeviceNetwork;
 
 /// Ends a run from within a stage; the learner turns it into the outcome of its result.
 class EndOfRun : public std::exception {
@@ -42,13 +46,24 @@ class Asker {
   /// From here on queries, seconds and events count for this stage.
   void enter(std::string_view stage);
 
-  /// Answers [n, p] at points, along a line, on a fan (row i * q + j). Wait.
+  /// Answers [n, p] at points, along a line or several, on a fan (row i * q + j). Wait.
   DeviceMatrix points(ConstDeviceView x, Round round = Round::next);
   DeviceMatrix line(const Line& line, ConstDeviceView t, Round round = Round::next);
+  DeviceMatrix lines(const Lines& lines, ConstDeviceView t, Round round = Round::next);
   DeviceMatrix fan(const Fan& fan, Round round = Round::next);
+
+  /// Answers [n, p] along lines on the host, less what `known` says of the same points (null:
+  /// nothing): one batch, one download, one wait.
+  HostMatrix residuals(const Lines& lines, const std::vector<double>& t, const DeviceNetwork* known,
+                       Round round = Round::next);
 
   /// No more than this many queries in all; none lifts the limit.
   void limit(std::optional<Index> queries) { limit_ = queries; }
+  /// Rows of so many numbers that fit into Budget::device_bytes; at least 1.
+  Index rows_at_once(Index row_elements) const {
+    return std::max<Index>(
+        1, run_->budget.device_bytes / (row_elements * static_cast<Index>(sizeof(double))));
+  }
   /// Queries that may still be asked.
   Index left() const;
   /// Go on although the caller wants to stop or time is up: for the certificate of a run that ends
@@ -68,9 +83,12 @@ class Asker {
 
  private:
   void before(Index points, Round round);
-  /// Runs the question, checks and counts its answers.
+  /// Runs the question; what it throws ends the run.
   template <class Question>
-  void answered(ConstDeviceView answers, Question&& question);
+  void ask(Question&& question) const;
+  void ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y);
+  /// Counts answers; the first row that is not finite, if there is one, ends the run instead.
+  void take(Index answers, Index bad_row);
   [[noreturn]] void fail(const std::string& message) const;
   double seconds_since_start() const;
 

@@ -70,6 +70,29 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
   return look;
 }
 
+void forget_certificate(RunReport& report) {
+  report.certificate.reset();
+  report.certificate_queries = 0;
+  report.rms_error.reset();
+  report.relative_error.reset();
+  report.hunt_mass = 1;
+}
+
+std::optional<EndOfRun> how_it_ends(const Asker& asker, const std::function<void()>& part) {
+  try {
+    part();
+    return std::nullopt;
+  } catch (const EndOfRun& end) {
+    return end;
+  } catch (const DeviceError& error) {
+    if (asker.asked() == 0) throw;
+    return EndOfRun(Outcome::device_lost, error.what());
+  } catch (const std::bad_alloc&) {
+    if (asker.asked() == 0) throw;
+    return EndOfRun(Outcome::device_lost, "the host has no memory for what comes next");
+  }
+}
+
 void begin_report(Asker& asker, const RunControl& run, const char* mode, RunReport& report) {
   report.device = asker.device().name();
   report.seed = run.seed;

@@ -3,6 +3,9 @@
 
 #include <crease/query_learner.hpp>
 
+#include <functional>
+#include <optional>
+
 #include "src/stages/look.hpp"
 
 namespace crease {
@@ -29,6 +32,14 @@ double unseen_mass(double failure, const Look& look, Index more_points);
 Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const QueryPlan& plan,
                const NoiseModel& noise, const Hypothesis& hypothesis, const ReluNetwork& network,
                int certificates, RunReport& report);
+
+/// Takes back what vouch_for wrote: the network it spoke of is not the one that is returned.
+void forget_certificate(RunReport& report);
+
+/// Does a part of a run; none where it got to its end, otherwise why not. A device that fails, or
+/// memory that is not there, ends a run with device_lost; before the first answer their error is
+/// thrown.
+std::optional<EndOfRun> how_it_ends(const Asker& asker, const std::function<void()>& part);
 
 /// Device, seed, mode and sizes.
 void begin_report(Asker& asker, const RunControl& run, const char* mode, RunReport& report);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "kernels/ops.hpp"
 #include "src/stages/numbers.hpp"
@@ -14,10 +15,46 @@ constexpr double kHeldOut = 0.25;
 constexpr double kGain = 0.9;  // of the held-out mean square: less improvement is chance
 
 double mean_square(Device& device, ConstDeviceView y) {
-  const HostMatrix values = download(device, y);
-  double sum = 0;
-  for (Index i = 0; i < values.size(); ++i) sum += values.data()[i] * values.data()[i];
-  return sum / static_cast<double>(std::max<Index>(1, values.rows()));
+  DeviceMatrix norms(device, 1, y.cols);
+  column_norms(device, y, norms);
+  const HostMatrix each = download(device, norms);
+  return dot(each.data(), each.data(), each.size()) /
+         static_cast<double>(std::max<Index>(1, y.rows));
+}
+
+/// Root of the summed variances of the outputs.
+double spread_of(const HostMatrix& answers) {
+  const auto n = static_cast<double>(std::max<Index>(1, answers.rows()));
+  double variance = 0;
+  for (Index o = 0; o < answers.cols(); ++o) {
+    double mean = 0;
+    for (Index i = 0; i < answers.rows(); ++i) mean += answers(i, o) / n;
+    for (Index i = 0; i < answers.rows(); ++i) {
+      variance += (answers(i, o) - mean) * (answers(i, o) - mean) / n;
+    }
+  }
+  return std::sqrt(variance);
+}
+
+/// The look at all points of both, but for the spread.
+void append(Look& look, const Look& more) {
+  if (look.errors.empty()) {
+    look = more;
+    return;
+  }
+  const auto before = static_cast<double>(look.errors.size());
+  const auto after = static_cast<double>(more.errors.size());
+  look.rms =
+      std::sqrt((look.rms * look.rms * before + more.rms * more.rms * after) / (before + after));
+  look.errors.insert(look.errors.end(), more.errors.begin(), more.errors.end());
+  look.beyond += more.beyond;
+  if (more.worst_ratio > look.worst_ratio) {
+    look.worst_ratio = more.worst_ratio;
+    look.worst = more.worst;
+  }
+  for (Index i = 0; i < more.answers.rows(); ++i) {
+    look.answers.append_row(more.answers.row(i), more.answers.cols());
+  }
 }
 
 /// Mean square of the noise of one answer, over the outputs, at a typical point.
@@ -50,59 +87,6 @@ bool within_known_errors(const HostMatrix& coefficients, const Hypothesis& hypot
 
 }  // namespace
 
-FeatureRows::FeatureRows(Device& device, Points points, ConstDeviceView weights,
-                         ConstDeviceView bias, bool with_inputs, Index most_bytes,
-                         ConstDeviceView at_hand)
-    : device_(device),
-      points_(points),
-      weights_(weights),
-      bias_(bias),
-      at_hand_(at_hand),
-      with_inputs_(with_inputs) {
-  const Index row_bytes = (cols() + weights.cols) * static_cast<Index>(sizeof(double));
-  chunk_rows_ = std::clamp<Index>(most_bytes / row_bytes, 1, std::max<Index>(1, points.count));
-  if (at_hand_.rows == 0) inputs_ = DeviceMatrix(device, chunk_rows_, weights.cols);
-  features_ = DeviceMatrix(device, chunk_rows_, cols());
-}
-
-Index FeatureRows::cols() const {
-  return weights_.rows + (with_inputs_ ? weights_.cols : 0) + 1;
-}
-
-void FeatureRows::build(Index first, Index count, DeviceView out) {
-  ConstDeviceView x;
-  if (at_hand_.rows > 0) {
-    x = at_hand_.row_block(first, count);
-  } else {
-    const DeviceView made = inputs_.view().row_block(0, count);
-    fill_gaussian(device_, points_.seed, static_cast<std::uint64_t>(points_.stream),
-                  points_.first_row + first, 1.0, made);
-    x = made;
-  }
-  const Index k = weights_.rows;
-  relu_features(device_, x, weights_, bias_, out.col_block(0, k));
-  if (with_inputs_) copy(device_, x, out.col_block(k, weights_.cols));
-  fill(device_, 1.0, out.col_block(cols() - 1, 1));
-}
-
-ConstDeviceView FeatureRows::chunk(Index first, Index count) {
-  require(count <= chunk_rows_, "FeatureRows: a chunk is at most chunk_rows() rows");
-  if (chunk_rows_ == rows()) {
-    if (!held_) build(0, rows(), features_);
-    held_ = true;
-    return features_.view().row_block(first, count);
-  }
-  const DeviceView out = features_.view().row_block(0, count);
-  build(first, count, out);
-  return out;
-}
-
-LeastSquaresSolution solve_least_squares(Device& device, FeatureRows& z, Index first, Index count,
-                                         ConstDeviceView y) {
-  if (auto solution = solve_by_stream(device, z, first, count, y)) return *solution;
-  return solve_by_qr(device, z, first, count, y);
-}
-
 void fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, const QueryPlan& plan,
                        Index most_bytes, Hypothesis& hypothesis, Look& look,
                        LeastSquaresReport& report) {
@@ -120,31 +104,49 @@ void fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, co
   const Index fresh_row = random.take_rows(Stream::looks, fresh);
   const Index first_row = reused > 0 ? look.first_row : fresh_row;
   require(first_row + reused == fresh_row, "fit_least_squares: the last look must be the last");
-  DeviceMatrix x(device, n, d);
-  fill_gaussian(device, random.seed(), static_cast<std::uint64_t>(Stream::looks), first_row, 1.0,
-                x);
+  const DeviceNetwork current(device, hypothesis.network());
   DeviceMatrix answers(device, n, p);
   if (reused > 0) device.copy_in(look.answers, answers.view().row_block(0, reused));
-  if (fresh > 0) {
-    copy(device, asker.points(x.view().row_block(reused, fresh)),
-         answers.view().row_block(reused, fresh));
+  {
+    Look all;
+    // The points in chunks: they are made again where they are needed.
+    const Index row_bytes = (d + p) * static_cast<Index>(sizeof(double));
+    const Index chunk = std::clamp<Index>(most_bytes / row_bytes, 1, n);
+    DeviceMatrix points(device, chunk, d);
+    DeviceMatrix known(device, chunk, p);
+    bool asked = false;
+    for (Index row = 0; row < n; row += chunk) {
+      const Index count = std::min(chunk, n - row);
+      const DeviceView x = points.view().row_block(0, count);
+      const DeviceView y = answers.view().row_block(row, count);
+      fill_gaussian(device, random.seed(), static_cast<std::uint64_t>(Stream::looks),
+                    first_row + row, 1.0, x);
+      const Index old = std::clamp<Index>(reused - row, 0, count);
+      if (old < count) {
+        copy(device, asker.points(x.row_block(old, count - old), asked ? Round::same : Round::next),
+             y.row_block(old, count - old));
+        asked = true;
+      }
+      append(all, judge(device, x, y, hypothesis, current, noise, plan));
+      current.evaluate(x, known.view().row_block(0, count));
+      subtract(device, known.view().row_block(0, count), y);  // answers - F'
+    }
+    if (chunk < n) all.spread = spread_of(all.answers);
+    all.first_row = first_row;
+    look = std::move(all);
   }
-  const DeviceNetwork current(device, hypothesis.network());
-  look = judge(device, x, answers, hypothesis, current, noise, plan);
-  look.first_row = first_row;
-  DeviceMatrix known(device, n, p);
-  current.evaluate(x, known);
-  subtract(device, known, answers);  // answers - F'
 
   const DeviceMatrix weights = upload(device, {hypothesis.normals.data(), k, d, d});
   const DeviceMatrix bias = upload(device, column_view(hypothesis.bias));
   FeatureRows z(device, {random.seed(), Stream::looks, first_row, n}, weights, bias, with_inputs,
-                most_bytes, x);
+                most_bytes);
   const auto held_out = static_cast<Index>(kHeldOut * static_cast<double>(n));
   const Index used = n - held_out;
   const LeastSquaresSolution solution =
-      solve_least_squares(device, z, held_out, used, answers.view().row_block(held_out, used));
+      solve_least_squares(device, {z, held_out, answers.view().row_block(held_out, used)});
   report.solver = solution.solver;
+  report.reason = solution.reason;
+  report.iterations = solution.iterations;
   report.rank = solution.rank;
   report.condition = solution.condition;
   report.accepted = false;

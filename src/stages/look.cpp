@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "kernels/ops.hpp"
-#include "src/stages/numbers.hpp"
 
 namespace crease {
 namespace {
@@ -16,13 +15,34 @@ constexpr Index kSmallestBatch = 256;
 constexpr Index kLargestBatch = 65536;
 constexpr double kWide = 2;  // standard deviation of the second half of a hunt batch
 
+/// rms and spread.
+void sum_up(Look& look) {
+  const HostMatrix& y = look.answers;
+  const auto n = static_cast<double>(std::max<Index>(1, y.rows()));
+  double square_sum = 0;
+  for (const double error : look.errors) square_sum += error * error;
+  look.rms = std::sqrt(square_sum / n);
+  double variance = 0;
+  for (Index o = 0; o < y.cols(); ++o) {
+    double mean = 0;
+    for (Index i = 0; i < y.rows(); ++i) mean += y(i, o) / n;
+    for (Index i = 0; i < y.rows(); ++i) variance += (y(i, o) - mean) * (y(i, o) - mean) / n;
+  }
+  look.spread = std::sqrt(variance);
+}
+
 }  // namespace
 
 Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hypothesis& hypothesis,
            const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan) {
   DeviceMatrix expected(device, x.rows, answers.cols);
   current.evaluate(x, expected);
-  const HostMatrix points = download(device, x);
+  // Of the points only their lengths and the worst one leave the device.
+  DeviceMatrix origin(device, 1, x.cols);
+  fill(device, 0.0, origin);
+  DeviceMatrix lengths_on_device(device, x.rows, 1);
+  pair_distances(device, x, origin, lengths_on_device);
+  const HostMatrix lengths = download(device, lengths_on_device);
   HostMatrix y = download(device, answers);
   const HostMatrix known = download(device, expected);
   std::vector<double> value_error = hypothesis.value_error();
@@ -33,9 +53,8 @@ Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hyp
 
   Look look;
   Index worst_row = -1;
-  double square_sum = 0;
   for (Index i = 0; i < x.rows; ++i) {
-    const double rho = std::sqrt(1 + dot(points.row(i), points.row(i), x.cols));
+    const double rho = std::sqrt(1 + lengths(i, 0) * lengths(i, 0));
     double square = 0;
     double ratio = 0;
     for (Index o = 0; o < answers.cols; ++o) {
@@ -47,36 +66,71 @@ Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hyp
       ratio = std::max(ratio, std::isnan(share) ? kInfinity : share);
     }
     look.errors.push_back(std::sqrt(square));
-    square_sum += square;
     if (ratio > 1) ++look.beyond;
     if (worst_row < 0 || ratio > look.worst_ratio) {
       look.worst_ratio = ratio;
       worst_row = i;
     }
   }
-  const auto n = static_cast<double>(std::max<Index>(1, x.rows));
-  look.rms = std::sqrt(square_sum / n);
-  double variance = 0;
-  for (Index o = 0; o < answers.cols; ++o) {
-    double mean = 0;
-    for (Index i = 0; i < x.rows; ++i) mean += y(i, o) / n;
-    for (Index i = 0; i < x.rows; ++i) variance += (y(i, o) - mean) * (y(i, o) - mean) / n;
-  }
-  look.spread = std::sqrt(variance);
   look.answers = std::move(y);
-  if (worst_row >= 0) look.worst.assign(points.row(worst_row), points.row(worst_row) + x.cols);
+  sum_up(look);
+  if (worst_row >= 0) {
+    const HostMatrix worst = download(device, x.row_block(worst_row, 1));
+    look.worst.assign(worst.row(0), worst.row(0) + x.cols);
+  }
   return look;
+}
+
+namespace {
+
+/// Asks and judges points in chunks; draw(row, x) fills x with the points from `row` on.
+template <class Draw>
+Look look_at(Asker& asker, Index points, Draw&& draw, const Hypothesis& hypothesis,
+             const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan) {
+  Device& device = asker.device();
+  const Index chunk = std::clamp<Index>(asker.rows_at_once(asker.inputs() + 2 * asker.outputs()), 1,
+                                        std::max<Index>(1, points));
+  DeviceMatrix all(device, std::min(chunk, points), asker.inputs());
+  Look look;
+  for (Index row = 0; row == 0 || row < points; row += chunk) {
+    const DeviceView x = all.view().row_block(0, std::min(chunk, points - row));
+    draw(row, x);
+    const DeviceMatrix answers = asker.points(x, row == 0 ? Round::next : Round::same);
+    Look part = judge(device, x, answers, hypothesis, current, noise, plan);
+    if (row == 0) {
+      look = std::move(part);
+    } else {
+      look.add(part);
+    }
+  }
+  return look;
+}
+
+}  // namespace
+
+void Look::add(const Look& more) {
+  errors.insert(errors.end(), more.errors.begin(), more.errors.end());
+  beyond += more.beyond;
+  if (more.worst_ratio > worst_ratio || worst.empty()) {
+    worst_ratio = more.worst_ratio;
+    worst = more.worst;
+  }
+  for (Index i = 0; i < more.answers.rows(); ++i) {
+    answers.append_row(more.answers.row(i), more.answers.cols());
+  }
+  sum_up(*this);
 }
 
 Look look_around(Asker& asker, Random& random, Stream stream, Index points,
                  const Hypothesis& hypothesis, const DeviceNetwork& current,
                  const NoiseModel& noise, const QueryPlan& plan) {
   Device& device = asker.device();
-  DeviceMatrix x(device, points, asker.inputs());
   const Index first_row = random.take_rows(stream, points);
-  fill_gaussian(device, random.seed(), static_cast<std::uint64_t>(stream), first_row, 1.0, x);
-  const DeviceMatrix answers = asker.points(x);
-  Look look = judge(device, x, answers, hypothesis, current, noise, plan);
+  const auto draw = [&](Index row, DeviceView x) {
+    fill_gaussian(device, random.seed(), static_cast<std::uint64_t>(stream), first_row + row, 1.0,
+                  x);
+  };
+  Look look = look_at(asker, points, draw, hypothesis, current, noise, plan);
   look.first_row = first_row;
   return look;
 }
@@ -87,6 +141,10 @@ Hunt::Hunt(const QueryPlan& plan)
                   : 0),
       batch_(kSmallestBatch) {}
 
+Index Hunt::largest_batch() const {
+  return std::min(wanted_, kLargestBatch);
+}
+
 bool Hunt::find(Asker& asker, Random& random, const Hypothesis& hypothesis,
                 const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan,
                 std::vector<double>& worst) {
@@ -96,17 +154,18 @@ bool Hunt::find(Asker& asker, Random& random, const Hypothesis& hypothesis,
     // Doubling batches: few rounds, and a hit early on wastes little.
     const Index count = std::min(batch_, wanted_ - drawn_);
     batch_ = std::min(2 * batch_, kLargestBatch);
-    DeviceMatrix x(device, count, asker.inputs());
     const Index narrow = (count + 1) / 2;
-    const auto stream = static_cast<std::uint64_t>(Stream::hunt);
     const Index first = random.take_rows(Stream::hunt, count);
-    fill_gaussian(device, random.seed(), stream, first, 1.0, x.view().row_block(0, narrow));
-    fill_gaussian(device, random.seed(), stream, first + narrow, kWide,
-                  x.view().row_block(narrow, count - narrow));
-    const DeviceMatrix answers = asker.points(x);
+    const auto draw = [&](Index row, DeviceView x) {
+      const Index inside = std::clamp<Index>(narrow - row, 0, x.rows);
+      const auto stream = static_cast<std::uint64_t>(Stream::hunt);
+      fill_gaussian(device, random.seed(), stream, first + row, 1.0, x.row_block(0, inside));
+      fill_gaussian(device, random.seed(), stream, first + row + inside, kWide,
+                    x.row_block(inside, x.rows - inside));
+    };
+    const Look look = look_at(asker, count, draw, hypothesis, current, noise, plan);
     drawn_ += count;
     gaussian_points_ += narrow;
-    const Look look = judge(device, x, answers, hypothesis, current, noise, plan);
     asker.report();
     if (look.beyond > 0) {
       worst = look.worst;

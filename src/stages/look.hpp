@@ -19,6 +19,10 @@ struct Look {
   std::vector<double> worst;   // [d] where that is
   Index first_row = 0;         // of its points in the stream they came from
   HostMatrix answers;          // [n, p] of F
+
+  /// With the points of another look after its own. rms and spread are summed again over all points
+  /// in order: how points were cut into looks does not change a bit of them.
+  void add(const Look& more);
 };
 
 /// Compares answers at x with the hypothesis. The limit of output o at x is
@@ -29,7 +33,8 @@ struct Look {
 Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hypothesis& hypothesis,
            const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan);
 
-/// Fresh points of N(0, I) from a stream: asks, and judges.
+/// Fresh points of N(0, I) from a stream: asks, and judges. In chunks of d + 2 p numbers a point
+/// below Budget::device_bytes, one round.
 Look look_around(Asker& asker, Random& random, Stream stream, Index points,
                  const Hypothesis& hypothesis, const DeviceNetwork& current,
                  const NoiseModel& noise, const QueryPlan& plan);
@@ -46,6 +51,9 @@ class Hunt {
   bool find(Asker& asker, Random& random, const Hypothesis& hypothesis,
             const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan,
             std::vector<double>& worst);
+
+  /// Points of the largest batch it will ask; 0 without a hunt.
+  Index largest_batch() const;
 
   /// Points of N(0, I) drawn so far.
   Index gaussian_points() const { return gaussian_points_; }

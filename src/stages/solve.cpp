@@ -1,235 +1,338 @@
-// The two least-squares solvers: `stream` (Gram matrix, then LSQR) and `qr` (TSQR, then rank).
-#include <lapacke.h>
+// Which least-squares solver, and why.
+#include "src/stages/solve.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <functional>
+#include <utility>
+#include <vector>
 
 #include "kernels/ops.hpp"
-#include "src/stages/fit.hpp"
 #include "src/stages/numbers.hpp"
+#include "src/stages/preconditioner.hpp"
+#include "src/stages/qr_solver.hpp"
+#include "src/stages/trust_region.hpp"
 
 namespace crease {
 namespace {
 
-// The shift of 10 u trace keeps the condition of the factor below about 1e7 whatever that of Z:
-// from here on it says nothing about Z any more.
-constexpr double kStreamCondition = 1e6;
-constexpr Index kLsqrIterations = 60;
-constexpr double kTiny = std::numeric_limits<double>::min();
+constexpr Index kHeldOutShare = 4;  // every fourth row
+constexpr double kGain = 0.9;       // of the held-out square: less improvement is chance
 
-/// 1 / norm of every column of Z, 0 for a zero column; [1, q].
-HostMatrix inverse_norms(const HostMatrix& norms) {
-  double largest = 0;
-  for (Index j = 0; j < norms.cols(); ++j) largest = std::max(largest, norms(0, j));
-  HostMatrix factors(1, norms.cols());
-  for (Index j = 0; j < norms.cols(); ++j) {
-    if (norms(0, j) > 1e-12 * largest) factors(0, j) = 1 / norms(0, j);
-  }
-  return factors;
-}
-
-double norm_of(Device& device, ConstDeviceView column) {
-  DeviceMatrix norm(device, 1, column.cols);
-  column_norms(device, column, norm);
-  return download(device, norm)(0, 0);
-}
-
-void scale(Device& device, double factor, DeviceView column) {
-  const HostMatrix factors(1, 1, factor);
-  scale_columns(device, upload(device, factors), column);
-}
-
-/// Z D L^-T and its transpose, applied chunk by chunk.
-class Preconditioned {
- public:
-  Preconditioned(Device& device, FeatureRows& z, Index first, Index count, ConstDeviceView factors,
-                 ConstDeviceView l)
-      : device_(device), z_(z), first_(first), count_(count), factors_(factors), l_(l) {}
-
-  /// D L^-T v; v [q, 1] on the host.
-  DeviceMatrix unscaled(const HostMatrix& v) {
-    DeviceMatrix w = upload(device_, v);
-    solve_triangular(device_, l_, Transpose::yes, w);
-    scale_columns(device_, factors_, {w.view().data, 1, w.rows(), w.rows()});
-    return w;
-  }
-
-  /// u = Z D L^-T v + beta u.
-  void forward(const HostMatrix& v, double beta, DeviceView u) {
-    const DeviceMatrix w = unscaled(v);
-    for (Index row = 0; row < count_; row += z_.chunk_rows()) {
-      const Index rows = std::min(z_.chunk_rows(), count_ - row);
-      multiply(device_, z_.chunk(first_ + row, rows), Transpose::no, w, Transpose::no, 1.0, beta,
-               u.row_block(row, rows));
-    }
-  }
-
-  /// L^-1 D Z^T u.
-  HostMatrix backward(ConstDeviceView u) {
-    DeviceMatrix w(device_, l_.rows, 1);
-    for (Index row = 0; row < count_; row += z_.chunk_rows()) {
-      const Index rows = std::min(z_.chunk_rows(), count_ - row);
-      multiply(device_, z_.chunk(first_ + row, rows), Transpose::yes, u.row_block(row, rows),
-               Transpose::no, 1.0, row == 0 ? 0.0 : 1.0, w);
-    }
-    scale_columns(device_, factors_, {w.view().data, 1, w.rows(), w.rows()});
-    solve_triangular(device_, l_, Transpose::no, w);
-    return download(device_, w);
-  }
-
- private:
-  Device& device_;
-  FeatureRows& z_;
-  Index first_;
-  Index count_;
-  ConstDeviceView factors_;
-  ConstDeviceView l_;
+/// What came of one solver: a solution, or why there is none.
+struct Attempt {
+  std::optional<LeastSquaresSolution> solution;
+  std::string refused;
 };
 
-double norm(const HostMatrix& v) {
-  return std::sqrt(dot(v.data(), v.data(), v.size()));
+double frobenius(const HostMatrix& a) {
+  return std::sqrt(dot(a.data(), a.data(), a.size()));
 }
 
-/// LSQR (Paige and Saunders 1982) on the preconditioned matrix; y is used up. Returns the solution
-/// in the coordinates of the preconditioner. Stops when the normal equations hold to rounding.
-HostMatrix lsqr(Device& device, Preconditioned& a, DeviceView u, Index q) {
-  HostMatrix x(q, 1);
-  double beta = norm_of(device, u);
-  if (!(beta > kTiny)) return x;
-  scale(device, 1 / beta, u);
-  HostMatrix v = a.backward(u);
-  double alpha = norm(v);
-  if (!(alpha > kTiny)) return x;
-  for (Index i = 0; i < q; ++i) v(i, 0) /= alpha;
-  HostMatrix w = v;
-  double phi_bar = beta;
-  double rho_bar = alpha;
-  const double start = alpha * beta;
-  for (Index iteration = 0; iteration < kLsqrIterations; ++iteration) {
-    a.forward(v, -alpha, u);
-    beta = norm_of(device, u);
-    if (beta > kTiny) scale(device, 1 / beta, u);
-    HostMatrix next = beta > kTiny ? a.backward(u) : HostMatrix(q, 1);
-    for (Index i = 0; i < q; ++i) next(i, 0) -= beta * v(i, 0);
-    alpha = norm(next);
-    v = std::move(next);
-    if (alpha > kTiny) {
-      for (Index i = 0; i < q; ++i) v(i, 0) /= alpha;
+/// |Z z - y|^2 of several solutions side by side; z [q, m p].
+std::vector<double> squares_left(Device& device, const LeastSquaresProblem& problem,
+                                 ConstDeviceView z) {
+  const Index p = problem.y.cols;
+  std::vector<double> sums(static_cast<std::size_t>(z.cols / p), 0.0);
+  const Index chunk = std::min(problem.z.chunk_rows(), problem.y.rows);
+  DeviceMatrix image(device, chunk, z.cols);
+  DeviceMatrix norms(device, 1, z.cols);
+  for (Index row = 0; row < problem.y.rows; row += chunk) {
+    const Index rows = std::min(chunk, problem.y.rows - row);
+    const DeviceView part = image.view().row_block(0, rows);
+    multiply(device, problem.z.chunk(problem.first + row, rows), Transpose::no, z, Transpose::no,
+             1.0, 0.0, part);
+    for (Index first = 0; first < z.cols; first += p) {
+      subtract(device, problem.y.row_block(row, rows), part.col_block(first, p));
     }
-    const double rho = std::hypot(rho_bar, beta);
-    const double c = rho_bar / rho;
-    const double s = beta / rho;
-    const double theta = s * alpha;
-    rho_bar = -c * alpha;
-    const double phi = c * phi_bar;
-    phi_bar *= s;
-    for (Index i = 0; i < q; ++i) {
-      x(i, 0) += phi / rho * w(i, 0);
-      w(i, 0) = v(i, 0) - theta / rho * w(i, 0);
+    column_norms(device, part, norms);
+    const HostMatrix each = download(device, norms);
+    for (Index j = 0; j < z.cols; ++j) {
+      sums[static_cast<std::size_t>(j / p)] += each(0, j) * each(0, j);
     }
-    if (!(phi_bar * alpha * std::abs(c) > 4 * kRounding * start) || !(alpha > kTiny)) break;
   }
-  return x;
+  return sums;
 }
 
-/// Condition of a triangular factor in the 1-norm, estimated by LAPACK; L as stored, row-major,
-/// lower.
-double triangular_condition(const HostMatrix& l) {
-  double reciprocal = 0;
-  const auto q = static_cast<lapack_int>(l.rows());
-  const lapack_int info =
-      LAPACKE_dtrcon(LAPACK_COL_MAJOR, '1', 'U', 'N', q, l.data(), q, &reciprocal);
-  if (info != 0 || !(reciprocal > 0)) return std::numeric_limits<double>::infinity();
-  return 1 / reciprocal;
+/// The ridge with the largest norm whose held-out error is within 10 % of the least; 0 where that
+/// is the plain solution `free`.
+double chosen_ridge(Device& device, const LeastSquaresProblem& held_out, RidgePath& path,
+                    ConstDeviceView free) {
+  const Index p = held_out.y.cols;
+  std::vector<double> ridges = {0};
+  for (const double ridge : ridges_along(path)) {
+    if (path.at(ridge)) ridges.push_back(ridge);
+  }
+  DeviceMatrix candidates(device, free.rows, p * static_cast<Index>(ridges.size()));
+  for (std::size_t i = 0; i < ridges.size(); ++i) {
+    const DeviceView place = candidates.view().col_block(p * static_cast<Index>(i), p);
+    if (i == 0) {
+      copy(device, free, place);
+    } else {
+      copy(device, *path.solution(ridges[i]), place);
+    }
+  }
+  const std::vector<double> left = squares_left(device, held_out, candidates);
+  const double best = *std::min_element(left.begin(), left.end());
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    if (kGain * left[i] <= best) return ridges[i];
+  }
+  return 0;
+}
+
+/// The norm bound on top of a plain solution `free`: exact(ridge) solves with that ridge.
+void bound_norm(Device& device, const LeastSquaresProblem& held_out, const SolveOptions& options,
+                RidgePath& path, DeviceMatrix free,
+                const std::function<DeviceMatrix(double ridge)>& exact,
+                LeastSquaresSolution& solution) {
+  solution.coefficients = download(device, free);
+  if (options.radius) {
+    solution.radius = *options.radius;
+    if (frobenius(solution.coefficients) <= solution.radius) return;
+    solution.ridge = ridge_of(path, solution.radius);
+  } else {
+    solution.ridge = chosen_ridge(device, held_out, path, free);
+  }
+  if (solution.ridge > 0) solution.coefficients = download(device, exact(solution.ridge));
+  const double norm = frobenius(solution.coefficients);
+  if (!options.radius) solution.radius = norm;
+  if (norm > solution.radius) {  // by rounding: the bound holds exactly
+    for (Index i = 0; i < solution.coefficients.size(); ++i) {
+      solution.coefficients.data()[i] *= solution.radius / norm;
+    }
+  }
+}
+
+/// The rows that are fitted, and those that choose the norm bound.
+struct Split {
+  LeastSquaresProblem fitted;
+  LeastSquaresProblem held_out;
+};
+
+Split split(const LeastSquaresProblem& problem, const SolveOptions& options) {
+  const Index held = options.choose_radius ? problem.y.rows / kHeldOutShare : 0;
+  return {{problem.z, problem.first + held, problem.y.row_block(held, problem.y.rows - held)},
+          {problem.z, problem.first, problem.y.row_block(0, held)}};
+}
+
+double tolerance(const SolveOptions& options) {
+  return options.tolerance > 0 ? options.tolerance : 4 * kRounding;
+}
+
+std::string not_converged(Index iterations) {
+  return "LSQR did not converge in " + std::to_string(iterations) + " iterations";
+}
+
+/// LSQR with a factor; refuses what an automatic choice would not take.
+Attempt iterate(Device& device, const LeastSquaresProblem& problem, const SolveOptions& options,
+                const GramFactor& factor, std::string solver) {
+  if (options.method == SolveMethod::automatic && !(factor.condition <= kStreamCondition)) {
+    return {std::nullopt, "the condition of the Gram matrix's factor is beyond 1e6"};
+  }
+  const LsqrResult result = lsqr(device, problem, factor.preconditioner(), 0.0, tolerance(options),
+                                 options.most_iterations);
+  if (options.method == SolveMethod::automatic && !result.converged) {
+    return {std::nullopt, not_converged(result.iterations)};
+  }
+  LeastSquaresSolution solution;
+  solution.coefficients = download(device, result.coefficients);
+  solution.solver = std::move(solver);
+  solution.rank = factor.rank;
+  solution.condition = factor.condition;
+  solution.iterations = result.iterations;
+  if (!result.converged) solution.reason = "; " + not_converged(result.iterations);
+  return {std::move(solution), {}};
+}
+
+Attempt by_stream(Device& device, const LeastSquaresProblem& problem, const SolveOptions& options) {
+  const Split rows = split(problem, options);
+  const bool bounded = options.radius.has_value() || options.choose_radius;
+  DeviceMatrix g = gram_of(device, rows.fitted);
+  DeviceMatrix kept;
+  if (bounded) {
+    kept = DeviceMatrix(device, g.rows(), g.cols());
+    copy(device, g, kept);
+  }
+  const std::optional<GramFactor> factor = factor_gram(device, std::move(g));
+  if (!factor) return {std::nullopt, "the Gram matrix has no Cholesky factor"};
+  Attempt attempt = iterate(device, rows.fitted, options, *factor, "stream");
+  if (!bounded || !attempt.solution) return attempt;
+
+  const Index q = kept.rows();
+  const Index p = problem.y.cols;
+  DeviceMatrix right(device, q, p);
+  fill(device, 0.0, right);
+  const Index count = rows.fitted.y.rows;
+  const Index chunk = std::max<Index>(1, problem.z.chunk_rows());
+  for (Index row = 0; row < count; row += chunk) {
+    const Index some = std::min(chunk, count - row);
+    multiply(device, problem.z.chunk(rows.fitted.first + row, some), Transpose::yes,
+             rows.fitted.y.row_block(row, some), Transpose::no, 1.0, 1.0, right);
+  }
+  CholeskyRidge path(device, kept, right);
+  DeviceMatrix ones(device, q, 1);
+  fill(device, 1.0, ones);
+  LeastSquaresSolution& solution = *attempt.solution;
+  const auto exact = [&](double ridge) {
+    require(path.solution(ridge).has_value(), "solve_least_squares: a ridge that was found");
+    LsqrResult result = lsqr(device, rows.fitted, {ones, path.factor()}, ridge, tolerance(options),
+                             options.most_iterations);
+    solution.iterations += result.iterations;
+    return std::move(result.coefficients);
+  };
+  DeviceMatrix free = upload(device, solution.coefficients);
+  bound_norm(device, rows.held_out, options, path, std::move(free), exact, solution);
+  return attempt;
+}
+
+Attempt by_analytic(Device& device, const LeastSquaresProblem& problem,
+                    const SolveOptions& options) {
+  const std::optional<GramFactor> factor =
+      factor_gram(device, population_gram(device, *problem.z.gaussian()));
+  if (!factor) return {std::nullopt, "the exact Gram matrix has no Cholesky factor"};
+  return iterate(device, problem, options, *factor, "analytic");
+}
+
+LeastSquaresSolution by_qr(Device& device, const LeastSquaresProblem& problem,
+                           const SolveOptions& options) {
+  LeastSquaresSolution solution;
+  solution.solver = "qr";
+  if (!options.radius && !options.choose_radius) {
+    QrResult result = solve_by_qr(device, problem, options.most_host_columns);
+    solution.coefficients = std::move(result.coefficients);
+    solution.rank = result.rank;
+    solution.condition = result.condition;
+    return solution;
+  }
+  const Split rows = split(problem, options);
+  const Index q = problem.z.cols();
+  DeviceMatrix factor = triangular_factor(device, rows.fitted);
+  const DeviceView top = factor.view().row_block(0, q);
+  SvdRidge path(device, top.col_block(0, q), top.col_block(q, problem.y.cols));
+  solution.rank = path.rank();
+  solution.condition = path.condition();
+  const auto exact = [&](double ridge) { return *path.solution(ridge); };
+  bound_norm(device, rows.held_out, options, path, exact(0), exact, solution);
+  return solution;
+}
+
+/// The solver and its reason, for a problem without weights. gaussian: the rows are features of
+/// Gaussian points.
+LeastSquaresSolution solve(Device& device, const LeastSquaresProblem& problem,
+                           const SolveOptions& options) {
+  const Index n = problem.y.rows;
+  const Index q = problem.z.cols();
+  const bool bounded = options.radius.has_value() || options.choose_radius;
+  const bool gaussian = problem.z.gaussian().has_value() && !bounded;
+  const auto finish = [](LeastSquaresSolution solution, const std::string& reason) {
+    solution.reason = reason + solution.reason;
+    return solution;
+  };
+
+  if (options.method == SolveMethod::qr)
+    return finish(by_qr(device, problem, options), "asked for");
+  if (options.method == SolveMethod::analytic) {
+    require(gaussian,
+            "analytic least squares needs Gaussian features, no weights and no norm bound");
+  }
+  if (options.method != SolveMethod::automatic) {
+    Attempt attempt = options.method == SolveMethod::analytic
+                          ? by_analytic(device, problem, options)
+                          : by_stream(device, problem, options);
+    if (!attempt.solution) throw Error("least squares: " + attempt.refused);
+    return finish(std::move(*attempt.solution), "asked for");
+  }
+
+  if (n < q) return finish(by_qr(device, problem, options), "fewer rows than columns");
+  std::string refused;
+  if (gaussian && q >= kAnalyticColumns && n >= kAnalyticRows * q) {
+    Attempt attempt = by_analytic(device, problem, options);
+    if (attempt.solution) {
+      return finish(std::move(*attempt.solution),
+                    "Gaussian rows, n >= 4 q: exact Gram matrix as preconditioner");
+    }
+    refused = attempt.refused + " (analytic); ";
+  }
+  // A condition that one Gram matrix shows, the other would show as well: only a failure to
+  // converge leaves something to try.
+  Attempt attempt = by_stream(device, problem, options);
+  if (attempt.solution) {
+    return finish(std::move(*attempt.solution),
+                  refused + "condition below 1e6: Gram matrix of the rows as preconditioner");
+  }
+  return finish(by_qr(device, problem, options), refused + attempt.refused);
+}
+
+/// Roots of the weights, [n, 1].
+HostMatrix roots_of(Device& device, ConstDeviceView weights) {
+  HostMatrix roots = download(device, weights);
+  for (Index i = 0; i < roots.size(); ++i) {
+    const double weight = roots.data()[i];
+    require(weight >= 0 && std::isfinite(weight),
+            "least squares: weights must not be negative, and finite");
+    roots.data()[i] = std::sqrt(weight);
+  }
+  return roots;
 }
 
 }  // namespace
 
-std::optional<LeastSquaresSolution> solve_by_stream(Device& device, FeatureRows& z, Index first,
-                                                    Index count, ConstDeviceView y) {
-  const Index q = z.cols();
-  DeviceMatrix g(device, q, q);
-  fill(device, 0.0, g);
-  for (Index row = 0; row < count; row += z.chunk_rows()) {
-    const Index rows = std::min(z.chunk_rows(), count - row);
-    gram(device, z.chunk(first + row, rows), row == 0 ? 0.0 : 1.0, g);
+std::string name_of(SolveMethod method) {
+  switch (method) {
+    case SolveMethod::automatic:
+      return "automatic";
+    case SolveMethod::stream:
+      return "stream";
+    case SolveMethod::analytic:
+      return "analytic";
+    case SolveMethod::qr:
+      return "qr";
   }
-  HostMatrix g_on_host = download(device, g);
-  HostMatrix norms(1, q);
-  for (Index j = 0; j < q; ++j) norms(0, j) = std::sqrt(g_on_host(j, j));
-  const HostMatrix factors = inverse_norms(norms);
-  // 10 u trace: enough for Cholesky to succeed on any Gram matrix that was computed in float64.
-  const double shift = 10 * kRounding * static_cast<double>(q);
-  for (Index i = 0; i < q; ++i) {
-    for (Index j = 0; j <= i; ++j) g_on_host(i, j) *= factors(0, i) * factors(0, j);
-    g_on_host(i, i) = factors(0, i) > 0 ? g_on_host(i, i) + shift : 1.0;
-  }
-  device.copy_in(g_on_host, g);
-  if (!cholesky(device, g)) return std::nullopt;
-  const double condition = triangular_condition(download(device, g));
-  if (!(condition <= kStreamCondition)) return std::nullopt;
-
-  LeastSquaresSolution solution{HostMatrix(q, y.cols), "stream", 0, condition};
-  for (Index j = 0; j < q; ++j) solution.rank += factors(0, j) > 0 ? 1 : 0;
-  const DeviceMatrix factors_on_device = upload(device, factors);
-  Preconditioned a(device, z, first, count, factors_on_device, g);
-  DeviceMatrix u(device, count, 1);
-  for (Index o = 0; o < y.cols; ++o) {
-    copy(device, y.col_block(o, 1), u);
-    const HostMatrix column = download(device, a.unscaled(lsqr(device, a, u, q)));
-    for (Index j = 0; j < q; ++j) solution.coefficients(j, o) = column(j, 0);
-  }
-  return solution;
+  throw BadInput("name_of: no such method");
 }
 
-LeastSquaresSolution solve_by_qr(Device& device, FeatureRows& z, Index first, Index count,
-                                 ConstDeviceView y) {
-  const Index q = z.cols();
-  const Index p = y.cols;
-  const Index width = q + p;
-  // R <- R of [R; chunk] over [Z | y].
-  const Index chunk = std::min(z.chunk_rows(), count);
-  DeviceMatrix stacked(device, std::max(width + chunk, width), width);
-  fill(device, 0.0, stacked);
-  for (Index row = 0; row < count; row += chunk) {
-    const Index rows = std::min(chunk, count - row);
-    const DeviceView block = stacked.view().row_block(width, rows);
-    copy(device, z.chunk(first + row, rows), block.col_block(0, q));
-    copy(device, y.row_block(row, rows), block.col_block(q, p));
-    triangularize(device, stacked.view().row_block(0, width + rows));
+SolveMethod method_named(const std::string& name) {
+  for (const SolveMethod method :
+       {SolveMethod::automatic, SolveMethod::stream, SolveMethod::analytic, SolveMethod::qr}) {
+    if (name == name_of(method)) return method;
   }
-  const HostMatrix r = download(device, stacked.view().row_block(0, width));
-  HostMatrix norms(1, q);
-  for (Index j = 0; j < q; ++j) {
-    double square = 0;
-    for (Index i = 0; i <= j; ++i) square += r(i, j) * r(i, j);
-    norms(0, j) = std::sqrt(square);
+  throw BadInput("no least-squares method \"" + name + "\": automatic, stream, analytic or qr");
+}
+
+LeastSquaresSolution solve_least_squares(Device& device, const LeastSquaresProblem& problem,
+                                         const SolveOptions& options) {
+  const Index n = problem.y.rows;
+  require(problem.first >= 0 && problem.first + n <= problem.z.rows(),
+          "least squares: there must be one row per answer");
+  require(!options.radius || *options.radius > 0, "least squares: the radius must be above 0");
+  require(!options.radius || !options.choose_radius,
+          "least squares: the radius is either given or chosen");
+  require(!options.choose_radius || n >= kHeldOutShare,
+          "least squares: too few rows to choose a radius by");
+  require(options.tolerance >= 0 && options.tolerance < 1,
+          "least squares: the tolerance must be in [0, 1)");
+  if (problem.z.cols() == 0 || problem.y.cols == 0) {
+    LeastSquaresSolution solution;
+    solution.coefficients = HostMatrix(problem.z.cols(), problem.y.cols);
+    solution.reason = "nothing to solve";
+    return solution;
   }
-  const HostMatrix factors = inverse_norms(norms);
-  HostMatrix scaled(q, q);
-  HostMatrix right(q, p);
-  for (Index i = 0; i < q; ++i) {
-    for (Index j = i; j < q; ++j) scaled(i, j) = r(i, j) * factors(0, j);
-    for (Index o = 0; o < p; ++o) right(i, o) = r(i, q + o);
-  }
-  LeastSquaresSolution solution{HostMatrix(q, p), "qr", 0, 0};
-  lapack_int rank = 0;
-  std::vector<lapack_int> pivots(static_cast<std::size_t>(q), 0);
-  const auto size = static_cast<lapack_int>(q);
-  const auto columns = static_cast<lapack_int>(p);
-  const double cutoff = static_cast<double>(q) * kRounding;
-  const lapack_int info = LAPACKE_dgelsy(LAPACK_ROW_MAJOR, size, size, columns, scaled.data(), size,
-                                         right.data(), columns, pivots.data(), cutoff, &rank);
-  if (info != 0) throw Error("dgelsy failed with " + std::to_string(info));
-  solution.rank = rank;
-  // dgelsy leaves the pivoted triangular factor: its diagonal falls like the singular values.
-  const double last = rank > 0 ? std::abs(scaled(rank - 1, rank - 1)) : 0;
-  solution.condition = last > 0 ? std::abs(scaled(0, 0)) / last : 0;
-  for (Index j = 0; j < q; ++j) {
-    for (Index o = 0; o < p; ++o) solution.coefficients(j, o) = right(j, o) * factors(0, j);
-  }
-  return solution;
+  if (options.weights.rows == 0) return solve(device, problem, options);
+  require(options.weights.rows == n && options.weights.cols == 1,
+          "least squares: there must be one weight per answer");
+  const DeviceMatrix roots = upload(device, roots_of(device, options.weights));
+  ScaledRows rows(device, problem.z, problem.first, roots, options.most_bytes);
+  DeviceMatrix y(device, n, problem.y.cols);
+  copy(device, problem.y, y);
+  scale_rows(device, roots, y);
+  return solve(device, {rows, 0, y}, options);
+}
+
+LeastSquaresSolution solve_least_squares(Device& device, ConstDeviceView z, ConstDeviceView y,
+                                         const SolveOptions& options) {
+  require(z.rows == y.rows, "least squares: z and y must have the same rows");
+  MatrixRows rows(z);
+  return solve_least_squares(device, {rows, 0, y}, options);
 }
 
 }  // namespace crease

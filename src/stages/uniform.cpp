@@ -6,6 +6,7 @@
 
 #include "kernels/ops.hpp"
 #include "src/stages/numbers.hpp"
+#include "src/stages/uniform_pieces.hpp"
 
 namespace crease {
 namespace {
@@ -14,184 +15,6 @@ namespace {
 /// sqrt(i) / d, is off by u / sqrt(3).
 constexpr double kSteepRounding = 0.41 * kRounding;
 constexpr Index kElement = static_cast<Index>(sizeof(double));
-
-/// One interval that passed its check.
-struct Interval {
-  double t;
-  const double* value;        // [p]
-  const double* slope;        // [p]
-  const double* bias;         // [p]
-  const double* gradient;     // [p, d]
-  std::vector<double> sigma;  // [p] of an answer
-};
-
-/// Puts intervals together into pieces as they come.
-class PieceBuilder {
- public:
-  PieceBuilder(const UniformGrid& grid, double sigmas, const std::vector<double>& direction,
-               Index p)
-      : grid_(grid),
-        sigmas_(sigmas),
-        direction_(direction),
-        d_(static_cast<Index>(direction.size())),
-        p_(p) {}
-
-  void add(const Interval& interval) {
-    if (open_ && belongs(interval)) {
-      append(interval);
-      return;
-    }
-    close();
-    start(interval);
-  }
-
-  void close() {
-    if (!open_) return;
-    open_ = false;
-    finish();
-    // A function that comes back to an earlier piece (beyond a bump) makes no new one.
-    for (UniformPiece& other : pieces_) {
-      if (!same(other)) continue;
-      if (piece_.count > other.count) {
-        std::swap(other.gradient, piece_.gradient);
-        std::swap(other.bias, piece_.bias);
-        std::swap(other.gradient_noise, piece_.gradient_noise);
-        std::swap(other.bias_noise, piece_.bias_noise);
-      }
-      other.count += piece_.count;
-      other.last = piece_.last;
-      other.last_value = piece_.last_value;
-      return;
-    }
-    pieces_.push_back(std::move(piece_));
-  }
-
-  std::vector<UniformPiece> take() { return std::move(pieces_); }
-
- private:
-  double gradient_sigma(double sigma) const { return std::sqrt(2.0) * sigma / grid_.step; }
-
-  double bias_sigma(double sigma, double t) const {
-    return std::hypot(sigma, t * sigma / (std::sqrt(2.0) * grid_.bias_half));
-  }
-
-  /// |a - b| over all outputs within `sigmas` times its standard deviation, for gradients and for
-  /// intercepts.
-  bool equal(const double* gradient_a, const double* gradient_b, const double* bias_a,
-             const double* bias_b, const std::vector<double>& gradient_noise,
-             const std::vector<double>& bias_noise) const {
-    for (Index o = 0; o < p_; ++o) {
-      const auto oo = static_cast<std::size_t>(o);
-      double square = 0;
-      for (Index i = o * d_; i < (o + 1) * d_; ++i) {
-        const double difference = gradient_a[i] - gradient_b[i];
-        square += difference * difference;
-      }
-      const double allowed = sigmas_ * gradient_noise[oo] * std::sqrt(static_cast<double>(d_));
-      if (!(std::sqrt(square) <= allowed)) return false;
-      if (!(std::abs(bias_a[o] - bias_b[o]) <= sigmas_ * bias_noise[oo])) return false;
-    }
-    return true;
-  }
-
-  bool belongs(const Interval& interval) const {
-    const double more = std::sqrt(1 + 1 / static_cast<double>(piece_.count));
-    std::vector<double> gradient_noise;
-    std::vector<double> bias_noise;
-    for (const double sigma : interval.sigma) {
-      gradient_noise.push_back(gradient_sigma(sigma) * more);
-      bias_noise.push_back(bias_sigma(sigma, interval.t) * more);
-    }
-    return equal(interval.gradient, piece_.gradient.data(), interval.bias, piece_.bias.data(),
-                 gradient_noise, bias_noise);
-  }
-
-  bool same(const UniformPiece& other) const {
-    std::vector<double> gradient_noise;
-    std::vector<double> bias_noise;
-    for (std::size_t o = 0; o < static_cast<std::size_t>(p_); ++o) {
-      gradient_noise.push_back(std::hypot(other.gradient_noise[o], piece_.gradient_noise[o]));
-      bias_noise.push_back(std::hypot(other.bias_noise[o], piece_.bias_noise[o]));
-    }
-    return equal(other.gradient.data(), piece_.gradient.data(), other.bias.data(),
-                 piece_.bias.data(), gradient_noise, bias_noise);
-  }
-
-  void start(const Interval& interval) {
-    open_ = true;
-    const auto p = static_cast<std::size_t>(p_);
-    piece_ = UniformPiece();
-    piece_.first = interval.t;
-    piece_.first_value.assign(interval.value, interval.value + p_);
-    piece_.gradient = HostMatrix(p_, d_);
-    piece_.bias.assign(p, 0.0);
-    mean_t_ = 0;
-    spread_t_ = 0;
-    mean_value_.assign(p, 0.0);
-    product_.assign(p, 0.0);
-    mean_slope_.assign(p, 0.0);
-    largest_sigma_.assign(p, 0.0);
-    append(interval);
-  }
-
-  void append(const Interval& interval) {
-    const double share = 1 / static_cast<double>(++piece_.count);
-    piece_.last = interval.t;
-    piece_.last_value.assign(interval.value, interval.value + p_);
-    for (Index i = 0; i < p_ * d_; ++i) {
-      double& mean = piece_.gradient.data()[i];
-      mean += share * (interval.gradient[i] - mean);
-    }
-    const double before = interval.t - mean_t_;
-    mean_t_ += share * before;
-    spread_t_ += before * (interval.t - mean_t_);
-    for (Index o = 0; o < p_; ++o) {
-      const auto oo = static_cast<std::size_t>(o);
-      piece_.bias[oo] += share * (interval.bias[o] - piece_.bias[oo]);
-      mean_value_[oo] += share * (interval.value[o] - mean_value_[oo]);
-      product_[oo] += before * (interval.value[o] - mean_value_[oo]);
-      mean_slope_[oo] += share * (interval.slope[o] - mean_slope_[oo]);
-      largest_sigma_[oo] = std::max(largest_sigma_[oo], interval.sigma[oo]);
-    }
-  }
-
-  /// The line through all midpoints of the piece says more about slope and intercept than the
-  /// intervals one by one: it is get_bias on one long interval.
-  void finish() {
-    const auto n = static_cast<double>(piece_.count);
-    const double short_share = 1 / (std::sqrt(2.0 * n) * grid_.bias_half);
-    const bool long_line = spread_t_ > 0 && 1 / std::sqrt(spread_t_) < short_share;
-    const double slope_share = long_line ? 1 / std::sqrt(spread_t_) : short_share;
-    for (Index o = 0; o < p_; ++o) {
-      const auto oo = static_cast<std::size_t>(o);
-      const double slope = long_line ? product_[oo] / spread_t_ : mean_slope_[oo];
-      const double change = slope - mean_slope_[oo];
-      for (Index i = 0; i < d_; ++i) {
-        piece_.gradient(o, i) += change * direction_[static_cast<std::size_t>(i)];
-      }
-      piece_.bias[oo] = mean_value_[oo] - slope * mean_t_;
-      const double sigma = largest_sigma_[oo];
-      piece_.gradient_noise.push_back(gradient_sigma(sigma) / std::sqrt(n));
-      piece_.bias_noise.push_back(std::hypot(sigma / std::sqrt(n), mean_t_ * slope_share * sigma));
-    }
-  }
-
-  const UniformGrid& grid_;
-  double sigmas_;
-  const std::vector<double>& direction_;
-  Index d_;
-  Index p_;
-  bool open_ = false;
-  UniformPiece piece_;
-  // Of the midpoints and values of the open piece (Welford)
-  double mean_t_ = 0;
-  double spread_t_ = 0;
-  std::vector<double> mean_value_;
-  std::vector<double> product_;
-  std::vector<double> mean_slope_;
-  std::vector<double> largest_sigma_;
-  std::vector<UniformPiece> pieces_;
-};
 
 /// Intervals per block: their points, steps, answers and gradients within `most_bytes`.
 Index block_size(Index intervals, Index d, Index p, Index most_bytes) {
@@ -247,83 +70,142 @@ Gradients get_gradient(Asker& asker, const DeviceMatrix& centers, ConstDeviceVie
   return {download(device, values), download(device, gradients)};
 }
 
-Biases get_bias(Asker& asker, const Line& line, const std::vector<double>& t,
-                const HostMatrix& values, double half) {
+HostMatrix get_slopes(Asker& asker, const Lines& lines, const std::vector<double>& t, double half) {
   asker.enter("lines");
-  const auto m = static_cast<Index>(t.size());
+  const auto n = static_cast<Index>(t.size());
   const Index p = asker.outputs();
   std::vector<double> ends;
   for (const double middle : t) ends.insert(ends.end(), {middle - half, middle + half});
-  const DeviceMatrix on_device = upload(asker.device(), column_view(ends));
-  const HostMatrix y = download(asker.device(), asker.line(line, on_device, Round::same));
-  Biases result{HostMatrix(m, p), HostMatrix(m, p)};
-  for (Index i = 0; i < m; ++i) {
+  std::vector<Index> first;
+  for (const Index point : lines.first) first.push_back(2 * point);
+  const HostMatrix y =
+      asker.residuals({lines.origins, lines.directions, first}, ends, nullptr, Round::same);
+  HostMatrix slopes(n, p);
+  for (Index i = 0; i < n; ++i) {
     const auto at = static_cast<std::size_t>(2 * i);
     for (Index o = 0; o < p; ++o) {
-      result.slopes(i, o) = (y(2 * i + 1, o) - y(2 * i, o)) / (ends[at + 1] - ends[at]);
-      result.biases(i, o) = values(i, o) - result.slopes(i, o) * t[static_cast<std::size_t>(i)];
+      slopes(i, o) = (y(2 * i + 1, o) - y(2 * i, o)) / (ends[at + 1] - ends[at]);
     }
   }
-  return result;
+  return slopes;
 }
 
-ScannedLine scan_line(Asker& asker, Random& random, const UniformGrid& grid, const QueryPlan& plan,
-                      Index most_bytes, NoiseModel& noise) {
-  Device& device = asker.device();
-  const Index d = asker.inputs();
-  const Index p = asker.outputs();
-  ScannedLine line;
-  line.origin = random.normals(d);
-  line.direction = unit_vector(random.normals(d));
-  const DeviceMatrix origin = upload(device, row_view(line.origin));
-  const DeviceMatrix direction = upload(device, row_view(line.direction));
-  const Line on_device{origin, direction};
-  DeviceMatrix basis = random.gaussian_points(device, Stream::directions, d, d);
-  orthonormal_rows(device, basis);
-  double sum_along = 0;
-  {
-    const HostMatrix z = download(device, basis);
-    for (Index j = 0; j < d; ++j) sum_along += dot(z.row(j), line.direction.data(), d);
-  }
-  const double along_share = std::sqrt(1 + sum_along * sum_along) / grid.step;
-  const double slope_share = 1 / (std::sqrt(2.0) * grid.bias_half);
-  const double origin_square = dot(line.origin, line.origin);
-  const double tilt = dot(line.origin, line.direction);
-
-  PieceBuilder builder(grid, plan.sigmas, line.direction, p);
-  const Index block = block_size(grid.intervals, d, p, most_bytes);
-  for (Index first = 0; first < grid.intervals; first += block) {
-    const Index count = std::min(block, grid.intervals - first);
-    std::vector<double> t;
-    for (Index i = 0; i < count; ++i) t.push_back(grid.middle(first + i));
-    DeviceMatrix centers(device, count, d);
-    line_points(device, on_device, upload(device, column_view(t)), centers);
-    Gradients found = get_gradient(asker, centers, basis, grid.step);
-    const Biases biases = get_bias(asker, on_device, t, found.values, grid.bias_half);
-    // Answers are rounded where the function is steep: the probe may not have seen that.
-    for (Index row = 0; row < count * p; ++row) {
-      const double* gradient = found.gradients.row(row);
-      double& relative = noise.relative[static_cast<std::size_t>(row % p)];
-      relative = std::max(relative, kSteepRounding * std::sqrt(dot(gradient, gradient, d)));
+HostMatrix get_bias(const HostMatrix& values, const HostMatrix& slopes, Index first_slope,
+                    const std::vector<double>& t) {
+  HostMatrix biases(values.rows(), values.cols());
+  for (Index i = 0; i < biases.rows(); ++i) {
+    for (Index o = 0; o < biases.cols(); ++o) {
+      biases(i, o) = values(i, o) - slopes(first_slope + i, o) * t[static_cast<std::size_t>(i)];
     }
+  }
+  return biases;
+}
+
+namespace {
+
+/// Scans lines, a few at a time.
+class Scan {
+ public:
+  Scan(Asker& asker, const UniformGrid& grid, const QueryPlan& plan, NoiseModel& noise)
+      : asker_(asker),
+        device_(asker.device()),
+        grid_(grid),
+        plan_(plan),
+        noise_(noise),
+        d_(asker.inputs()),
+        p_(asker.outputs()) {}
+
+  /// `count` lines in one batch of slopes, each in one block; or one line in blocks.
+  void run(Random& random, Index count, Index block,
+           const std::function<void(ScannedLine)>& scanned) {
+    std::vector<ScannedLine> lines(static_cast<std::size_t>(count));
+    HostMatrix origins(0, d_);
+    HostMatrix directions(0, d_);
+    for (ScannedLine& line : lines) {
+      line.origin = random.normals(d_);
+      line.direction = unit_vector(random.normals(d_));
+      origins.append_row(line.origin.data(), d_);
+      directions.append_row(line.direction.data(), d_);
+    }
+    const DeviceMatrix from = upload(device_, origins);
+    const DeviceMatrix along = upload(device_, directions);
+    std::vector<PieceBuilder> builders;
+    for (const ScannedLine& line : lines) {
+      builders.emplace_back(grid_, plan_.sigmas, line.direction, p_);
+    }
+    DeviceMatrix basis;
+    for (Index first = 0; first < grid_.intervals; first += block) {
+      const Index size = std::min(block, grid_.intervals - first);
+      std::vector<double> t;
+      for (Index i = 0; i < size; ++i) t.push_back(grid_.middle(first + i));
+      std::vector<double> all_t;
+      std::vector<Index> starts = {0};
+      for (Index l = 0; l < count; ++l) {
+        all_t.insert(all_t.end(), t.begin(), t.end());
+        starts.push_back(static_cast<Index>(all_t.size()));
+      }
+      const Lines together{from, along, starts};
+      const HostMatrix slopes = get_slopes(asker_, together, all_t, grid_.bias_half);
+      const DeviceMatrix where = upload(device_, column_view(t));
+      for (Index l = 0; l < count; ++l) {
+        const auto ll = static_cast<std::size_t>(l);
+        if (first == 0) basis = draw_basis(random, lines[ll].direction);
+        DeviceMatrix centers(device_, size, d_);
+        line_points(device_, together.line(l), where, centers);
+        Gradients found = get_gradient(asker_, centers, basis, grid_.step);
+        add(lines[ll], builders[ll], t, found, slopes, l * size);
+        asker_.report();
+        if (first + size < grid_.intervals) continue;
+        builders[ll].close();
+        lines[ll].pieces = builders[ll].take();
+        scanned(std::move(lines[ll]));
+      }
+    }
+  }
+
+ private:
+  DeviceMatrix draw_basis(Random& random, const std::vector<double>& direction) {
+    DeviceMatrix basis = random.gaussian_points(device_, Stream::directions, d_, d_);
+    orthonormal_rows(device_, basis);
+    const HostMatrix z = download(device_, basis);
+    double sum_along = 0;
+    for (Index j = 0; j < d_; ++j) sum_along += dot(z.row(j), direction.data(), d_);
+    along_share_ = std::sqrt(1 + sum_along * sum_along) / grid_.step;
+    return basis;
+  }
+
+  /// Puts the intervals of a block, gradients found and slopes first_slope .., into pieces.
+  void add(ScannedLine& line, PieceBuilder& builder, const std::vector<double>& t, Gradients& found,
+           const HostMatrix& slopes, Index first_slope) {
+    const auto count = static_cast<Index>(t.size());
+    const HostMatrix biases = get_bias(found.values, slopes, first_slope, t);
+    // Answers are rounded where the function is steep: the probe may not have seen that.
+    for (Index row = 0; row < count * p_; ++row) {
+      const double* gradient = found.gradients.row(row);
+      double& relative = noise_.relative[static_cast<std::size_t>(row % p_)];
+      relative = std::max(relative, kSteepRounding * std::sqrt(dot(gradient, gradient, d_)));
+    }
+    const double slope_share = 1 / (std::sqrt(2.0) * grid_.bias_half);
+    const double origin_square = dot(line.origin, line.origin);
+    const double tilt = dot(line.origin, line.direction);
     for (Index i = 0; i < count; ++i) {
       const double at = t[static_cast<std::size_t>(i)];
       const double rho = std::sqrt(1 + origin_square + at * (2 * tilt + at));
       Interval interval{at,
                         found.values.row(i),
-                        biases.slopes.row(i),
-                        biases.biases.row(i),
-                        found.gradients.row(i * p),
+                        slopes.row(first_slope + i),
+                        biases.row(i),
+                        found.gradients.row(i * p_),
                         {}};
       bool straight = true;
-      for (Index o = 0; o < p; ++o) {
-        const double sigma = noise.sigma(rho, o);
+      for (Index o = 0; o < p_; ++o) {
+        const double sigma = noise_.sigma(rho, o);
         interval.sigma.push_back(sigma);
-        double* gradient = found.gradients.row(i * p + o);
-        const double change = biases.slopes(i, o) - dot(gradient, line.direction.data(), d);
+        double* gradient = found.gradients.row(i * p_ + o);
+        const double change = slopes(first_slope + i, o) - dot(gradient, line.direction.data(), d_);
         straight = straight &&
-                   std::abs(change) <= plan.sigmas * sigma * std::hypot(along_share, slope_share);
-        for (Index j = 0; j < d; ++j) {
+                   std::abs(change) <= plan_.sigmas * sigma * std::hypot(along_share_, slope_share);
+        for (Index j = 0; j < d_; ++j) {
           gradient[j] += change * line.direction[static_cast<std::size_t>(j)];
         }
       }
@@ -333,11 +215,33 @@ ScannedLine scan_line(Asker& asker, Random& random, const UniformGrid& grid, con
         ++line.rejected;
       }
     }
-    asker.report();
   }
-  builder.close();
-  line.pieces = builder.take();
-  return line;
+
+  Asker& asker_;
+  Device& device_;
+  const UniformGrid& grid_;
+  const QueryPlan& plan_;
+  NoiseModel& noise_;
+  Index d_;
+  Index p_;
+  double along_share_ = 0;  // of the basis in hand: error of a gradient along the line / sigma
+};
+
+}  // namespace
+
+void scan_lines(Asker& asker, Random& random, const UniformGrid& grid, const QueryPlan& plan,
+                Index most_bytes, NoiseModel& noise,
+                const std::function<void(ScannedLine)>& scanned) {
+  const Index d = asker.inputs();
+  const Index p = asker.outputs();
+  const Index block = block_size(grid.intervals, d, p, most_bytes);
+  const Index each = std::max<Index>(1, (2 * d + grid.intervals * (4 * p + 4)) * kElement);
+  const Index together =
+      block < grid.intervals ? 1 : std::clamp<Index>(most_bytes / each, 1, grid.lines);
+  Scan scan(asker, grid, plan, noise);
+  for (Index line = 0; line < grid.lines; line += together) {
+    scan.run(random, std::min(together, grid.lines - line), block, scanned);
+  }
 }
 
 }  // namespace crease

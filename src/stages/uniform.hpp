@@ -4,6 +4,8 @@
 
 #include <crease/query_learner.hpp>
 
+#include <functional>
+
 #include "src/stages/ask.hpp"
 #include "src/stages/noise.hpp"
 #include "src/stages/random.hpp"
@@ -45,17 +47,17 @@ struct Gradients {
 Gradients get_gradient(Asker& asker, const DeviceMatrix& centers, ConstDeviceView basis,
                        double step);
 
-/// What get_bias measures.
-struct Biases {
-  HostMatrix slopes;  // [m, p] of F along the line
-  HostMatrix biases;  // [m, p] b_L = value - slope * t, the intercept of the piece at t = 0
-};
+/// The queries of Algorithm 1, GetBias(L, [t - half, t + half]), for every t of every line: 2 each,
+/// one batch. t [n], those of line l at first[l] .. first[l + 1]; slopes of F along the lines
+/// [n, p].
+HostMatrix get_slopes(Asker& asker, const Lines& lines, const std::vector<double>& t, double half);
 
-/// Algorithm 1, GetBias(L, [t - half, t + half]) for every t: 2 queries each, one batch; the values
-/// at the midpoints, [m, p], are get_gradient's. b_L is right where F is affine on the interval, up
-/// to sigma (1 + |t| / (half sqrt(2))).
-Biases get_bias(Asker& asker, const Line& line, const std::vector<double>& t,
-                const HostMatrix& values, double half);
+/// What Algorithm 1 makes of them: b_L = value - slope * t, the intercept of the piece at t = 0.
+/// The values at the midpoints, [m, p], are get_gradient's; the slopes are rows first_slope .. of
+/// get_slopes. b_L is right where F is affine on the interval, up to sigma (1 + |t| / (half
+/// sqrt(2))).
+HostMatrix get_bias(const HostMatrix& values, const HostMatrix& slopes, Index first_slope,
+                    const std::vector<double>& t);
 
 /// Neighbouring intervals on which F is one affine function, gradient (x - x0) + bias.
 struct UniformPiece {
@@ -77,13 +79,16 @@ struct ScannedLine {
   Index rejected = 0;  // intervals that are not straight, or whose gradient does not fit the slope
 };
 
-/// Lines 2 to 10 of Algorithm 3: a Gaussian line, get_bias and get_gradient at every midpoint, in
-/// blocks of `most_bytes`. An interval counts only if its gradient along the line is the slope that
-/// get_bias saw; the gradient then takes over that slope, which is better known. Equal pieces
-/// become one at once, so that what is kept grows with the kinks and not with the intervals. Raises
-/// `noise` where the line is steeper than the probe saw.
-ScannedLine scan_line(Asker& asker, Random& random, const UniformGrid& grid, const QueryPlan& plan,
-                      Index most_bytes, NoiseModel& noise);
+/// Lines 2 to 10 of Algorithm 3 for all lines of the grid: a Gaussian line, get_bias and
+/// get_gradient at every midpoint, within `most_bytes`. Lines that fit together get their slopes in
+/// one batch; a line that does not fit alone goes in blocks. An interval counts only if its
+/// gradient along the line is the slope that get_bias saw; the gradient then takes over that slope,
+/// which is better known. Equal pieces become one at once, so that what is kept grows with the
+/// kinks and not with the intervals. Raises `noise` where a line is steeper than the probe saw;
+/// hands over every line as soon as it is scanned.
+void scan_lines(Asker& asker, Random& random, const UniformGrid& grid, const QueryPlan& plan,
+                Index most_bytes, NoiseModel& noise,
+                const std::function<void(ScannedLine)>& scanned);
 
 /// A pair (w, b) of the list S with what is known of it, as relu(<normal, x> + bias), |normal| = 1,
 /// not active at the origin.

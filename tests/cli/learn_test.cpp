@@ -92,8 +92,9 @@ TEST_F(LearnTest, TheReportHasTheKeysOfTheContract) {
   EXPECT_THAT(keys(json["certificate"]),
               UnorderedElementsAre("points", "confidence", "largest_error", "mass", "lipschitz",
                                    "rms_bound"));
-  EXPECT_THAT(keys(json["least_squares"]),
-              UnorderedElementsAre("solver", "rank", "condition", "accepted"));
+  EXPECT_THAT(
+      keys(json["least_squares"]),
+      UnorderedElementsAre("solver", "reason", "rank", "condition", "iterations", "accepted"));
 }
 
 TEST_F(LearnTest, QuietMeansNothingIsPrinted) {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "kernels/ops.hpp"
+#include "src/device_network.hpp"
 #include "tests/support/asking.hpp"
 #include "tests/support/devices.hpp"
 #include "tests/support/near.hpp"
@@ -136,6 +137,115 @@ TEST_P(AskTest, AnOpaqueOracleGetsChunksThatFitTheBudgetOfBytes) {
     EXPECT_LE(*std::max_element(oracle.batches.begin(), oracle.batches.end()), rows)
         << "chunks of at most " << rows << " points";
     EXPECT_EQ(asker.rounds(), 3) << "chunks of one batch do not wait for each other";
+  }
+}
+
+/// Three lines, the middle one without a point.
+struct LinesQuestion {
+  explicit LinesQuestion(Device& device)
+      : origins(upload(device, normals(3, kInputs, 11))),
+        directions(upload(device, normals(3, kInputs, 12))),
+        where(normals(11, 1, 13)),
+        t(upload(device, where)) {}
+
+  Lines lines() const { return {origins, directions, first}; }
+  std::vector<double> on_host() const { return {where.data(), where.data() + where.size()}; }
+
+  DeviceMatrix origins, directions;
+  HostMatrix where;
+  DeviceMatrix t;
+  std::vector<Index> first = {0, 4, 4, 11};
+};
+
+TEST_P(AskTest, SeveralLinesAreOneBatchWithTheAnswersOfEach) {
+  const LinesQuestion ask(device());
+  const RunControl run;
+  for (const Manner manner : {Manner::opaque, Manner::structured}) {
+    RecordingOracle oracle(network(), manner);
+    Asker asker(device(), oracle, run);
+    const HostMatrix together = download(device(), asker.lines(ask.lines(), ask.t));
+    EXPECT_EQ(asker.asked(), 11);
+    EXPECT_EQ(asker.rounds(), 1);
+    // An opaque oracle sees points only; one that knows lines gets those that have a point.
+    EXPECT_EQ(oracle.batches,
+              manner == Manner::opaque ? std::vector<Index>{11} : (std::vector<Index>{4, 7}));
+    for (const Index l : {0, 2}) {
+      const Index from = ask.first[static_cast<std::size_t>(l)];
+      const Index count = ask.first[static_cast<std::size_t>(l) + 1] - from;
+      const HostMatrix alone =
+          download(device(), asker.line(ask.lines().line(l), ask.t.view().row_block(from, count)));
+      for (Index i = 0; i < count; ++i) {
+        for (Index o = 0; o < kOutputs; ++o) EXPECT_EQ(together(from + i, o), alone(i, o));
+      }
+    }
+  }
+  // A network that gets them all in one call.
+  const std::unique_ptr<Oracle> oracle = make_network_oracle(network());
+  RecordingOracle opaque(network(), Manner::opaque);
+  Asker knowing(device(), *oracle, run);
+  Asker plain(device(), opaque, run);
+  constexpr double kMagnitude = 100;  // as above
+  EXPECT_TRUE(near_sum(download(device(), knowing.lines(ask.lines(), ask.t)),
+                       download(device(), plain.lines(ask.lines(), ask.t)),
+                       HostMatrix(11, kOutputs, kMagnitude), kInputs + 6));
+}
+
+TEST_P(AskTest, ChunksMayEndAmidALine) {
+  const LinesQuestion ask(device());
+  const RunControl whole;
+  RecordingOracle at_once(network(), Manner::opaque);
+  Asker one_piece(device(), at_once, whole);
+  const HostMatrix expected = download(device(), one_piece.lines(ask.lines(), ask.t));
+  for (const Index rows : {1, 2, 3, 4, 5, 10, 11}) {
+    RunControl run;
+    run.budget.device_bytes = rows * kRowBytes;
+    RecordingOracle oracle(network(), Manner::opaque);
+    Asker asker(device(), oracle, run);
+    EXPECT_TRUE(same_bits(download(device(), asker.lines(ask.lines(), ask.t)), expected));
+    EXPECT_EQ(*std::max_element(oracle.batches.begin(), oracle.batches.end()), rows);
+  }
+}
+
+TEST_P(AskTest, ResidualsComeInOneDownload) {
+  const LinesQuestion ask(device());
+  const RunControl run;
+  const DeviceNetwork known(device(), planted_network(kInputs, 4, kOutputs, 23));
+  RecordingOracle oracle(network(), Manner::structured);
+  Asker asker(device(), oracle, run);
+  HostMatrix answers = download(device(), asker.lines(ask.lines(), ask.t));
+  DeviceMatrix there(device(), 11, kOutputs);
+  known.evaluate_lines(ask.lines(), ask.t, there);
+  const HostMatrix expected = download(device(), there);
+
+  const Index before = device().stats().downloaded_bytes;
+  EXPECT_TRUE(same_bits(asker.residuals(ask.lines(), ask.on_host(), nullptr), answers));
+  EXPECT_EQ(device().stats().downloaded_bytes - before, 11 * kOutputs * 8);
+  for (Index i = 0; i < answers.size(); ++i) answers.data()[i] -= expected.data()[i];
+  EXPECT_TRUE(same_bits(asker.residuals(ask.lines(), ask.on_host(), &known), answers));
+  EXPECT_EQ(device().stats().downloaded_bytes - before, 3 * 11 * kOutputs * 8);
+  EXPECT_EQ(asker.asked(), 33);
+  EXPECT_EQ(asker.rounds(), 3);
+  EXPECT_EQ(
+      asker.residuals({ask.origins, ask.directions, std::vector<Index>(4, 0)}, {}, &known).rows(),
+      0);
+  EXPECT_EQ(asker.asked(), 33);
+}
+
+TEST_P(AskTest, AResidualThatIsNoNumberIsTheOraclesFaultByItsRow) {
+  const LinesQuestion ask(device());
+  const RunControl run;
+  const DeviceNetwork known(device(), planted_network(kInputs, 4, kOutputs, 23));
+  RecordingOracle oracle(network(), Manner::opaque);
+  Asker asker(device(), oracle, run);
+  asker.residuals(ask.lines(), ask.on_host(), &known);
+  for (const double lie : {kNan, kInfinity, -kInfinity}) {
+    oracle.after = [&](Device& on, DeviceView y) {
+      on.copy_in(HostMatrix(1, 1, lie), y.row_block(6, 1).col_block(1, 1));
+    };
+    const auto question = [&] { asker.residuals(ask.lines(), ask.on_host(), &known); };
+    EXPECT_EQ(outcome_of(question), Outcome::oracle_failed);
+    EXPECT_NE(message_of(question).find("row 6 "), std::string::npos) << message_of(question);
+    EXPECT_EQ(asker.asked(), 11);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "kernels/ops.hpp"
 #include "src/stages/numbers.hpp"
+#include "tests/support/asking.hpp"
 #include "tests/support/devices.hpp"
 #include "tests/support/near.hpp"
 
@@ -43,16 +44,22 @@ class UniformTest : public EveryBackend {
 
 TEST_P(UniformTest, GetBiasIsTheInterceptOfThePiece) {
   ask(dyadic());
-  const DeviceMatrix origin = upload(device(), HostMatrix{{1, 2}});
-  const DeviceMatrix direction = upload(device(), HostMatrix{{1, 0}});
-
   // At x = (1 + t, 2): the first neuron is 5 + t, the second -20 - 2 t; kinks at t = -5 and -10.
-  const HostMatrix values = {{16.25, -7}, {2.25, -4.5}, {6.25, 9}};
-  const Biases biases = get_bias(asker(), {origin, direction}, {2, -7, -12}, values, 0.5);
+  // The other line is the same from 8 on.
+  const DeviceMatrix origins = upload(device(), HostMatrix{{1, 2}, {9, 2}});
+  const DeviceMatrix directions = upload(device(), HostMatrix{{1, 0}, {1, 0}});
+  const std::vector<Index> first = {0, 3, 4};
 
-  EXPECT_TRUE(same_bits(biases.slopes, {{2, -0.5}, {0, 0.5}, {-2, -7.5}}));
-  EXPECT_TRUE(same_bits(biases.biases, {{12.25, -6}, {2.25, -1}, {-17.75, -81}}));
-  EXPECT_EQ(asker().asked(), 6);
+  const HostMatrix slopes =
+      get_slopes(asker(), {origins, directions, first}, {2, -7, -12, -15}, 0.5);
+  EXPECT_TRUE(same_bits(slopes, {{2, -0.5}, {0, 0.5}, {-2, -7.5}, {0, 0.5}}));
+  EXPECT_EQ(asker().asked(), 8);
+  EXPECT_EQ(asker().rounds(), 1);
+
+  const HostMatrix values = {{16.25, -7}, {2.25, -4.5}, {6.25, 9}};
+  EXPECT_TRUE(same_bits(get_bias(values, slopes, 0, {2, -7, -12}),
+                        {{12.25, -6}, {2.25, -1}, {-17.75, -81}}));
+  EXPECT_TRUE(same_bits(get_bias({{2.25, -4.5}}, slopes, 3, {-15}), {{2.25, 3}}));
 }
 
 TEST_P(UniformTest, GetGradientIsTheGradientOfThePiece) {
@@ -111,8 +118,18 @@ TEST_P(UniformTest, ARandomBasisGivesTheSameGradientUpToTheNoiseOfTheAnswers) {
   EXPECT_TRUE(at_most(error, bound));
 }
 
+std::vector<ScannedLine> scan(Asker& asker, Seed seed, const QueryPlan& plan, Index bytes,
+                              NoiseModel noise) {
+  Random random(seed);
+  std::vector<ScannedLine> lines;
+  scan_lines(asker, random, uniform_grid(plan, asker.inputs()), plan, bytes, noise,
+             [&](ScannedLine line) { lines.push_back(std::move(line)); });
+  return lines;
+}
+
 QueryPlan small_plan() {
   QueryPlan plan;
+  plan.uniform_lines = 1;
   plan.uniform_intervals = 64;
   return plan;
 }
@@ -126,11 +143,10 @@ TEST_P(UniformTest, IntervalsOfOnePieceBecomeOneAlsoBeyondABump) {
   bump.constant = {{1}};
   ask(bump);
   const QueryPlan plan = small_plan();
-  Random random(Seed{0});
-  NoiseModel noise{{0}, {4 * kU}, "float64"};
   const UniformGrid grid = uniform_grid(plan, 1);
 
-  const ScannedLine line = scan_line(asker(), random, grid, plan, Index{1} << 20, noise);
+  const ScannedLine line =
+      scan(asker(), Seed{0}, plan, Index{1} << 20, {{0}, {4 * kU}, "float64"})[0];
 
   ASSERT_LT(std::abs(line.origin[0]) + 0.5, plan.uniform_span);  // the bump is on the line
   ASSERT_EQ(line.pieces.size(), 3u);
@@ -141,23 +157,42 @@ TEST_P(UniformTest, IntervalsOfOnePieceBecomeOneAlsoBeyondABump) {
 }
 
 TEST_P(UniformTest, BlocksOfAnySizeAskTheSameAndSeeTheSame) {
-  const QueryPlan plan = small_plan();
-  const auto scan = [&](Index bytes) {
+  QueryPlan plan = small_plan();
+  plan.uniform_lines = 3;
+  const auto scan_in = [&](Index bytes) {
     ask(dyadic());
-    Random random(Seed{5});
-    NoiseModel noise{{0, 0}, {8 * kU, 8 * kU}, "float64"};
-    return scan_line(asker(), random, uniform_grid(plan, 2), plan, bytes, noise);
+    return scan(asker(), Seed{5}, plan, bytes, {{0, 0}, {8 * kU, 8 * kU}, "float64"});
   };
-  const ScannedLine whole = scan(Index{1} << 24);
+  // All lines at once, each in two blocks (a line takes 64 x 336 bytes), interval by interval.
+  const std::vector<ScannedLine> whole = scan_in(Index{1} << 24);
   const Index asked = asker().asked();
-  const ScannedLine single = scan(1);
-
-  EXPECT_EQ(asked, asker().asked());
-  EXPECT_EQ(asked, 64 * 5);
-  ASSERT_EQ(whole.pieces.size(), single.pieces.size());
-  for (std::size_t i = 0; i < whole.pieces.size(); ++i) {
-    EXPECT_EQ(whole.pieces[i].count, single.pieces[i].count);
+  EXPECT_EQ(asked, 3 * 64 * 5);
+  for (const Index bytes : {Index{15000}, Index{1}}) {
+    const std::vector<ScannedLine> other = scan_in(bytes);
+    EXPECT_EQ(asked, asker().asked());
+    ASSERT_EQ(whole.size(), 3u);
+    ASSERT_EQ(other.size(), 3u);
+    for (std::size_t l = 0; l < 3; ++l) {
+      EXPECT_EQ(whole[l].origin, other[l].origin);
+      EXPECT_EQ(whole[l].rejected, other[l].rejected);
+      ASSERT_EQ(whole[l].pieces.size(), other[l].pieces.size());
+      for (std::size_t i = 0; i < whole[l].pieces.size(); ++i) {
+        EXPECT_EQ(whole[l].pieces[i].count, other[l].pieces[i].count);
+      }
+    }
   }
+}
+
+TEST_P(UniformTest, TheSlopesOfAllLinesAreOneBatch) {
+  RecordingOracle oracle(dyadic(), RecordingOracle::Manner::opaque);
+  Asker asker(device(), oracle, run_);
+  QueryPlan plan = small_plan();
+  plan.uniform_lines = 3;
+  EXPECT_EQ(
+      scan(asker, Seed{5}, plan, Index{1} << 24, {{0, 0}, {8 * kU, 8 * kU}, "float64"}).size(), 3u);
+  // Two points an interval for every line; then a fan of d + 1 for each.
+  EXPECT_EQ(oracle.batches, (std::vector<Index>{3 * 64 * 2, 64 * 3, 64 * 3, 64 * 3}));
+  EXPECT_EQ(asker.rounds(), 1);
 }
 
 /// Two pieces of a line through `origin` along the first axis that meet at <w, x> = b with jump w.

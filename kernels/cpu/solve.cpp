@@ -1,0 +1,139 @@
+// What least-squares solvers do to vectors and Gram matrices, on the CPU.
+#include <lapacke.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "kernels/cpu/ops.hpp"
+
+extern "C" void openblas_set_num_threads(int threads);
+
+namespace crease {
+namespace {
+
+/// The CPU has nothing to write down: the work is asked for again.
+class CallAgain final : public Recording {
+ public:
+  explicit CallAgain(std::function<void()> work) : work_(std::move(work)) {}
+  void replay() override { work_(); }
+
+ private:
+  std::function<void()> work_;
+};
+
+}  // namespace
+
+void CpuOps::scale_rows(ConstDeviceView factors, DeviceView z) {
+#pragma omp parallel for num_threads(threads_for(z.rows* z.cols)) schedule(static)
+  for (Index i = 0; i < z.rows; ++i) {
+    const double factor = factors.data[i * factors.ld];
+    for (Index j = 0; j < z.cols; ++j) z.data[i * z.ld + j] *= factor;
+  }
+}
+
+void CpuOps::add_scaled(double scale, ConstDeviceView factors, ConstDeviceView x, DeviceView y) {
+#pragma omp parallel for num_threads(threads_for(y.rows* y.cols)) schedule(static)
+  for (Index i = 0; i < y.rows; ++i) {
+    for (Index j = 0; j < y.cols; ++j) {
+      y.data[i * y.ld + j] += scale * factors.data[j] * x.data[i * x.ld + j];
+    }
+  }
+}
+
+void CpuOps::normalize_columns(DeviceView z, DeviceView norms) {
+  column_norms(z, norms);
+  for (Index j = 0; j < norms.cols; ++j) {
+    if (norms.data[j] < std::numeric_limits<double>::min()) norms.data[j] = 0.0;
+  }
+#pragma omp parallel for num_threads(threads_for(z.rows* z.cols)) schedule(static)
+  for (Index i = 0; i < z.rows; ++i) {
+    for (Index j = 0; j < z.cols; ++j) {
+      double& element = z.data[i * z.ld + j];
+      element = norms.data[j] == 0.0 ? 0.0 : element / norms.data[j];
+    }
+  }
+}
+
+void CpuOps::unit_diagonal(double cutoff, double shift, DeviceView g, DeviceView factors) {
+  double largest = 0.0;
+  for (Index j = 0; j < g.rows; ++j) largest = std::max(largest, g.data[j * g.ld + j]);
+  for (Index j = 0; j < g.rows; ++j) {
+    const double square = g.data[j * g.ld + j];
+    factors.data[j * factors.ld] = square > cutoff * largest ? 1.0 / std::sqrt(square) : 0.0;
+  }
+#pragma omp parallel for num_threads(threads_for(g.rows* g.rows)) schedule(static)
+  for (Index i = 0; i < g.rows; ++i) {
+    double* row = g.data + i * g.ld;
+    const double factor = factors.data[i * factors.ld];
+    for (Index j = 0; j < i; ++j) row[j] = factor * row[j] * factors.data[j * factors.ld];
+    row[i] = std::isnan(row[i]) ? row[i] : 1.0 + shift;
+  }
+}
+
+void CpuOps::lsqr_begin(double tolerance, DeviceView state) {
+  for (Index j = 0; j < state.cols; ++j) {
+    const auto at = [&](LsqrRow row) -> double& {
+      return state.data[static_cast<Index>(row) * state.ld + j];
+    };
+    const double left = at(LsqrRow::alpha) * at(LsqrRow::beta);
+    at(LsqrRow::rho_bar) = at(LsqrRow::alpha);
+    at(LsqrRow::phi_bar) = at(LsqrRow::beta);
+    at(LsqrRow::minus_alpha) = -at(LsqrRow::alpha);
+    at(LsqrRow::step) = 0.0;
+    at(LsqrRow::minus_ratio) = 0.0;
+    at(LsqrRow::left) = left;
+    at(LsqrRow::limit) = tolerance * left;
+    at(LsqrRow::running) = left == 0.0 ? 0.0 : 1.0;
+  }
+}
+
+void CpuOps::lsqr_rotate(DeviceView state) {
+  for (Index j = 0; j < state.cols; ++j) {
+    const auto at = [&](LsqrRow row) -> double& {
+      return state.data[static_cast<Index>(row) * state.ld + j];
+    };
+    const double alpha = at(LsqrRow::alpha);
+    const double beta = at(LsqrRow::beta);
+    const double rho_bar = at(LsqrRow::rho_bar);
+    const double rho = std::sqrt(rho_bar * rho_bar + beta * beta);
+    const bool moves = at(LsqrRow::running) != 0.0 && rho != 0.0;
+    const double c = moves ? rho_bar / rho : 0.0;
+    const double s = moves ? beta / rho : 0.0;
+    const double phi = c * at(LsqrRow::phi_bar);
+    at(LsqrRow::minus_alpha) = -alpha;
+    at(LsqrRow::step) = moves ? phi / rho : 0.0;
+    at(LsqrRow::minus_ratio) = moves ? -(s * alpha) / rho : 0.0;
+    if (!moves) {
+      at(LsqrRow::running) = 0.0;
+      continue;
+    }
+    at(LsqrRow::rho_bar) = -c * alpha;
+    at(LsqrRow::phi_bar) = s * at(LsqrRow::phi_bar);
+    at(LsqrRow::left) = std::abs(at(LsqrRow::phi_bar) * alpha * c);
+    if (!(at(LsqrRow::left) > at(LsqrRow::limit))) at(LsqrRow::running) = 0.0;
+  }
+}
+
+double CpuOps::svd(DeviceView a, DeviceView left_t, DeviceView values, DeviceView right) {
+  const auto q = static_cast<lapack_int>(a.rows);
+  openblas_set_num_threads(threads_for(a.rows * a.rows * a.rows));
+  // Row-major a is column-major a^T = right^T diag left^T; the last factor, row-major, is `left`.
+  const lapack_int info = LAPACKE_dgesdd(
+      LAPACK_COL_MAJOR, 'A', q, q, a.data, static_cast<lapack_int>(a.ld), values.data, right.data,
+      static_cast<lapack_int>(right.ld), left_t.data, static_cast<lapack_int>(left_t.ld));
+  if (info != 0) throw DeviceError("cpu: dgesdd failed with " + std::to_string(info));
+  for (Index i = 0; i < left_t.rows; ++i) {
+    for (Index j = 0; j < i; ++j) {
+      std::swap(left_t.data[i * left_t.ld + j], left_t.data[j * left_t.ld + i]);
+    }
+  }
+  return 0;
+}
+
+std::unique_ptr<Recording> CpuOps::record(std::function<void()> work) {
+  return std::make_unique<CallAgain>(std::move(work));
+}
+
+}  // namespace crease

@@ -1,0 +1,41 @@
+// Exact Gaussian integrals on the GPU.
+#include "kernels/cuda/gaussian.cuh"
+
+#include "kernels/cuda/support.cuh"
+
+namespace crease {
+
+void CudaOps::gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool, DeviceView g) {
+  const CurrentGpu current(context_.device_id());
+  const cudaStream_t stream = context_.stream();
+  const Index k = weights.rows;
+  const Index d = weights.cols;
+  const Scratch<GaussianNeuron> neurons(context_, static_cast<std::size_t>(k));
+  const Scratch<double> normals(context_, static_cast<std::size_t>(k * d));
+  if (k > 0) {
+    const Scratch<double> series(context_, static_cast<std::size_t>(k * kHermiteTerms));
+    gaussian_neurons_kernel<<<blocks_for(k, 8, 1 << 15), dim3(32, 8), 0, stream>>>(
+        weights, bias, normals.data(), neurons.data());
+    hermite_kernel<<<blocks_for(k, 128, 1 << 15), 128, 0, stream>>>(neurons.data(), k,
+                                                                    series.data());
+    check(cudaGetLastError(), "gaussian_gram");
+    if (d > 0) {
+      // Correlations, in place: the lower triangle, row-major, is the upper one, column-major.
+      const double one = 1.0;
+      const double zero = 0.0;
+      check(cublasDsyrk_v2_64(context_.blas(), CUBLAS_FILL_MODE_UPPER, CUBLAS_OP_T, k, d, &one,
+                              normals.data(), d, &zero, g.data, g.ld),
+            "gaussian_gram");
+    }
+    const dim3 grid(blocks_for(k, kMomentTile, 1 << 15), blocks_for(k, kMomentTile, 1 << 15));
+    gaussian_moments_kernel<<<grid, dim3(kMomentTile, kMomentTile), 0, stream>>>(
+        neurons.data(), series.data(), k, d > 0, g);
+    check(cudaGetLastError(), "gaussian_gram");
+  }
+  const Launch borders = per_element(g.rows - k, g.cols);
+  gaussian_borders_kernel<<<borders.grid, borders.block, 0, stream>>>(neurons.data(),
+                                                                      normals.data(), k, d, g);
+  check(cudaGetLastError(), "gaussian_gram");
+}
+
+}  // namespace crease
