@@ -215,7 +215,7 @@ class Check:
                 return item[1], {0: "passed", None: "out of time"}.get(status, "failed")
             alone = dict(pool.map(one, enumerate(again)))
         skipped = sorted(name for name in names if results.get(name) == "SKIPPED")
-        gpu_skipped = [name for name in skipped if name.endswith("/cuda") or "Cuda" in name]
+        gpu_skipped = [name for name in skipped if name.endswith("/cuda")]
         return {"ok": not again and not gpu_skipped, "total": len(names),
                 "passed": sum(results.get(name) == "OK" for name in names), "failed": len(again),
                 "skipped": len(skipped), "skipped_names": skipped,
@@ -253,8 +253,7 @@ class Check:
         program = program or (str(cuda) if cuda.is_file() else None)
         if program is None:
             raise Unavailable("compute-sanitizer is not installed")
-        kernels = [name for name, file in self.listed() if "/tests/kernels/" in file and "emulated" not in file
-                   and (name.endswith("/cuda") or "Cuda" in name)]
+        kernels = [name for name, file in self.listed() if "/tests/kernels/" in file and name.endswith("/cuda")]
         filters = ":".join(sorted({re.sub(r"\.[^/]*", ".*", name) for name in kernels}))
         if self.device is None:
             return {"ok": None, "selected": len(kernels), "filter": filters, "message": "selected only: a dry run"}

@@ -1,18 +1,23 @@
 // The assembly line on one page: how a black box becomes a network, stage by stage.
 //
-//   ask      Asker (ask.hpp)                every question, counted, checked, within the budget
-//   noise    probe_noise (noise.hpp)        how exact the answers are
-//   lines    search_line (line_search.hpp)  pieces and kinks of F along a line, or of what is left
-//   of it gradients  prepare_pieces, plan_chain, measure_gradients (gradients.hpp)
+//   ask        Asker (ask.hpp)              every question, counted, checked, within the budget
+//   noise      probe_noise (noise.hpp)      how exact the answers are
+//   lines      search_line (line_search.hpp)
+//                                           pieces and kinks of F, or of what is left, on a line
+//   gradients  prepare_pieces, plan_chain, measure_gradients (gradients.hpp)
 //                                           one gradient per group of up to p kinks; repair.cpp
 //                                           explains failures
-//   neurons  add_neurons (gradients.hpp)    jumps of gradients have rank one: normal, bias, scale
-//            Hypothesis (hypothesis.hpp)    the network so far, with the error of every part
-//   looks    look_around (look.hpp)         fresh points: what is wrong, and where the next line
-//   goes hunt     Hunt (look.hpp)                slabs that no line has met: hit first, then line
-//   fit      fit_least_squares (fit.hpp)    regression over the ReLU features (solve.cpp: stream
-//   and qr) orient   orient (orientation.hpp)       the sides on which the neurons were active
-//   certify  vouch_for (finish.hpp), certify (certify.hpp)
+//   neurons    add_neurons (gradients.hpp)  jumps of gradients have rank one: normal, bias, scale
+//              Hypothesis (hypothesis.hpp)  the network so far, with the error of every part
+//   looks      look_around (look.hpp)       fresh points: what is wrong, where the next line goes
+//   hunt       Hunt (look.hpp)              slabs that no line has met: hit first, then line
+//   fit        fit_least_squares (fit.hpp)  regression over the ReLU features
+//              solve_least_squares (solve.hpp)
+//                                           stream, analytic or qr, over rows.hpp: lsqr.hpp,
+//                                           preconditioner.hpp, triangle.hpp, qr_solver.hpp,
+//                                           trust_region.hpp
+//   orient     orient (orientation.hpp)     the sides on which the neurons were active
+//   certify    vouch_for (finish.hpp), certify (certify.hpp)
 //                                           what fresh points say of the finished network
 //
 // The paper's uniform mode replaces lines to neurons by scan_lines and get_neurons (uniform.hpp),
@@ -31,4 +36,5 @@
 #include "src/stages/look.hpp"
 #include "src/stages/noise.hpp"
 #include "src/stages/orientation.hpp"
+#include "src/stages/solve.hpp"
 #include "src/stages/uniform.hpp"

@@ -88,10 +88,10 @@ class GpuCheckTest(unittest.TestCase):
         return self.module.Check(device, 540)
 
     def test_passing_tests_are_counted_and_skips_are_named(self):
-        self.tests_named("Backends/A.Works/cuda", "B.Works", "B.Skips")
+        self.tests_named("Backends/A.Works/cuda", "B.Works", "CudaB.Skips")
         result = self.check().tests(60)
         self.assertEqual((result["ok"], result["total"], result["passed"], result["failed"], result["skipped_names"]),
-                         (True, 3, 2, 0, ["B.Skips"]))
+                         (True, 3, 2, 0, ["CudaB.Skips"]))
 
     def test_a_skipped_test_of_the_gpu_fails_the_step(self):
         self.tests_named("Backends/A.Skips/cuda")
@@ -109,11 +109,11 @@ class GpuCheckTest(unittest.TestCase):
 
     def test_a_test_that_hangs_ends_with_its_step(self):
         self.tests_named("A.Works", "A.Hang")
-        result = self.check().tests(4)
+        result = self.check().tests(8)
         self.assertEqual([(f["test"], f["alone"]) for f in result["failures"]], [("A.Hang", "out of time")])
 
     def sanitized(self, reports):
-        self.tests_named("Backends/A.Works/cuda", "Backends/A.Works/cpu")
+        self.tests_named("Backends/A.Works/cuda", "Backends/A.Works/cpu", "CudaB.Skips")
         self.program(self.folder / "compute-sanitizer", SANITIZER % (reports,))
         return self.check().sanitizer(60)
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The layer law of src/README.md: who may include what, who may ask an oracle, which names are refused.
+"""The layer law of src/README.md: who may include what, who may ask an oracle, which names are refused,
+and that every kernel is emulated.
 
     layers_test.py ROOT            checks the checkout at ROOT; prints file:line of every violation
     layers_test.py --planted ROOT  plants one violation after another in a copy and sees each caught
@@ -40,6 +41,10 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 CUDA_HEADER = re.compile(r"^(cuda|cublas|cusolver|curand|cusparse|thrust/|cub/|device_launch|nccl)")
 ASKS = re.compile(r"(?:\.|->)\s*(answer(?:_lines?|_fan)?)\s*\(")
 MAY_ASK = ("src/stages/ask.cpp", "src/oracles/")  # an oracle may ask the one that it wraps
+KERNEL = re.compile(
+    r"__global__\s+(?:__launch_bounds__\([^)]*\)\s*)?void\s+(?:__launch_bounds__\([^)]*\)\s*)?"
+    r"(\w+)\s*\([^)]*\)\s*\{(\s*\})?"
+)
 REFUSED_NAME = re.compile(r"(?:^|[_.])(utils?|common|misc|detail|internal)(?:[_.]|$)")
 
 
@@ -114,6 +119,27 @@ def check_file(root, path):
                 yield f"{path}:{number}: only src/stages/ask.cpp calls an oracle ({call})"
 
 
+def kernels_never_emulated(root):
+    """Every kernel stands in a .cuh and is named by a test that emulates it; an empty one need not."""
+    tests = sorted((root / "tests/kernels").glob("*_emulated_test.cpp"))
+    named = set(re.findall(r"\w+", "".join(test.read_text(encoding="utf-8") for test in tests)))
+    for file in sorted((root / "kernels/cuda").glob("*.cu*")):
+        path = file.relative_to(root).as_posix()
+        text = without_comments(file.read_text(encoding="utf-8"))
+        found = list(KERNEL.finditer(text))
+        if len(found) != len(re.findall(r"\b__global__\b", text)):
+            yield f"{path}:1: a kernel is not written as `__global__ void name(...) {{`"
+        for kernel in found:
+            name, is_empty = kernel.groups()
+            line = text.count("\n", 0, kernel.start()) + 1
+            if is_empty:
+                continue
+            if file.suffix == ".cu":
+                yield f"{path}:{line}: {name} belongs in a .cuh, which tests can emulate"
+            elif name not in named:
+                yield f"{path}:{line}: no tests/kernels/*_emulated_test.cpp runs {name}"
+
+
 def violations(root):
     root = root.resolve()
     checked = 0
@@ -129,6 +155,7 @@ def violations(root):
             if file.is_file() and file.suffix in SOURCE and room not in ("tests", "bench"):
                 checked += 1
                 yield from check_file(root, path)
+    yield from kernels_never_emulated(root)
     if checked == 0:
         yield f"{root}:1: no source file was found"
 
@@ -146,6 +173,10 @@ PLANTED = [
     ("kernels/cuda/planted.cuh", '#include "kernels/cuda/support.cuh"', "must not include"),
     ("kernels/cuda/planted.cuh", '#include "kernels/cuda/ops.hpp"', "must not include"),
     ("kernels/cpu/planted.cpp", '#include "kernels/cuda/indexing.cuh"', "must not include"),
+    ("kernels/cuda/planted.cu", "__global__ void f(int n) { run(n); }", "belongs in a .cuh"),
+    ("kernels/cuda/planted.cuh", "__global__ void f(int n) { run(n); }", "runs f"),
+    ("kernels/cuda/planted.cuh", "__global__ void\n__launch_bounds__(32) f() { run(); }", "runs f"),
+    ("kernels/cuda/planted.cuh", "__global__ auto f() -> void { run(); }", "is not written as"),
     ("src/stages/planted.cpp", '#include "kernels/cuda/support.cuh"', "must not include"),
     ("src/stages/planted.cpp", '#  include "src/learners/planted.hpp"', "must not include"),
     ("src/stages/planted.cpp", "#include <crease/cuda.hpp>", "must not include"),
@@ -171,6 +202,7 @@ ALLOWED = [
     ("kernels/cuda/planted.cu", "#include <cuda_runtime.h>"),
     ("kernels/cuda/planted.cu", '#include "kernels/cuda/indexing.cuh"'),
     ("kernels/cuda/planted.cuh", '#include "kernels/cuda/indexing.cuh"\n#include <crease/matrix.hpp>'),
+    ("kernels/cuda/planted.cu", "__global__ void f() {}  // to see whether kernels start"),
 ]
 
 

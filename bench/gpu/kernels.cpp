@@ -66,6 +66,7 @@ void lines(Bench& bench) {
 void distances(Bench& bench) {
   for (const auto& [m, n, d] :
        {std::tuple<Index, Index, Index>{16384, 16384, 256}, {2048, 2048, 784}}) {
+    if (!bench.fits(1.0 * m * n + (m + n) * d)) continue;
     const DeviceMatrix a = bench.normals(m, d), b = bench.normals(n, d);
     DeviceMatrix out(bench.device(), m, n);
     bench.row("pair_distances", {{"m", m}, {"n", n}, {"d", d}},
@@ -77,6 +78,7 @@ void distances(Bench& bench) {
 /// Standard normals: the floor is to write them.
 void random_numbers(Bench& bench) {
   for (const auto& [n, d] : {std::pair<Index, Index>{262144, 256}, {4096, 784}}) {
+    if (!bench.fits(1.0 * n * d)) continue;
     DeviceMatrix out(bench.device(), n, d);
     bench.row("normals", {{"n", n}, {"d", d}}, {0, 0, 8.0 * n * d},
               [&] { fill_gaussian(bench.device(), Seed{1}, 0, 0, 1.0, out); });

@@ -12,6 +12,10 @@ double relu(double z) {
   return z < 0.0 ? 0.0 : z;
 }
 
+// The sums of a centre over this many directions stay in the first cache. Centres are innermost, so
+// that the slopes along these directions stay in the second.
+constexpr Index kDirections = 256;
+
 }  // namespace
 
 void CpuOps::relu_fan_sum(ConstDeviceView offsets, ConstDeviceView slopes_t, ConstDeviceView output,
@@ -20,37 +24,45 @@ void CpuOps::relu_fan_sum(ConstDeviceView offsets, ConstDeviceView slopes_t, Con
   const Index k = offsets.cols;
   const Index q = steps.cols;
   const Index p = out.cols;
+  const Index parts = (q + kDirections - 1) / kDirections;
 #pragma omp parallel num_threads(threads_for(steps.rows* k* q*(p + 1)))
   {
-    std::vector<double> active(static_cast<std::size_t>(q));
-    std::vector<double> sums(static_cast<std::size_t>(p * q));
+    std::vector<double> active(static_cast<std::size_t>(kDirections));
+    std::vector<double> sums(static_cast<std::size_t>(p * kDirections));
 #pragma omp for schedule(static)
-    for (Index i = 0; i < steps.rows; ++i) {
-      const double* step = steps.data + i * steps.ld;
+    for (Index part = 0; part < parts * steps.rows; ++part) {
+      const Index i = part % steps.rows;
+      const Index left = part / steps.rows * kDirections;
+      const Index count = std::min(kDirections, q - left);
+      const double* step = steps.data + i * steps.ld + left;
       for (Index o = 0; o < p; ++o) {
-        for (Index j = 0; j < q; ++j) {
-          sums[static_cast<std::size_t>(o * q + j)] =
-              constant.data[i * constant.ld + o] + step[j] * tilt.data[j * tilt.ld + o];
+        for (Index j = 0; j < count; ++j) {
+          sums[static_cast<std::size_t>(o * count + j)] =
+              constant.data[i * constant.ld + o] + step[j] * tilt.data[(left + j) * tilt.ld + o];
         }
       }
-      // Directions are innermost, so that the sum over neurons keeps its order when it is
-      // vectorised.
       for (Index r = 0; r < k; ++r) {
         const double offset = offsets.data[i * offsets.ld + r];
-        const double* slopes = slopes_t.data + r * slopes_t.ld;
-        for (Index j = 0; j < q; ++j) {
-          const double z = offset + step[j] * slopes[j];
-          active[static_cast<std::size_t>(j)] = relu(z);
+        const double* slopes = slopes_t.data + r * slopes_t.ld + left;
+        // Directions are innermost, so that the sum over neurons keeps its order when it is
+        // vectorised.
+        if (p == 1) {
+          const double u = output.data[r];
+          double* __restrict sum = sums.data();
+          for (Index j = 0; j < count; ++j) sum[j] += u * relu(offset + step[j] * slopes[j]);
+          continue;
         }
+        double* __restrict on = active.data();
+        for (Index j = 0; j < count; ++j) on[j] = relu(offset + step[j] * slopes[j]);
         for (Index o = 0; o < p; ++o) {
           const double u = output.data[o * output.ld + r];
-          double* sum = sums.data() + o * q;
-          for (Index j = 0; j < q; ++j) sum[j] += u * active[static_cast<std::size_t>(j)];
+          double* __restrict sum = sums.data() + o * count;
+          for (Index j = 0; j < count; ++j) sum[j] += u * on[j];
         }
       }
-      for (Index j = 0; j < q; ++j) {
+      for (Index j = 0; j < count; ++j) {
         for (Index o = 0; o < p; ++o) {
-          out.data[(i * q + j) * out.ld + o] = sums[static_cast<std::size_t>(o * q + j)];
+          out.data[(i * q + left + j) * out.ld + o] = sums[static_cast<std::size_t>(o * count + j)];
         }
       }
     }

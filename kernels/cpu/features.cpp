@@ -27,38 +27,36 @@ int blas_size(Index n) {
   return static_cast<int>(n);
 }
 
-// A block of 256 x 512 results is 1 MiB: bias and ReLU find it in the cache that the product left
-// it in, and the product is still large enough to run at full speed (bench/kernels_bench.cpp,
-// `features` against `product`).
-constexpr Index kBlockRows = 256;
-constexpr Index kLeastRows = 32;
-constexpr Index kBlockCols = 512;
+// A block of at most 8 MiB: bias and ReLU find it in the cache that the product left it in. Whole
+// rows: parts of rows lie in memory at distances that are often powers of two, and evict one
+// another. At least 64 rows, or the product of a block is slow.
+constexpr Index kBlockNumbers = Index{1} << 20;
+constexpr Index kMostRows = 256;
+constexpr Index kFewRows = 64;
 
 /// Rows of a block: every thread gets some, where there are enough.
-Index rows_of_block(Index rows, int threads) {
-  const Index share = (rows + threads - 1) / threads;
-  return std::clamp(share, kLeastRows, kBlockRows);
+Index rows_of_block(DeviceView out, int threads) {
+  const Index share = (out.rows + threads - 1) / threads;
+  return std::min(std::clamp(kBlockNumbers / out.cols, kFewRows, kMostRows),
+                  std::max(share, kFewRows / 2));
 }
 
 /// out = relu(x weights^T + bias) by one thread.
 void block_features(ConstDeviceView x, ConstDeviceView weights, ConstDeviceView bias,
                     DeviceView out) {
-  for (Index left = 0; left < out.cols; left += kBlockCols) {
-    const Index cols = std::min(kBlockCols, out.cols - left);
-    for (Index i = 0; i < out.rows; ++i) {
-      double* row = out.data + i * out.ld + left;
-      for (Index r = 0; r < cols; ++r) row[r] = bias.data[(left + r) * bias.ld];
-    }
-    if (x.cols > 0) {
-      cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(out.rows),
-                  static_cast<int>(cols), static_cast<int>(x.cols), 1.0, x.data,
-                  static_cast<int>(x.ld), weights.data + left * weights.ld,
-                  static_cast<int>(weights.ld), 1.0, out.data + left, static_cast<int>(out.ld));
-    }
-    for (Index i = 0; i < out.rows; ++i) {
-      double* row = out.data + i * out.ld + left;
-      for (Index r = 0; r < cols; ++r) row[r] = relu(row[r]);
-    }
+  for (Index i = 0; i < out.rows; ++i) {
+    double* row = out.data + i * out.ld;
+    for (Index r = 0; r < out.cols; ++r) row[r] = bias.data[r * bias.ld];
+  }
+  if (x.cols > 0) {
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(out.rows),
+                static_cast<int>(out.cols), static_cast<int>(x.cols), 1.0, x.data,
+                static_cast<int>(x.ld), weights.data, static_cast<int>(weights.ld), 1.0, out.data,
+                static_cast<int>(out.ld));
+  }
+  for (Index i = 0; i < out.rows; ++i) {
+    double* row = out.data + i * out.ld;
+    for (Index r = 0; r < out.cols; ++r) row[r] = relu(row[r]);
   }
 }
 
@@ -67,7 +65,7 @@ void block_features(ConstDeviceView x, ConstDeviceView weights, ConstDeviceView 
 template <class Points>
 void features_by_blocks(Index d, ConstDeviceView weights, ConstDeviceView bias, DeviceView out,
                         int threads, Index block, const Points& points) {
-  for (const Index side : {d, weights.ld, out.ld}) blas_size(side);
+  for (const Index side : {d, out.cols, weights.ld, out.ld}) blas_size(side);
   openblas_set_num_threads(1);
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
   for (Index top = 0; top < out.rows; top += block) {
@@ -82,7 +80,7 @@ void CpuOps::relu_features(ConstDeviceView x, ConstDeviceView weights, ConstDevi
                            DeviceView out) {
   blas_size(x.ld);
   const int threads = threads_for(out.rows * out.cols * (x.cols + 1));
-  const Index block = rows_of_block(out.rows, threads);
+  const Index block = rows_of_block(out, threads);
   features_by_blocks(x.cols, weights, bias, out, threads, block,
                      [&](Index top, Index count) { return x.row_block(top, count); });
 }
@@ -92,7 +90,7 @@ void CpuOps::gaussian_features(Seed seed, std::uint64_t stream, Index first_row,
   constexpr Index kNormal = 16;  // elementary operations
   const Index d = weights.cols;
   const int threads = threads_for(out.rows * (out.cols * (d + 1) + kNormal * d));
-  const Index block = rows_of_block(out.rows, threads);
+  const Index block = rows_of_block(out, threads);
   std::vector<double> points(static_cast<std::size_t>(threads * block * d));
   features_by_blocks(d, weights, bias, out, threads, block, [&](Index top, Index count) {
     const DeviceView x{points.data() + omp_get_thread_num() * block * d, count, d, d};

@@ -78,11 +78,11 @@ void AdaptiveLearner::refine() {
     if (price > asker_.left()) return;
     const Hypothesis before = hypothesis_;
     const Look look_before = last_look_;
-    const Hypothesis replaced = hypothesis_.remove(again);
     policy_.tolerance = plan_.gap_accuracy;
     worst_ = last_look_.worst;
     idle_ = round;  // a random direction after the first
     try {
+      const Hypothesis replaced = hypothesis_.remove(again);
       rebuild();
       SearchedLine line = next_line();
       ++lines_;

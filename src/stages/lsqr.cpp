@@ -5,9 +5,13 @@
 #include <cmath>
 
 #include "kernels/ops.hpp"
+#include "src/stages/triangle.hpp"
 
 namespace crease {
 namespace {
+
+constexpr Index kFew = 8;        // iterations after which the recurrence still tells the truth
+constexpr double kTooGood = 16;  // times the limit
 
 /// A = [Z; sqrt(ridge) I] D L^-T, applied chunk by chunk.
 class Preconditioned {
@@ -16,7 +20,8 @@ class Preconditioned {
                  const Preconditioner& preconditioner, double ridge)
       : device_(device),
         problem_(problem),
-        preconditioner_(preconditioner),
+        factors_(preconditioner.factors),
+        triangle_(device, preconditioner.l, problem.y.cols),
         root_(std::sqrt(ridge)),
         ones_(device, 1, problem.y.cols) {
     fill(device_, 1.0, ones_);
@@ -24,8 +29,8 @@ class Preconditioned {
 
   /// s <- D L^-T s.
   void to_coefficients(DeviceView s) {
-    solve_triangular(device_, preconditioner_.l, Transpose::yes, s);
-    scale_rows(device_, preconditioner_.factors, s);
+    triangle_.solve(Transpose::yes, s);
+    scale_rows(device_, factors_, s);
   }
 
   /// u += A s; s is used up.
@@ -44,8 +49,8 @@ class Preconditioned {
                row == 0 ? 0.0 : 1.0, s);
     });
     if (root_ > 0) add_scaled(device_, root_, ones_, u.row_block(problem_.y.rows, s.rows), s);
-    scale_rows(device_, preconditioner_.factors, s);
-    solve_triangular(device_, preconditioner_.l, Transpose::no, s);
+    scale_rows(device_, factors_, s);
+    triangle_.solve(Transpose::no, s);
   }
 
  private:
@@ -61,7 +66,8 @@ class Preconditioned {
 
   Device& device_;
   const LeastSquaresProblem& problem_;
-  const Preconditioner& preconditioner_;
+  ConstDeviceView factors_;
+  Triangle triangle_;
   double root_;
   DeviceMatrix ones_;
 };
@@ -96,22 +102,33 @@ LsqrResult lsqr(Device& device, const LeastSquaresProblem& problem,
     return state.view().row_block(static_cast<Index>(which), 1);
   };
 
-  copy(device, problem.y, u.view().row_block(0, n));
-  fill(device, 0.0, u.view().row_block(n, u.rows() - n));
-  normalize_columns(device, u, row(LsqrRow::beta));
-  a.transposed(u, v);
-  normalize_columns(device, v, row(LsqrRow::alpha));
-  fill(device, 0.0, minus_w);
-  subtract(device, v, minus_w);
-  lsqr_begin(device, tolerance, state);
+  // From x, which is 0 at first: u = y - A x, v = A^T u, both of unit length; w = v.
+  const auto begin = [&](bool again) {
+    copy(device, problem.y, u.view().row_block(0, n));
+    fill(device, 0.0, u.view().row_block(n, u.rows() - n));
+    if (again) {
+      fill(device, 0.0, s);
+      subtract(device, x, s);
+      a.add_image(s, u);
+    }
+    normalize_columns(device, u, row(LsqrRow::beta));
+    a.transposed(u, v);
+    normalize_columns(device, v, row(LsqrRow::alpha));
+    fill(device, 0.0, minus_w);
+    subtract(device, v, minus_w);
+    lsqr_begin(device, tolerance, state);
+  };
   const auto running = [&] {
     const HostMatrix flags = download(device, row(LsqrRow::running));
     return std::any_of(flags.data(), flags.data() + p, [](double flag) { return flag != 0; });
   };
+  begin(false);
   if (!running()) {
     result.converged = true;
     return result;
   }
+  DeviceMatrix limit(device, 1, p);
+  copy(device, row(LsqrRow::limit), limit);
 
   const auto iteration = record(device, [&] {
     // beta u = A v - alpha u
@@ -130,10 +147,28 @@ LsqrResult lsqr(Device& device, const LeastSquaresProblem& problem,
     scale_columns(device, row(LsqrRow::minus_ratio), minus_w);
     subtract(device, v, minus_w);
   });
-  while (!result.converged && result.iterations < most_iterations) {
-    iteration->replay();
-    ++result.iterations;
-    result.converged = !running();
+  for (bool again = false;; again = true) {
+    result.converged = false;
+    while (!result.converged && result.iterations < most_iterations) {
+      iteration->replay();
+      ++result.iterations;
+      result.converged = !running();
+    }
+    if (again) {
+      result.converged = true;  // it had already
+      break;
+    }
+    if (!result.converged || result.iterations <= kFew) break;
+    // What the recurrence says, held against the rows: after many iterations it is too good.
+    begin(true);
+    copy(device, limit, row(LsqrRow::limit));
+    const HostMatrix now = download(device, state);
+    bool good = true;
+    for (Index o = 0; o < p; ++o) {
+      good = good && !(now(static_cast<Index>(LsqrRow::left), o) >
+                       kTooGood * now(static_cast<Index>(LsqrRow::limit), o));
+    }
+    if (good) break;
   }
   a.to_coefficients(x);
   return result;

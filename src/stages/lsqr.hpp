@@ -28,8 +28,10 @@ struct LsqrResult {
 /// min |Z z - y|^2 + ridge |z|^2, all columns of y at once, each with its own scalars (Paige and
 /// Saunders 1982, in the coordinates of the preconditioner). A column stops when its normal
 /// equations hold: |A^T r| <= tolerance |A^T y|, A the preconditioned matrix, by the recurrence of
-/// the method. Vectors and scalars stay on the device; one number per column is read after each
-/// iteration, and an iteration is one recording. Scratch: (n + 4 q) p numbers.
+/// the method; after more than 8 iterations that is held against the rows once, and iterated on
+/// from there where it was too good by more than 16. Vectors and scalars stay on the device; one
+/// number per column is read after each iteration, and an iteration is one recording. Scratch: (n +
+/// 4 q) p + 512 q numbers.
 ///
 /// ridge  >= 0; where it is above 0, the preconditioner should be one of Z^T Z + ridge I
 LsqrResult lsqr(Device& device, const LeastSquaresProblem& problem,

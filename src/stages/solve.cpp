@@ -245,7 +245,7 @@ LeastSquaresSolution solve(Device& device, const LeastSquaresProblem& problem,
 
   if (n < q) return finish(by_qr(device, problem, options), "fewer rows than columns");
   std::string refused;
-  if (gaussian && q >= kAnalyticColumns && n >= kAnalyticRows * q) {
+  if (gaussian && q >= options.analytic_columns && n >= kAnalyticRows * q) {
     Attempt attempt = by_analytic(device, problem, options);
     if (attempt.solution) {
       return finish(std::move(*attempt.solution),
@@ -253,8 +253,6 @@ LeastSquaresSolution solve(Device& device, const LeastSquaresProblem& problem,
     }
     refused = attempt.refused + " (analytic); ";
   }
-  // A condition that one Gram matrix shows, the other would show as well: only a failure to
-  // converge leaves something to try.
   Attempt attempt = by_stream(device, problem, options);
   if (attempt.solution) {
     return finish(std::move(*attempt.solution),

@@ -5,8 +5,14 @@
 #include <string>
 
 #include "src/stages/lsqr.hpp"
+#include "src/stages/qr_solver.hpp"
 
 namespace crease {
+
+/// Where the analytic preconditioner pays: at least this many columns and rows per column (below,
+/// the Gram matrix of the rows costs less than the iterations it saves).
+inline constexpr Index kAnalyticColumns = 8192;
+inline constexpr Index kAnalyticRows = 4;
 
 enum class SolveMethod { automatic, stream, analytic, qr };
 
@@ -34,8 +40,9 @@ struct SolveOptions {
   /// least.
   bool choose_radius = false;
 
-  /// As in solve_by_qr.
-  Index most_host_columns = 4096;
+  /// Where automatic takes analytic, and where the end of qr stays on the host.
+  Index analytic_columns = kAnalyticColumns;
+  Index most_host_columns = kMostHostColumns;
 };
 
 /// min_z |Z z - y|, one solution per column of y.
@@ -83,10 +90,5 @@ LeastSquaresSolution solve_least_squares(Device& device, ConstDeviceView z, Cons
 /// The shift keeps the condition of the factor below about 1e7 whatever that of Z: from here on it
 /// says nothing about Z any more.
 inline constexpr double kStreamCondition = 1e6;
-
-/// Where the analytic preconditioner pays: at least this many columns and rows per column (below,
-/// the Gram matrix of the rows costs less than the iterations it saves).
-inline constexpr Index kAnalyticColumns = 8192;
-inline constexpr Index kAnalyticRows = 4;
 
 }  // namespace crease

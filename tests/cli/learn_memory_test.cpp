@@ -41,9 +41,8 @@ TEST_F(LearnMemoryTest, APlanLargerThanMemoryIsRefusedBeforeTheFirstQuery) {
 TEST_F(LearnMemoryTest, MemoryThatEndsInTheMiddleEndsWithSixAndTheBestNetwork) {
   if (kMapsAllOfMemory) GTEST_SKIP() << "AddressSanitizer maps all of memory";
   const std::string target =
-      made("target.safetensors", {"gaussian", "--inputs", "256", "--neurons", "3"});
-  // Batches of the hunt grow to 65536 points of 256 inputs, 134 MB on the device and as much again
-  // on the host, each mapped by itself.
+      made("target.safetensors", {"gaussian", "--inputs", "512", "--neurons", "3"});
+  // Batches of the hunt grow to 65536 points of 512 inputs: 268 MB, each mapped by itself.
   Program program({"learn", target, "--out", file("out.safetensors"), "--report", file("out.json"),
                    "--resolution", "1e-4", "--device", "cpu", "--threads", "1"});
   constexpr std::size_t kGrown = 350000000;

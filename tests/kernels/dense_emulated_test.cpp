@@ -26,11 +26,14 @@ class DenseEmulatedTest : public testing::Test {
  protected:
   Device& cpu() { return *cpu_; }
 
-  /// `y` after a kernel has run on it, which gets a view of it.
+  /// `y` after a kernel has run on it, which gets a view of it: twice, with a stride and without.
   template <class Kernel>
   HostMatrix after(const simt::Way& way, const HostMatrix& y, const Kernel& kernel) {
     Padded inside(cpu(), y);
     simt::launch(way, [&] { kernel(inside.view()); });
+    Fenced tight(cpu(), y);
+    simt::launch(way, [&] { kernel(tight.view()); });
+    EXPECT_TRUE(same_bits(tight.read(), inside.read()));
     return inside.read();
   }
 
@@ -42,10 +45,11 @@ class DenseEmulatedTest : public testing::Test {
   }
 
   /// Both kernels of column_norms, with so many slices.
+  template <class Matrix = Padded>
   HostMatrix emulated_norms(simt::LaneOrder order, const HostMatrix& z, Index slices,
                             unsigned blocks_across) {
     const Index rows_per_slice = (z.rows() + slices - 1) / slices;
-    Padded columns(cpu(), z);
+    Matrix columns(cpu(), z);
     std::vector<double> sums(static_cast<std::size_t>(slices * z.cols()), kNan);
     simt::launch({static_cast<unsigned>(slices), blocks_across}, {kNormColumns, kNormLanes}, 0,
                  order, [&] { column_squares_kernel(columns, rows_per_slice, sums.data()); });
@@ -63,8 +67,8 @@ TEST_F(DenseEmulatedTest, ElementwiseKernelsHaveTheBitsOfTheCpuTwins) {
     HostMatrix y = with_zeros_and_ties(distinct(n, p));
     HostMatrix a = with_zeros_and_ties(distinct(n, p, 0.25));
     if (y.size() > 40) y.data()[37] = a.data()[23] = kNan;
-    Padded other(cpu(), a);
-    Padded row(cpu(), distinct(1, p, -0.25));
+    Fenced other(cpu(), a);
+    Fenced row(cpu(), distinct(1, p, -0.25));
     Padded sum(cpu(), y);
     Padded difference(cpu(), y);
     Padded scaled(cpu(), y);
@@ -164,6 +168,9 @@ TEST_F(DenseEmulatedTest, ColumnNormsAgreeWithTheCpuTwin) {
         for (const unsigned blocks_across : {1U, 3U}) {
           EXPECT_TRUE(
               near_sum(emulated_norms(order, z, slices, blocks_across), expected, expected, n))
+              << n << " x " << q << " in " << slices << " slices, " << order.name();
+          EXPECT_TRUE(near_sum(emulated_norms<Fenced>(order, z, slices, blocks_across), expected,
+                               expected, n))
               << n << " x " << q << " in " << slices << " slices, " << order.name();
         }
       }

@@ -30,10 +30,11 @@ class PairsEmulatedTest : public testing::Test {
     return out.read();
   }
 
+  template <class Matrix = Padded>
   HostMatrix emulated(const simt::Way& way, const HostMatrix& a, const HostMatrix& b) {
-    Padded from(*cpu_, a);
-    Padded to(*cpu_, b);
-    Padded out(*cpu_, a.rows(), b.rows());
+    Matrix from(*cpu_, a);
+    Matrix to(*cpu_, b);
+    Matrix out(*cpu_, a.rows(), b.rows());
     simt::launch(way, [&] { pair_distances_kernel(from, to, out); });
     return out.read();
   }
@@ -54,6 +55,8 @@ TEST_F(PairsEmulatedTest, DistancesAgreeWithTheCpuTwin) {
     const HostMatrix expected = on_cpu(a, b);
     for (const simt::Way& way : shapes()) {
       EXPECT_TRUE(near_sum(emulated(way, a, b), expected, expected, d))
+          << "m=" << m << " n=" << n << " d=" << d << ", " << way.name();
+      EXPECT_TRUE(near_sum(emulated<Fenced>(way, a, b), expected, expected, d))
           << "m=" << m << " n=" << n << " d=" << d << ", " << way.name();
     }
   }

@@ -22,69 +22,97 @@ HostMatrix magnitudes(HostMatrix values) {
   return values;
 }
 
-/// Each function runs the CPU twin and the emulated kernel, every way, on the same values.
+/// Each function runs the CPU twin and the emulated kernel, every way, on the same values: with a
+/// stride between elements that are NaN, and without one before memory that may not be touched.
 class PointsEmulatedTest : public testing::Test {
  protected:
-  void compare_line(const HostMatrix& origin, const HostMatrix& direction, const HostMatrix& t) {
-    Padded o(cpu(), origin);
-    Padded d(cpu(), direction);
-    Padded s(cpu(), t);
-    Padded expected(cpu(), t.rows(), origin.cols());
+  template <class... Matrices>
+  void compare_line(const Matrices&... matrices) {
+    try_line<Padded>(matrices...);
+    try_line<Fenced>(matrices...);
+  }
+
+  template <class... Matrices>
+  void compare_fan(const Matrices&... matrices) {
+    try_fan<Padded>(matrices...);
+    try_fan<Fenced>(matrices...);
+  }
+
+  template <class... Matrices>
+  void compare_differences(const Matrices&... matrices) {
+    try_differences<Padded>(matrices...);
+    try_differences<Fenced>(matrices...);
+  }
+
+  template <class... Matrices>
+  void compare_steps(const Matrices&... matrices) {
+    try_steps<Padded>(matrices...);
+    try_steps<Fenced>(matrices...);
+  }
+
+ private:
+  template <class Matrix>
+  void try_line(const HostMatrix& origin, const HostMatrix& direction, const HostMatrix& t) {
+    Matrix o(cpu(), origin);
+    Matrix d(cpu(), direction);
+    Matrix s(cpu(), t);
+    Matrix expected(cpu(), t.rows(), origin.cols());
     line_points(cpu(), {o, d}, s, expected);
     for (const simt::Way& way : simt::ways_per_element()) {
-      Padded out(cpu(), t.rows(), origin.cols());
+      Matrix out(cpu(), t.rows(), origin.cols());
       simt::launch(way, [&] { line_points_kernel({o, d}, s, out); });
       EXPECT_TRUE(same_bits(out.read(), expected.read()))
           << t.rows() << " x " << origin.cols() << ", " << way.name();
     }
   }
 
-  void compare_fan(const HostMatrix& centers, const HostMatrix& directions,
-                   const HostMatrix& steps) {
-    Padded c(cpu(), centers);
-    Padded d(cpu(), directions);
-    Padded s(cpu(), steps);
-    Padded expected(cpu(), steps.size(), centers.cols());
+  template <class Matrix>
+  void try_fan(const HostMatrix& centers, const HostMatrix& directions, const HostMatrix& steps) {
+    Matrix c(cpu(), centers);
+    Matrix d(cpu(), directions);
+    Matrix s(cpu(), steps);
+    Matrix expected(cpu(), steps.size(), centers.cols());
     fan_points(cpu(), {c, d, s}, expected);
     for (const simt::Way& way : simt::ways_per_element()) {
-      Padded out(cpu(), steps.size(), centers.cols());
+      Matrix out(cpu(), steps.size(), centers.cols());
       simt::launch(way, [&] { fan_points_kernel({c, d, s}, out); });
       EXPECT_TRUE(same_bits(out.read(), expected.read()))
           << steps.rows() << " x " << steps.cols() << " x " << centers.cols() << ", " << way.name();
     }
   }
 
-  void compare_differences(const HostMatrix& values, const HostMatrix& centers,
-                           const HostMatrix& steps) {
-    Padded v(cpu(), values);
-    Padded c(cpu(), centers);
-    Padded s(cpu(), steps);
-    Padded expected(cpu(), centers.size(), steps.cols());
+  template <class Matrix>
+  void try_differences(const HostMatrix& values, const HostMatrix& centers,
+                       const HostMatrix& steps) {
+    Matrix v(cpu(), values);
+    Matrix c(cpu(), centers);
+    Matrix s(cpu(), steps);
+    Matrix expected(cpu(), centers.size(), steps.cols());
     divided_differences(cpu(), v, c, s, expected);
     for (const simt::Way& way : simt::ways_per_element()) {
-      Padded out(cpu(), centers.size(), steps.cols());
+      Matrix out(cpu(), centers.size(), steps.cols());
       simt::launch(way, [&] { divided_differences_kernel(v, c, s, out); });
       EXPECT_TRUE(same_bits(out.read(), expected.read()))
           << steps.rows() << " x " << steps.cols() << " x " << centers.cols() << ", " << way.name();
     }
   }
 
-  void compare_steps(const HostMatrix& offsets, const HostMatrix& slopes_t,
-                     const HostMatrix& variance, const HostMatrix& first,
-                     const HostMatrix& center_noise) {
+  template <class Matrix>
+  void try_steps(const HostMatrix& offsets, const HostMatrix& slopes_t, const HostMatrix& variance,
+                 const HostMatrix& first, const HostMatrix& center_noise) {
     const Index m = offsets.rows();
     const Index q = slopes_t.cols();
-    Padded o(cpu(), offsets);
-    Padded s(cpu(), slopes_t);
-    Padded v(cpu(), variance);
-    Padded f(cpu(), first);
-    Padded c(cpu(), center_noise);
-    Padded expected_steps(cpu(), m, q);
-    Padded expected_noise(cpu(), m, q);
+    Matrix o(cpu(), offsets);
+    Matrix s(cpu(), slopes_t);
+    Matrix v(cpu(), variance);
+    Matrix f(cpu(), first);
+    Matrix c(cpu(), center_noise);
+    Matrix expected_steps(cpu(), m, q);
+    Matrix expected_noise(cpu(), m, q);
     safest_steps(cpu(), o, s, v, f, c, expected_steps, expected_noise);
     for (const simt::Way& way : simt::ways_per_element()) {
-      Padded steps(cpu(), m, q);
-      Padded noise(cpu(), m, q);
+      Matrix steps(cpu(), m, q);
+      Matrix noise(cpu(), m, q);
       simt::launch(way, [&] { safest_steps_kernel(o, s, v, f, c, steps, noise); });
       EXPECT_TRUE(same_bits(steps.read(), expected_steps.read()))
           << m << " x " << q << " with " << offsets.cols() << ", " << way.name();
@@ -93,7 +121,6 @@ class PointsEmulatedTest : public testing::Test {
     }
   }
 
- private:
   Device& cpu() { return *cpu_; }
 
   std::unique_ptr<Device> cpu_ = make_cpu_device({.threads = 1, .poison = true});

@@ -24,6 +24,9 @@ TEST(RandomEmulatedTest, EveryElementHasTheBitsOfTheCpuTwin) {
         simt::launch(way, [&] { fill_gaussian_kernel(seed.value, 7, first_row, -1.5, out); });
         EXPECT_TRUE(same_bits(out.read(), expected.read()))
             << rows << " x " << cols << " from row " << first_row << ", " << way.name();
+        Fenced tight(*cpu, rows, cols);
+        simt::launch(way, [&] { fill_gaussian_kernel(seed.value, 7, first_row, -1.5, tight); });
+        EXPECT_TRUE(same_bits(tight.read(), expected.read())) << way.name();
       }
     }
   }

@@ -1,4 +1,5 @@
 // What least-squares solvers do to vectors and Gram matrices; recordings.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -43,7 +44,7 @@ TEST_P(SolveKernelsTest, RowsAndSumsAreScaledElementByElement) {
 }
 
 TEST_P(SolveKernelsTest, ColumnsBecomeUnitVectorsAndZeroStaysZero) {
-  Padded z(device(), {{3, 0, 1e-310, kNan}, {4, 0, 0, 1}});
+  Padded z(device(), HostMatrix({{3, 0, 1e-310, kNan}, {4, 0, 0, 1}}));
   Padded norms(device(), 1, 4);
   normalize_columns(device(), z, norms);
   EXPECT_TRUE(same_bits(norms.read(), {{5, 0, 0, kNan}}));
@@ -72,7 +73,8 @@ TEST_P(SolveKernelsTest, ColumnsBecomeUnitVectorsAndZeroStaysZero) {
 
 TEST_P(SolveKernelsTest, AGramMatrixGetsAUnitDiagonal) {
   // Roots and products of powers of two: nothing rounds. The third column is left out.
-  Padded g(device(), {{4, 7, 8, 9}, {-2, 16, 5, 6}, {3e-13, 2e-13, 1e-25, 3}, {1, 2, 5e-13, 1}});
+  Padded g(device(),
+           HostMatrix({{4, 7, 8, 9}, {-2, 16, 5, 6}, {3e-13, 2e-13, 1e-25, 3}, {1, 2, 5e-13, 1}}));
   Padded factors(device(), 4, 1);
   unit_diagonal(device(), 1e-24, 0.5, g, factors);
   EXPECT_TRUE(same_bits(factors.read(), {{0.5}, {0.25}, {0}, {1}}));
@@ -94,7 +96,7 @@ TEST_P(SolveKernelsTest, AGramMatrixGetsAUnitDiagonal) {
     EXPECT_TRUE(same_bits(diagonal.read(), inverse)) << q;
     EXPECT_TRUE(same_bits(square.read(), expected)) << q;
   }
-  Padded broken(device(), {{kNan, 0}, {1, 4}});
+  Padded broken(device(), HostMatrix({{kNan, 0}, {1, 4}}));
   Padded two(device(), 2, 1);
   unit_diagonal(device(), 1e-24, 0.5, broken, two);
   EXPECT_FALSE(cholesky(device(), broken)) << "NaN does not become a number";
@@ -182,7 +184,7 @@ TEST_P(SolveKernelsTest, SingularValuesAndVectorsGiveTheMatrixBack) {
     HostMatrix scaled = v_t;
     for (Index i = 0; i < q; ++i) {
       for (Index j = 0; j < q; ++j) scaled(i, j) *= s(0, i);
-      if (i > 0) EXPECT_LE(s(0, i), s(0, i - 1));
+      EXPECT_LE(s(0, i), s(0, std::max<Index>(0, i - 1)));
     }
     const double bound = 10 * static_cast<double>(q) * kEps;
     const double slack = static_cast<double>(q) * perturbation;
@@ -191,13 +193,15 @@ TEST_P(SolveKernelsTest, SingularValuesAndVectorsGiveTheMatrixBack) {
         << q;
     EXPECT_TRUE(at_most(distance(product(u_t, transposed(u_t)).value, identity(q)), bound)) << q;
     EXPECT_TRUE(at_most(distance(product(v_t, transposed(v_t)).value, identity(q)), bound)) << q;
-    if (q > 2) EXPECT_TRUE(at_most(s(0, q - 1), bound * s(0, 0) + perturbation)) << q;
+    if (q > 2) {
+      EXPECT_TRUE(at_most(s(0, q - 1), bound * s(0, 0) + perturbation)) << q;
+    }
   }
 }
 
 TEST_P(SolveKernelsTest, ARecordingDoesItsWorkWhenItIsReplayedAndNotBefore) {
-  DeviceMatrix x = upload(device(), {{1, 2}});
-  const DeviceMatrix factors = upload(device(), {{2, 3}});
+  DeviceMatrix x = upload(device(), HostMatrix({{1, 2}}));
+  const DeviceMatrix factors = upload(device(), HostMatrix({{2, 3}}));
   DeviceMatrix norms(device(), 1, 2);
   DeviceMatrix square(device(), 2, 2);
   fill(device(), 0.0, norms);
@@ -225,13 +229,13 @@ TEST_P(SolveKernelsTest, WhatARecordedWorkThrowsComesThrough) {
         recording->replay();
       },
       BadInput);
-  const DeviceMatrix still_alive = upload(device(), {{1}});
+  const DeviceMatrix still_alive = upload(device(), HostMatrix({{1}}));
   EXPECT_TRUE(same_bits(download(device(), still_alive), {{1}}));
   EXPECT_THROW(record(device(), {}), BadInput);
 }
 
 TEST_P(SolveKernelsTest, WorkThatCannotBeCapturedIsDoneAllTheSame) {
-  DeviceMatrix x = upload(device(), {{1}});
+  DeviceMatrix x = upload(device(), HostMatrix({{1}}));
   Index seen = 0;
   const auto recording = record(device(), [&] {
     add_row(device(), x, x.view());

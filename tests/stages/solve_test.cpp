@@ -38,7 +38,9 @@ TEST_P(SolveTest, StreamIsBackwardStableToConditionTenMillion) {
           << condition;
       // Estimated from below; above by what the shift and rounding leave.
       EXPECT_LE(solution.condition, 1.01 * condition);
-      if (condition < 1e5) EXPECT_GE(solution.condition, condition / 2);
+      if (condition < 1e5) {
+        EXPECT_GE(solution.condition, condition / 2);
+      }
     }
   }
   EXPECT_GT(largest, 1e6) << "the hard cases were tried";

@@ -104,12 +104,12 @@ TEST_P(TrustRegionTest, DuplicatesAndFewRowsAreBoundedByQr) {
 }
 
 TEST_P(TrustRegionTest, TheRadiusChosenIsAtLeastAsGoodOnHeldOutRowsAsNone) {
-  // Near-duplicates under noise: the plain solution follows the noise along the direction in which
-  // they differ.
-  for (const double angle : {0.3, 1e-2, 1e-4}) {
-    plant(angle);
+  // 27 coefficients from 150 rows: where there is little but noise, following it costs 18 % of the
+  // held-out square, and less than that where there is little noise.
+  for (const double level : {0.01, 300.0}) {
+    plant(1e-3);
     const HostMatrix noise = normals(kPoints, 2, 94);
-    for (Index i = 0; i < y_.size(); ++i) y_.data()[i] += 0.3 * noise.data()[i];
+    for (Index i = 0; i < y_.size(); ++i) y_.data()[i] += level * noise.data()[i];
     const HostMatrix held_z = quarter(z_, true);
     const HostMatrix held_y = quarter(y_, true);
     FeatureRows z = rows();
@@ -123,8 +123,9 @@ TEST_P(TrustRegionTest, TheRadiusChosenIsAtLeastAsGoodOnHeldOutRowsAsNone) {
                           distance(product(held_z, free).value, held_y) * (1 + 1e-6)))
           << name_of(method);
       EXPECT_LE(norm(chosen.coefficients), norm(free) * (1 + 1e-6));
-      EXPECT_EQ(chosen.ridge > 0, angle < 1e-3) << "where the noise is amplified, and only there";
-      EXPECT_EQ(chosen.radius, norm(chosen.coefficients));
+      EXPECT_EQ(chosen.ridge > 0, level > 1) << name_of(method);
+      // Two sums of the same squares.
+      EXPECT_NEAR(chosen.radius, norm(chosen.coefficients), backward() * chosen.radius);
     }
   }
 }
@@ -160,24 +161,25 @@ TEST_P(TrustRegionTest, WeightedRowsAreBoundedAsWell) {
 
 TEST_P(TrustRegionTest, BothPathsAgreeWithTheFormula) {
   // Z = diag(3, 1), y = (3, 1): z(ridge) = (9 / (9 + ridge), 1 / (1 + ridge)).
-  const DeviceMatrix g = upload(device(), {{9, 0}, {0, 1}});
+  const DeviceMatrix g = upload(device(), HostMatrix({{9, 0}, {0, 1}}));
   const DeviceMatrix right = upload(device(), HostMatrix({{9}, {1}}));
-  DeviceMatrix r = upload(device(), {{3, 0}, {0, 1}});
+  DeviceMatrix r = upload(device(), HostMatrix({{3, 0}, {0, 1}}));
   const DeviceMatrix y = upload(device(), HostMatrix({{3}, {1}}));
   CholeskyRidge by_gram(device(), g, right);
   SvdRidge by_values(device(), r, y);
   EXPECT_EQ(by_values.rank(), 2);
+  // Two columns: 10 q eps, for the factor and again for its use.
   for (RidgePath* path : {static_cast<RidgePath*>(&by_gram), static_cast<RidgePath*>(&by_values)}) {
     for (const double ridge : {1e-3, 1.0, 7.0}) {
       const double a = 9 / (9 + ridge);
       const double b = 1 / (1 + ridge);
       const auto point = path->at(ridge);
       ASSERT_TRUE(point.has_value());
-      EXPECT_NEAR(point->norm, std::hypot(a, b), 1e-14);
-      EXPECT_NEAR(point->slope, a * a / (9 + ridge) + b * b / (1 + ridge), 1e-14);
+      EXPECT_NEAR(point->norm, std::hypot(a, b), 40 * 0x1p-52);
+      EXPECT_NEAR(point->slope, a * a / (9 + ridge) + b * b / (1 + ridge), 40 * 0x1p-52);
       const HostMatrix z = download(device(), *path->solution(ridge));
-      EXPECT_NEAR(z(0, 0), a, 1e-14);
-      EXPECT_NEAR(z(1, 0), b, 1e-14);
+      EXPECT_NEAR(z(0, 0), a, 40 * 0x1p-52);
+      EXPECT_NEAR(z(1, 0), b, 40 * 0x1p-52);
       EXPECT_NEAR(ridge_of(*path, std::hypot(a, b)), ridge, 1e-10 * (1 + ridge));
     }
     EXPECT_THROW(ridge_of(*path, 0.0), BadInput);

@@ -1,7 +1,10 @@
-// Ways to launch a kernel in the emulator. Include it first, before the kernels.
+// Ways to launch a kernel in the emulator, and matrices that end where memory ends. Include it
+// first, before the kernels.
 #pragma once
 
 #include "tests/support/simt_emulator.hpp"
+
+#include <crease/matrix.hpp>
 
 #include <string>
 #include <vector>
@@ -46,3 +49,31 @@ void launch(const Way& way, const Kernel& kernel) {
 }
 
 }  // namespace simt
+
+namespace crease {
+
+/// A matrix of the CPU without a stride, in place of a Padded one (tests/support/devices.hpp). The
+/// page behind its last element may not be touched: who reads or writes there ends the program, in
+/// every build.
+class Fenced {
+ public:
+  /// Elements are NaN where there is no `values`.
+  Fenced(Device& cpu, Index rows, Index cols);
+  Fenced(Device& cpu, ConstHostView values);
+  ~Fenced();
+  Fenced(const Fenced&) = delete;
+  Fenced& operator=(const Fenced&) = delete;
+
+  DeviceView view() { return inside_; }
+  operator DeviceView() { return inside_; }
+  operator ConstDeviceView() const { return inside_; }
+
+  HostMatrix read() const;
+
+ private:
+  void* pages_;
+  std::size_t bytes_;
+  DeviceView inside_;
+};
+
+}  // namespace crease

@@ -58,7 +58,7 @@ bool belongs_to(const StaticVariable& guard, const StaticVariable& array) {
 }
 
 /// What alignment leaves between an array and the zone behind it belongs to the zones.
-void add_gaps(StaticShared& found, const std::vector<unsigned char*>& symbols) {
+void add_gaps(StaticShared& found, const std::vector<std::uintptr_t>& symbols) {
   constexpr std::ptrdiff_t kWidest = 64;
   std::vector<StaticVariable> gaps;
   for (const StaticVariable& array : found.arrays) {
@@ -66,8 +66,9 @@ void add_gaps(StaticShared& found, const std::vector<unsigned char*>& symbols) {
     for (const StaticVariable& guard : found.guards) {
       const std::ptrdiff_t gap = guard.begin - end;
       if (gap <= 0 || gap > kWidest || !belongs_to(guard, array)) continue;
-      const bool is_empty = std::none_of(symbols.begin(), symbols.end(), [&](unsigned char* at) {
-        return at >= end && at < guard.begin;
+      const bool is_empty = std::none_of(symbols.begin(), symbols.end(), [&](std::uintptr_t at) {
+        return at >= reinterpret_cast<std::uintptr_t>(end) &&
+               at < reinterpret_cast<std::uintptr_t>(guard.begin);
       });
       if (!is_empty) continue;
       gaps.push_back({end, static_cast<std::size_t>(gap), "the gap behind " + array.symbol});
@@ -81,7 +82,7 @@ StaticShared read_symbols() {
   const auto* header = program.at<Elf64_Ehdr>(0);
   const auto* sections = program.at<Elf64_Shdr>(header->e_shoff);
   StaticShared found;
-  std::vector<unsigned char*> all;
+  std::vector<std::uintptr_t> all;
   std::uintptr_t anchor = 0;
   for (int i = 0; i < header->e_shnum; ++i) {
     if (sections[i].sh_type != SHT_SYMTAB) continue;
@@ -90,7 +91,7 @@ StaticShared read_symbols() {
     for (std::uint64_t s = 0; s < sections[i].sh_size / sizeof(Elf64_Sym); ++s) {
       if (ELF64_ST_TYPE(symbols[s].st_info) != STT_OBJECT) continue;
       const char* name = names + symbols[s].st_name;
-      all.push_back(reinterpret_cast<unsigned char*>(symbols[s].st_value));
+      all.push_back(symbols[s].st_value);
       if (std::strcmp(name, "simt_anchor") == 0) anchor = symbols[s].st_value;
       const bool is_guard = std::strstr(name, "B10simt_guard") != nullptr;
       if (!is_guard && std::strstr(name, "B11simt_shared") == nullptr) continue;
@@ -104,7 +105,7 @@ StaticShared read_symbols() {
   for (auto* list : {&found.arrays, &found.guards}) {
     for (StaticVariable& variable : *list) variable.begin += base;
   }
-  for (unsigned char*& symbol : all) symbol += base;
+  for (std::uintptr_t& symbol : all) symbol += base;
   add_gaps(found, all);
   return found;
 }
