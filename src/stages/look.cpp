@@ -83,7 +83,21 @@ Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hyp
 
 namespace {
 
-/// Asks and judges points in chunks; draw(row, x) fills x with the points from `row` on.
+/// The points of `more` after those of `look`, but for the sums.
+void append(Look& look, const Look& more) {
+  look.errors.insert(look.errors.end(), more.errors.begin(), more.errors.end());
+  look.beyond += more.beyond;
+  if (more.worst_ratio > look.worst_ratio) {
+    look.worst_ratio = more.worst_ratio;
+    look.worst = more.worst;
+  }
+  for (Index i = 0; i < more.answers.rows(); ++i) {
+    look.answers.append_row(more.answers.row(i), more.answers.cols());
+  }
+}
+
+/// Asks and judges points in chunks, summed up over all of them in order; draw(row, x) fills x with
+/// the points from `row` on.
 template <class Draw>
 Look look_at(Asker& asker, Index points, Draw&& draw, const Hypothesis& hypothesis,
              const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan) {
@@ -100,26 +114,14 @@ Look look_at(Asker& asker, Index points, Draw&& draw, const Hypothesis& hypothes
     if (row == 0) {
       look = std::move(part);
     } else {
-      look.add(part);
+      append(look, part);
     }
   }
+  sum_up(look);
   return look;
 }
 
 }  // namespace
-
-void Look::add(const Look& more) {
-  errors.insert(errors.end(), more.errors.begin(), more.errors.end());
-  beyond += more.beyond;
-  if (more.worst_ratio > worst_ratio || worst.empty()) {
-    worst_ratio = more.worst_ratio;
-    worst = more.worst;
-  }
-  for (Index i = 0; i < more.answers.rows(); ++i) {
-    answers.append_row(more.answers.row(i), more.answers.cols());
-  }
-  sum_up(*this);
-}
 
 Look look_around(Asker& asker, Random& random, Stream stream, Index points,
                  const Hypothesis& hypothesis, const DeviceNetwork& current,

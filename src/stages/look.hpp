@@ -19,10 +19,6 @@ struct Look {
   std::vector<double> worst;   // [d] where that is
   Index first_row = 0;         // of its points in the stream they came from
   HostMatrix answers;          // [n, p] of F
-
-  /// With the points of another look after its own. rms and spread are summed again over all points
-  /// in order: how points were cut into looks does not change a bit of them.
-  void add(const Look& more);
 };
 
 /// Compares answers at x with the hypothesis. The limit of output o at x is
