@@ -14,7 +14,8 @@
 //   fit        fit_least_squares (fit.hpp)  regression over the ReLU features
 //              solve_least_squares (solve.hpp)
 //                                           stream, analytic or qr, over rows.hpp: lsqr.hpp,
-//                                           preconditioner.hpp, qr_solver.hpp, trust_region.hpp
+//                                           preconditioner.hpp, triangle.hpp, qr_solver.hpp,
+//                                           trust_region.hpp
 //   orient     orient (orientation.hpp)     the sides on which the neurons were active
 //   certify    vouch_for (finish.hpp), certify (certify.hpp)
 //                                           what fresh points say of the finished network

@@ -222,7 +222,7 @@ bool AdaptiveLearner::resolve() {
 }
 
 double AdaptiveLearner::deviation() {
-  if (!deviation_) deviation_ = deviation_or_zero(hypothesis_.network());
+  if (!deviation_) deviation_ = deviation_or_zero(device_, hypothesis_.network());
   return *deviation_;
 }
 

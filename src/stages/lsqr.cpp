@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/ops.hpp"
+#include "src/stages/triangle.hpp"
 
 namespace crease {
 namespace {
@@ -19,7 +20,8 @@ class Preconditioned {
                  const Preconditioner& preconditioner, double ridge)
       : device_(device),
         problem_(problem),
-        preconditioner_(preconditioner),
+        factors_(preconditioner.factors),
+        triangle_(device, preconditioner.l, problem.y.cols),
         root_(std::sqrt(ridge)),
         ones_(device, 1, problem.y.cols) {
     fill(device_, 1.0, ones_);
@@ -27,8 +29,8 @@ class Preconditioned {
 
   /// s <- D L^-T s.
   void to_coefficients(DeviceView s) {
-    solve_triangular(device_, preconditioner_.l, Transpose::yes, s);
-    scale_rows(device_, preconditioner_.factors, s);
+    triangle_.solve(Transpose::yes, s);
+    scale_rows(device_, factors_, s);
   }
 
   /// u += A s; s is used up.
@@ -47,8 +49,8 @@ class Preconditioned {
                row == 0 ? 0.0 : 1.0, s);
     });
     if (root_ > 0) add_scaled(device_, root_, ones_, u.row_block(problem_.y.rows, s.rows), s);
-    scale_rows(device_, preconditioner_.factors, s);
-    solve_triangular(device_, preconditioner_.l, Transpose::no, s);
+    scale_rows(device_, factors_, s);
+    triangle_.solve(Transpose::no, s);
   }
 
  private:
@@ -64,7 +66,8 @@ class Preconditioned {
 
   Device& device_;
   const LeastSquaresProblem& problem_;
-  const Preconditioner& preconditioner_;
+  ConstDeviceView factors_;
+  Triangle triangle_;
   double root_;
   DeviceMatrix ones_;
 };

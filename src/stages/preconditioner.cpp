@@ -8,6 +8,7 @@
 
 #include "kernels/ops.hpp"
 #include "src/stages/numbers.hpp"
+#include "src/stages/triangle.hpp"
 
 namespace crease {
 namespace {
@@ -49,6 +50,7 @@ double triangular_condition(Device& device, ConstDeviceView l) {
   DeviceMatrix x(device, q, kVectors);
   DeviceMatrix image(device, q, kVectors);
   DeviceMatrix norms(device, 2, kVectors);
+  Triangle triangle(device, l, kVectors);
   // Seeded by hand: an estimate must not depend on, nor disturb, the numbers of a run.
   const auto start = [&] { fill_gaussian(device, Seed{0}, 0, 0, 1.0, x); };
   start();
@@ -62,8 +64,8 @@ double triangular_condition(Device& device, ConstDeviceView l) {
   start();
   for (int step = 0; step < kInverseSteps; ++step) {
     normalize_columns(device, x, norms.view().row_block(1, 1));
-    solve_triangular(device, l, Transpose::no, x);
-    solve_triangular(device, l, Transpose::yes, x);
+    triangle.solve(Transpose::no, x);
+    triangle.solve(Transpose::yes, x);
   }
   column_norms(device, x, norms.view().row_block(1, 1));
   const HostMatrix inverse = download(device, norms.view().row_block(1, 1));
