@@ -261,6 +261,22 @@ void normalize_columns(Device& device, DeviceView z, DeviceView norms) {
   device.ops().normalize_columns(z, norms);
 }
 
+void divide_columns(Device& device, ConstDeviceView norms, DeviceView z) {
+  require(is_shape(norms, 1, z.cols), "divide_columns: norms must be one row as wide as z");
+  if (is_empty(z)) return;
+  device.ops().divide_columns(norms, z);
+}
+
+void multiply_and_back(Device& device, ConstDeviceView z, ConstDeviceView x, DeviceView y,
+                       double beta, DeviceView back) {
+  require(is_shape(x, z.cols, y.cols), "multiply_and_back: x must be [q, p]");
+  require(y.rows == z.rows, "multiply_and_back: y must be as high as z");
+  require(is_shape(back, z.cols, y.cols), "multiply_and_back: back must be [q, p]");
+  require(std::isfinite(beta), "multiply_and_back: beta must be finite");
+  if (is_empty(back)) return;
+  device.ops().multiply_and_back(z, x, y, beta, back);
+}
+
 void unit_diagonal(Device& device, double cutoff, double shift, DeviceView g, DeviceView factors) {
   require(g.rows == g.cols, "unit_diagonal: g must be square");
   require(is_shape(factors, g.rows, 1), "unit_diagonal: factors must be [q, 1]");

@@ -203,6 +203,16 @@ void add_scaled(Device& device, double scale, ConstDeviceView factors, ConstDevi
 /// z [n, q], norms [1, q]. Sum(n), and n + 1 for z.
 void normalize_columns(Device& device, DeviceView z, DeviceView norms);
 
+/// z[:, j] /= norms[j], or 0 where norms[j] is 0.   norms [1, q], z [n, q]. Bits.
+void divide_columns(Device& device, ConstDeviceView norms, DeviceView z);
+
+/// There and back in one pass over z: y += z x, then back = beta * back + z^T y; beta = 0 ignores
+/// what was in back. A step of LSQR takes both products, and reading z is what costs.
+///
+/// z [n, q], x [q, p], y [n, p], back [q, p]. Sum(q + 1) for y, sum(n + 1) for back from that y.
+void multiply_and_back(Device& device, ConstDeviceView z, ConstDeviceView x, DeviceView y,
+                       double beta, DeviceView back);
+
 /// A Gram matrix as that of unit columns, shifted: with the diagonal g_jj as it came,
 ///   factors[j] = 1 / sqrt(g_jj) where g_jj > cutoff * largest of all, else 0
 ///   g[i, j] <- (factors[i] * g[i, j]) * factors[j] below the diagonal, 1 + shift on it.
@@ -358,6 +368,9 @@ class Ops {
   virtual void add_scaled(double scale, ConstDeviceView factors, ConstDeviceView x,
                           DeviceView y) = 0;
   virtual void normalize_columns(DeviceView z, DeviceView norms) = 0;
+  virtual void divide_columns(ConstDeviceView norms, DeviceView z) = 0;
+  virtual void multiply_and_back(ConstDeviceView z, ConstDeviceView x, DeviceView y, double beta,
+                                 DeviceView back) = 0;
   virtual void unit_diagonal(double cutoff, double shift, DeviceView g, DeviceView factors) = 0;
   virtual void lsqr_begin(double tolerance, DeviceView state) = 0;
   virtual void lsqr_rotate(DeviceView state) = 0;

@@ -49,6 +49,9 @@ class CpuOps final : public Ops {
   void scale_rows(ConstDeviceView factors, DeviceView z) override;
   void add_scaled(double scale, ConstDeviceView factors, ConstDeviceView x, DeviceView y) override;
   void normalize_columns(DeviceView z, DeviceView norms) override;
+  void divide_columns(ConstDeviceView norms, DeviceView z) override;
+  void multiply_and_back(ConstDeviceView z, ConstDeviceView x, DeviceView y, double beta,
+                         DeviceView back) override;
   void unit_diagonal(double cutoff, double shift, DeviceView g, DeviceView factors) override;
   void lsqr_begin(double tolerance, DeviceView state) override;
   void lsqr_rotate(DeviceView state) override;

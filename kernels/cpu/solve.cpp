@@ -1,10 +1,12 @@
 // What least-squares solvers do to vectors and Gram matrices, on the CPU.
+#include <cblas.h>
 #include <lapacke.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
+#include <vector>
 
 #include "kernels/cpu/ops.hpp"
 
@@ -22,6 +24,24 @@ class CallAgain final : public Recording {
  private:
   std::function<void()> work_;
 };
+
+/// y += op(z) x, with a BLAS of one thread.
+void multiply_by_one_thread(ConstDeviceView z, CBLAS_TRANSPOSE transpose, ConstDeviceView x,
+                            DeviceView y) {
+  const auto rows = static_cast<int>(z.rows);
+  const auto cols = static_cast<int>(z.cols);
+  const auto ld = static_cast<int>(z.ld);
+  const auto x_ld = static_cast<int>(x.ld);
+  const auto y_ld = static_cast<int>(y.ld);
+  if (y.cols == 1) {
+    cblas_dgemv(CblasRowMajor, transpose, rows, cols, 1.0, z.data, ld, x.data, x_ld, 1.0, y.data,
+                y_ld);
+    return;
+  }
+  cblas_dgemm(CblasRowMajor, transpose, CblasNoTrans, static_cast<int>(y.rows),
+              static_cast<int>(y.cols), static_cast<int>(x.rows), 1.0, z.data, ld, x.data, x_ld,
+              1.0, y.data, y_ld);
+}
 
 }  // namespace
 
@@ -47,11 +67,52 @@ void CpuOps::normalize_columns(DeviceView z, DeviceView norms) {
   for (Index j = 0; j < norms.cols; ++j) {
     if (norms.data[j] < std::numeric_limits<double>::min()) norms.data[j] = 0.0;
   }
+  divide_columns(norms, z);
+}
+
+void CpuOps::divide_columns(ConstDeviceView norms, DeviceView z) {
 #pragma omp parallel for num_threads(threads_for(z.rows* z.cols)) schedule(static)
   for (Index i = 0; i < z.rows; ++i) {
     for (Index j = 0; j < z.cols; ++j) {
       double& element = z.data[i * z.ld + j];
       element = norms.data[j] == 0.0 ? 0.0 : element / norms.data[j];
+    }
+  }
+}
+
+void CpuOps::multiply_and_back(ConstDeviceView z, ConstDeviceView x, DeviceView y, double beta,
+                               DeviceView back) {
+  // Every thread goes through rows of its own, in blocks that the way back finds in the cache, and
+  // sums up what comes back by itself; the sums are added in order.
+  constexpr Index kBlockNumbers = Index{1} << 15;
+  const Index p = y.cols;
+  const int threads = threads_for(2 * z.rows * z.cols * p);
+  const Index share = (z.rows + threads - 1) / threads;
+  const Index block = std::clamp<Index>(kBlockNumbers / z.cols, 1, 64);
+  const Index size = z.cols * p;
+  std::vector<double> sums(static_cast<std::size_t>(threads * size), 0.0);
+  openblas_set_num_threads(1);
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+  for (int thread = 0; thread < threads; ++thread) {
+    const DeviceView sum{sums.data() + thread * size, z.cols, p, p};
+    const Index end = std::min(z.rows, (thread + 1) * share);
+    for (Index row = thread * share; row < end; row += block) {
+      const Index count = std::min(block, end - row);
+      const ConstDeviceView rows = z.row_block(row, count);
+      const DeviceView there = y.row_block(row, count);
+      multiply_by_one_thread(rows, CblasNoTrans, x, there);
+      multiply_by_one_thread(rows, CblasTrans, there, sum);
+    }
+  }
+#pragma omp parallel for num_threads(threads_for(size* threads)) schedule(static)
+  for (Index i = 0; i < z.cols; ++i) {
+    for (Index j = 0; j < p; ++j) {
+      double& element = back.data[i * back.ld + j];
+      double total = beta == 0.0 ? 0.0 : beta * element;
+      for (int thread = 0; thread < threads; ++thread) {
+        total += sums[static_cast<std::size_t>(thread * size + i * p + j)];
+      }
+      element = total;
     }
   }
 }

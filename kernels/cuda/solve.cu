@@ -36,9 +36,21 @@ void CudaOps::normalize_columns(DeviceView z, DeviceView norms) {
   clear_small_kernel<<<row.grid, row.block, 0, context_.stream()>>>(
       std::numeric_limits<double>::min(), norms);
   check(cudaGetLastError(), "normalize_columns");
+  divide_columns(norms, z);
+}
+
+void CudaOps::divide_columns(ConstDeviceView norms, DeviceView z) {
+  const CurrentGpu current(context_.device_id());
   const Launch launch = per_element(z.rows, z.cols);
   divide_columns_kernel<<<launch.grid, launch.block, 0, context_.stream()>>>(norms, z);
-  check(cudaGetLastError(), "normalize_columns");
+  check(cudaGetLastError(), "divide_columns");
+}
+
+void CudaOps::multiply_and_back(ConstDeviceView z, ConstDeviceView x, DeviceView y, double beta,
+                                DeviceView back) {
+  // Two passes: rows enough to keep a GPU busy do not stay in its second cache from the first.
+  if (z.rows > 0) multiply(z, Transpose::no, x, Transpose::no, 1.0, 1.0, y);
+  multiply(z, Transpose::yes, y, Transpose::no, 1.0, beta, back);
 }
 
 void CudaOps::unit_diagonal(double cutoff, double shift, DeviceView g, DeviceView factors) {

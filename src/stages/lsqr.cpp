@@ -33,24 +33,19 @@ class Preconditioned {
     scale_rows(device_, factors_, s);
   }
 
-  /// u += A s; s is used up.
-  void add_image(DeviceView s, DeviceView u) {
+  /// u += A s, then back = A^T u, in one pass over the rows; s is used up.
+  void there_and_back(DeviceView s, DeviceView u, DeviceView back) {
     to_coefficients(s);
     for_chunks([&](Index row, Index rows, ConstDeviceView z) {
-      multiply(device_, z, Transpose::no, s, Transpose::no, 1.0, 1.0, u.row_block(row, rows));
+      multiply_and_back(device_, z, s, u.row_block(row, rows), row == 0 ? 0.0 : 1.0, back);
     });
-    if (root_ > 0) add_scaled(device_, root_, ones_, s, u.row_block(problem_.y.rows, s.rows));
-  }
-
-  /// s = A^T u.
-  void transposed(ConstDeviceView u, DeviceView s) {
-    for_chunks([&](Index row, Index rows, ConstDeviceView z) {
-      multiply(device_, z, Transpose::yes, u.row_block(row, rows), Transpose::no, 1.0,
-               row == 0 ? 0.0 : 1.0, s);
-    });
-    if (root_ > 0) add_scaled(device_, root_, ones_, u.row_block(problem_.y.rows, s.rows), s);
-    scale_rows(device_, factors_, s);
-    triangle_.solve(Transpose::no, s);
+    if (root_ > 0) {
+      const DeviceView below = u.row_block(problem_.y.rows, s.rows);
+      add_scaled(device_, root_, ones_, s, below);
+      add_scaled(device_, root_, ones_, below, back);
+    }
+    scale_rows(device_, factors_, back);
+    triangle_.solve(Transpose::no, back);
   }
 
  private:
@@ -96,6 +91,7 @@ LsqrResult lsqr(Device& device, const LeastSquaresProblem& problem,
   DeviceMatrix u(device, n + (ridge > 0 ? q : 0), p);
   DeviceMatrix v(device, q, p);
   DeviceMatrix s(device, q, p);
+  DeviceMatrix back(device, q, p);
   DeviceMatrix minus_w(device, q, p);
   DeviceMatrix state(device, kLsqrRows, p);
   const auto row = [&](LsqrRow which) {
@@ -106,13 +102,11 @@ LsqrResult lsqr(Device& device, const LeastSquaresProblem& problem,
   const auto begin = [&](bool again) {
     copy(device, problem.y, u.view().row_block(0, n));
     fill(device, 0.0, u.view().row_block(n, u.rows() - n));
-    if (again) {
-      fill(device, 0.0, s);
-      subtract(device, x, s);
-      a.add_image(s, u);
-    }
+    fill(device, 0.0, s);
+    if (again) subtract(device, x, s);
+    a.there_and_back(s, u, v);
     normalize_columns(device, u, row(LsqrRow::beta));
-    a.transposed(u, v);
+    divide_columns(device, row(LsqrRow::beta), v);
     normalize_columns(device, v, row(LsqrRow::alpha));
     fill(device, 0.0, minus_w);
     subtract(device, v, minus_w);
@@ -134,12 +128,12 @@ LsqrResult lsqr(Device& device, const LeastSquaresProblem& problem,
     // beta u = A v - alpha u
     scale_columns(device, row(LsqrRow::minus_alpha), u);
     copy(device, v, s);
-    a.add_image(s, u);
+    a.there_and_back(s, u, back);
     normalize_columns(device, u, row(LsqrRow::beta));
-    // alpha v = A^T u - beta v
-    a.transposed(u, s);
-    add_scaled(device, -1.0, row(LsqrRow::beta), v, s);
-    copy(device, s, v);
+    // alpha v = A^T u - beta v, where A^T was taken of beta u
+    divide_columns(device, row(LsqrRow::beta), back);
+    add_scaled(device, -1.0, row(LsqrRow::beta), v, back);
+    copy(device, back, v);
     normalize_columns(device, v, row(LsqrRow::alpha));
     lsqr_rotate(device, state);
     // x += (phi / rho) w, w = v - (theta / rho) w

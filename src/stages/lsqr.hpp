@@ -31,7 +31,7 @@ struct LsqrResult {
 /// the method; after more than 8 iterations that is held against the rows once, and iterated on
 /// from there where it was too good by more than 16. Vectors and scalars stay on the device; one
 /// number per column is read after each iteration, and an iteration is one recording. Scratch: (n +
-/// 4 q) p + 512 q numbers.
+/// 5 q) p + 512 q numbers.
 ///
 /// ridge  >= 0; where it is above 0, the preconditioner should be one of Z^T Z + ridge I
 LsqrResult lsqr(Device& device, const LeastSquaresProblem& problem,

@@ -1,5 +1,6 @@
 // What least-squares solvers do to vectors and Gram matrices; recordings.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -247,6 +248,70 @@ TEST_P(SolveKernelsTest, WorkThatCannotBeCapturedIsDoneAllTheSame) {
   EXPECT_TRUE(same_bits(download(device(), x), {{2}}));
 }
 
+TEST_P(SolveKernelsTest, ColumnsAreDividedAndThoseOfNormZeroCleared) {
+  Padded z(device(), HostMatrix({{3, 5, -1}, {-4, kNan, 0.5}}));
+  Padded norms(device(), HostMatrix({{2, 0, 0.25}}));
+  divide_columns(device(), norms, z);
+  EXPECT_TRUE(same_bits(z.read(), {{1.5, 0, -4}, {-2, 0, 2}}));
+}
+
+TEST_P(SolveKernelsTest, ThereAndBackAreTwoProductsWithOneMatrix) {
+  Padded z(device(), HostMatrix({{1, 2}, {0, -1}, {3, 0}}));
+  Padded x(device(), HostMatrix({{1, 0}, {2, -1}}));
+  Padded y(device(), HostMatrix({{1, 0}, {0, 4}, {-3, 1}}));
+  Padded back(device(), HostMatrix({{kNan, 1}, {7, kNan}}));
+  multiply_and_back(device(), z, x, y, 0.0, back);
+  EXPECT_TRUE(same_bits(y.read(), {{6, -2}, {-2, 5}, {0, 1}}));
+  EXPECT_TRUE(same_bits(back.read(), {{6, 1}, {14, -9}}));
+  multiply_and_back(device(), z, DeviceMatrix(upload(device(), HostMatrix(2, 2))), y, -2.0, back);
+  EXPECT_TRUE(same_bits(back.read(), {{-6, -1}, {-14, 9}}));
+}
+
+TEST_P(SolveKernelsTest, ThereAndBackAgreeWithExactSums) {
+  for (const auto& [n, q, p] : {std::array<Index, 3>{1, 1, 1},
+                                {33, 31, 1},
+                                {257, 64, 3},
+                                {4099, 33, 2},
+                                {31, 40001, 1},
+                                {0, 5, 2}}) {
+    const HostMatrix z = with_zeros_and_ties(distinct(n, q));
+    const HostMatrix x = distinct(q, p, -0.5);
+    const HostMatrix y = distinct(n, p, 0.25);
+    const HostMatrix before = distinct(q, p, 2.0);
+    Padded z_there(device(), z);
+    Padded x_there(device(), x);
+    Padded y_there(device(), y);
+    Padded back(device(), before);
+    multiply_and_back(device(), z_there, x_there, y_there, 0.5, back);
+    const HostMatrix got = y_there.read();
+    HostMatrix sum(n, p), terms(n, p), sum_back(q, p), terms_back(q, p);
+    for (Index o = 0; o < p; ++o) {
+      for (Index i = 0; i < n; ++i) {
+        long double exact = y(i, o);
+        long double size = std::abs(y(i, o));
+        for (Index j = 0; j < q; ++j) {
+          exact += static_cast<long double>(z(i, j)) * x(j, o);
+          size += std::abs(static_cast<long double>(z(i, j)) * x(j, o));
+        }
+        sum(i, o) = static_cast<double>(exact);
+        terms(i, o) = static_cast<double>(size);
+      }
+      for (Index j = 0; j < q; ++j) {
+        long double exact = 0.5L * before(j, o);
+        long double size = std::abs(exact);
+        for (Index i = 0; i < n; ++i) {
+          exact += static_cast<long double>(z(i, j)) * got(i, o);
+          size += std::abs(static_cast<long double>(z(i, j)) * got(i, o));
+        }
+        sum_back(j, o) = static_cast<double>(exact);
+        terms_back(j, o) = static_cast<double>(size);
+      }
+    }
+    EXPECT_TRUE(near_sum(got, sum, terms, q + 1)) << n << " " << q << " " << p;
+    EXPECT_TRUE(near_sum(back.read(), sum_back, terms_back, n + 1)) << n << " " << q << " " << p;
+  }
+}
+
 TEST_P(SolveKernelsTest, EmptyMatricesAreLeftAloneAndShapesThatDoNotFitRefused) {
   DeviceMatrix none(device(), 0, 0);
   DeviceMatrix wide(device(), 2, 3);
@@ -267,6 +332,10 @@ TEST_P(SolveKernelsTest, EmptyMatricesAreLeftAloneAndShapesThatDoNotFitRefused) 
   EXPECT_THROW(add_scaled(device(), kNan, row, wide, wide), BadInput);
   EXPECT_THROW(add_scaled(device(), 1.0, row, square, wide), BadInput);
   EXPECT_THROW(normalize_columns(device(), wide, column), BadInput);
+  EXPECT_THROW(divide_columns(device(), column, wide), BadInput);
+  EXPECT_THROW(multiply_and_back(device(), wide, column, column, 0, column), BadInput);
+  EXPECT_THROW(multiply_and_back(device(), square, column, column, kNan, column), BadInput);
+  EXPECT_THROW(multiply_and_back(device(), square, column, row, 0, column), BadInput);
   EXPECT_THROW(unit_diagonal(device(), 0, 0, wide, column), BadInput);
   EXPECT_THROW(unit_diagonal(device(), 0, 0, square, row), BadInput);
   EXPECT_THROW(unit_diagonal(device(), -1, 0, square, column), BadInput);
