@@ -78,8 +78,15 @@ def table(nvcc, arch):
         sys.exit("kernel_report: no kernels were found")
     names = plain_names([kernel[1] for kernel in kernels])
     lines = ["| file | kernel | registers | spills | static shared | dynamic shared |", "|---|---|---|---|---|---|"]
+    library = {}  # file: most registers, spills, most static shared memory, how many kernels
     for (file, _, registers, spills, shared), name in sorted(zip(kernels, names), key=lambda row: (row[0][0], row[1])):
+        if name.startswith(("cub::", "thrust::")):
+            most = library.get(file, (0, 0, 0, 0))
+            library[file] = (max(most[0], registers), max(most[1], spills), max(most[2], shared), most[3] + 1)
+            continue
         lines.append(f"| {file} | `{name}` | {registers} | {spills} | {shared or ''} | {dynamic_shared(name)} |")
+    for file, (registers, spills, shared, count) in library.items():
+        lines.append(f"| {file} | {count} kernels of CUB, the most of each | {registers} | {spills} | {shared or ''} | |")
     spilling = [name for kernel, name in zip(kernels, names) if kernel[3] > 0]
     return lines, spilling
 

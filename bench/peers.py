@@ -178,11 +178,12 @@ class Report:
             self.file.flush()
 
 
-def judge(np, z, y, coefficients):
-    """|Z c - y| / |y|, and the bound of a backward stable solver for what it may be off: q eps |Z|_F |c| / |y|."""
+def judge(np, z, y, solutions):
+    """|Z c - y| / |y| of each, and what a backward stable solver may be off by: q eps |Z|_F |c| / |y|, c the shortest of them."""
     size = np.linalg.norm(y)
-    residual = np.linalg.norm(z @ coefficients - y) / size
-    return residual, z.shape[1] * EPS * np.linalg.norm(z) * np.linalg.norm(coefficients) / size
+    shortest = min(np.linalg.norm(c) for c in solutions.values())
+    bound = z.shape[1] * EPS * np.linalg.norm(z) * shortest / size
+    return {name: np.linalg.norm(z @ c - y) / size for name, c in solutions.items()}, bound
 
 
 def least_squares(options, ours, found, missing, folder, q, report):
@@ -206,16 +207,15 @@ def least_squares(options, ours, found, missing, folder, q, report):
         times, results, failed = rounds(contenders, options.repeats, options.once, is_ours)
         if not any(is_ours(name) for name in times) or all(is_ours(name) for name in times):
             sys.exit("peers: nothing to compare: %s" % failed)
-        judged = {name: judge(np, z, y[:, side], c) for name, c in results.items()}
-        least = min(residual for residual, _ in judged.values())
+        judged, bound = judge(np, z, y[:, side], results)
+        least = min(judged.values())
         peer = min((name for name in times if not is_ours(name)), key=lambda name: statistics.median(times[name].values()))
         best = min((name for name in times if is_ours(name)), key=lambda name: statistics.median(times[name].values()))
         print("\nleast squares, q = %d columns, n = %d rows, y %s (%s)" % (q, shape["n"], meaning, ours.device))
         print("  %-18s %-28s %-30s %10s   %s" % ("", "seconds", "time / " + best, "residual", "over the least"))
         for name in sorted(times, key=lambda name: statistics.median(times[name].values())):
             seconds, ratio = spread(list(times[name].values())), ratios(times[name], times[best])
-            residual, bound = judged[name]
-            excess = residual - least
+            residual, excess = judged[name], judged[name] - least
             verdict = "" if excess <= bound else "  beyond %.1e" % bound
             if verdict and is_ours(name):
                 report.bad.append("%s at q = %d, y %s" % (name, q, meaning))
@@ -232,9 +232,9 @@ def least_squares(options, ours, found, missing, folder, q, report):
         for name in OURS:
             if name in times:
                 faster = ratios(times[peer], times[name])
-                equal = judged[name][0] <= judged[peer][0] + EPS  # y itself is rounded by as much
+                equal = judged[name] <= judged[peer] + EPS  # y itself is rounded by as much
                 print("    %s is %s times as fast as the fastest peer (%s), residual %s" %
-                      (name, show(faster), peer, "equal or better" if equal else "%.1e worse" % (judged[name][0] - judged[peer][0])))
+                      (name, show(faster), peer, "equal or better" if equal else "%.1e worse" % (judged[name] - judged[peer])))
                 report.line(kind="speedup", q=q, y=meaning, device=ours.device, name=name, peer=peer, ratio=faster, equal_or_better=bool(equal))
 
 

@@ -165,16 +165,21 @@ CREASE_HOST_DEVICE inline Coupling coupling(double rho, double half_tangent, dou
   return {2.0 * value / ((1.0 + start) * kPi), sign * slope / kPi};
 }
 
+/// The coupling's value at a scalar product of unit normals, rounded or not. What it has lost to
+/// rounding near 1 costs no more than that rounding: the slope is below 1/4.
+CREASE_HOST_DEVICE inline double coupling_at(double rho, double b1, double b2) {
+  double along = std::abs(rho);
+  if (along > 1.0) along = 1.0;
+  const double half_tangent = std::sqrt((1.0 - along) / (1.0 + along));
+  return coupling(rho < 0.0 ? -along : along, half_tangent, b1, b2).value;
+}
+
 /// E relu relu' of two neurons whose normals have the scalar product rho, rounded or not.
 CREASE_HOST_DEVICE inline double nearly_parallel_moment(const GaussianNeuron& a,
                                                         const GaussianNeuron& b, double rho) {
-  double along = std::abs(rho);
-  if (along > 1.0) along = 1.0;
-  const double clamped = rho < 0.0 ? -along : along;
-  // What rho has lost to rounding near 1 costs no more than that rounding: the slope is below 1/4.
-  const double half_tangent = std::sqrt((1.0 - along) / (1.0 + along));
+  const double clamped = rho > 1.0 ? 1.0 : rho < -1.0 ? -1.0 : rho;
   return a.mean * b.mean + clamped * (a.active * b.active) +
-         a.length * b.length * coupling(clamped, half_tangent, a.threshold, b.threshold).value;
+         a.length * b.length * coupling_at(rho, a.threshold, b.threshold);
 }
 
 }  // namespace crease

@@ -308,4 +308,16 @@ void gaussian_gram(Device& device, ConstDeviceView weights, ConstDeviceView bias
   device.ops().gaussian_gram(weights, bias, with_inputs, g);
 }
 
+void gaussian_coupling_sums(Device& device, ConstDeviceView normals, ConstDeviceView thresholds,
+                            ConstDeviceView jumps, ConstDeviceView groups, Index first,
+                            DeviceView sums) {
+  const Index k = normals.rows;
+  require(is_shape(thresholds, k, 1) && is_shape(groups, k, 1) && is_shape(sums, k, 1),
+          "gaussian_coupling_sums: thresholds, groups and sums must be [k, 1]");
+  require(jumps.rows == k, "gaussian_coupling_sums: jumps must be [k, p]");
+  require(first >= 0 && first <= k, "gaussian_coupling_sums: first must be in [0, k]");
+  if (is_empty(sums)) return;
+  device.ops().gaussian_coupling_sums(normals, thresholds, jumps, groups, first, sums);
+}
+
 }  // namespace crease

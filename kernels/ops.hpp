@@ -291,6 +291,24 @@ std::unique_ptr<Recording> record(Device& device, std::function<void()> work);
 void gaussian_gram(Device& device, ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
                    DeviceView g);
 
+/// Covariances of hinges relu(<n_i, x> - b_i) times their jumps, less what their best affine
+/// approximations share, row by row below the diagonal:
+///   sums[i] = sum of <J_i, J_j> K(b_i, b_j; <n_i, n_j>) over j < i with group[j] != group[i],
+///   K(b, c; rho) = int_0^rho (rho - t) phi2(b, c; t) dt;   sums[i] = 0 for i < first.
+///
+/// normals    [k, d]  unit rows n_i
+/// thresholds [k, 1]  b_i
+/// jumps      [k, p]  J_i
+/// groups     [k, 1]  numbers that are compared
+/// first      0 <= first <= k
+/// sums       [k, 1]  result
+///
+/// Right to (2 d + 2 p + k + 200) eps sum of |J_i| |J_j|. Scratch: k 117 numbers, and 2^25 or 4 k,
+/// whichever is more.
+void gaussian_coupling_sums(Device& device, ConstDeviceView normals, ConstDeviceView thresholds,
+                            ConstDeviceView jumps, ConstDeviceView groups, Index first,
+                            DeviceView sums);
+
 // ----------------------------------------------------------------------------------------------
 // backends
 
@@ -347,6 +365,9 @@ class Ops {
   virtual std::unique_ptr<Recording> record(std::function<void()> work) = 0;
   virtual void gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
                              DeviceView g) = 0;
+  virtual void gaussian_coupling_sums(ConstDeviceView normals, ConstDeviceView thresholds,
+                                      ConstDeviceView jumps, ConstDeviceView groups, Index first,
+                                      DeviceView sums) = 0;
 };
 
 }  // namespace crease

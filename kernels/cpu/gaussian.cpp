@@ -107,4 +107,68 @@ void CpuOps::gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool w
   row[next] = 1.0;
 }
 
+void CpuOps::gaussian_coupling_sums(ConstDeviceView normals, ConstDeviceView thresholds,
+                                    ConstDeviceView jumps, ConstDeviceView groups, Index first,
+                                    DeviceView sums) {
+  const Index k = normals.rows;
+  const Index strips = (k + kColumns - 1) / kColumns;
+  // series[strip, m, column]; what is beyond the last neuron is zero.
+  std::vector<double> series(static_cast<std::size_t>(strips * kHermiteTerms * kColumns), 0.0);
+#pragma omp parallel for num_threads(threads_for(k * 10 * kHermiteTerms)) schedule(static)
+  for (Index i = 0; i < k; ++i) {
+    const GaussianNeuron neuron = gaussian_neuron(1.0, -thresholds.data[i * thresholds.ld]);
+    hermite_coefficients(neuron, &series[i / kColumns * kHermiteTerms * kColumns + i % kColumns],
+                         kColumns);
+  }
+  for (Index i = 0; i < first; ++i) sums.data[i * sums.ld] = 0.0;
+  const Index rows_at_once = std::clamp<Index>((Index{1} << 21) / k, 2, k);
+  std::vector<double> rho_rows(static_cast<std::size_t>(rows_at_once * k));
+  std::vector<double> jump_rows(static_cast<std::size_t>(rows_at_once * k));
+  for (Index top = first; top < k; top += rows_at_once) {
+    const Index rows = std::min(rows_at_once, k - top);
+    const Index cols = top + rows;
+    const auto block = [&](ConstDeviceView all, std::vector<double>& out) {
+      multiply({all.data + top * all.ld, rows, all.cols, all.ld}, Transpose::no,
+               {all.data, cols, all.cols, all.ld}, Transpose::yes, 1.0, 0.0,
+               {out.data(), rows, cols, cols});
+    };
+    block(normals, rho_rows);
+    block(jumps, jump_rows);
+#pragma omp parallel for num_threads(threads_for(rows* cols * 10)) schedule(dynamic)
+    for (Index i = top; i < top + rows; ++i) {
+      const double* rho_row = &rho_rows[(i - top) * cols];
+      const double* jump_row = &jump_rows[(i - top) * cols];
+      const double* own = &series[i / kColumns * kHermiteTerms * kColumns + i % kColumns];
+      double total = 0.0;
+      for (Index left = 0; left < i; left += kColumns) {
+        const Index count = std::min(kColumns, i - left);
+        const double* strip = &series[left * kHermiteTerms];
+        double rho[kColumns] = {};
+        double sum[kColumns] = {};
+        double largest = 0.0;
+        for (Index j = 0; j < count; ++j) {
+          rho[j] = rho_row[left + j];
+          const double size = std::abs(rho[j]);
+          if (size <= kSeriesReach) largest = std::max(largest, size);
+        }
+        for (int m = hermite_terms(largest) - 1; m >= 2; --m) {
+          const double factor = own[m * kColumns];
+          for (Index j = 0; j < kColumns; ++j) {
+            sum[j] = sum[j] * rho[j] + factor * strip[m * kColumns + j];
+          }
+        }
+        for (Index j = 0; j < count; ++j) {
+          if (groups.data[(left + j) * groups.ld] == groups.data[i * groups.ld]) continue;
+          const double value = std::abs(rho[j]) > kSeriesReach
+                                   ? coupling_at(rho[j], thresholds.data[i * thresholds.ld],
+                                                 thresholds.data[(left + j) * thresholds.ld])
+                                   : sum[j] * (rho[j] * rho[j]);
+          total += jump_row[left + j] * value;
+        }
+      }
+      sums.data[i * sums.ld] = total;
+    }
+  }
+}
+
 }  // namespace crease

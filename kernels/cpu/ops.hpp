@@ -56,6 +56,9 @@ class CpuOps final : public Ops {
   std::unique_ptr<Recording> record(std::function<void()> work) override;
   void gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
                      DeviceView g) override;
+  void gaussian_coupling_sums(ConstDeviceView normals, ConstDeviceView thresholds,
+                              ConstDeviceView jumps, ConstDeviceView groups, Index first,
+                              DeviceView sums) override;
 
  private:
   /// Threads for this many elementary operations: waking a second one costs more than a small loop

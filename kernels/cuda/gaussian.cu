@@ -38,4 +38,37 @@ void CudaOps::gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool,
   check(cudaGetLastError(), "gaussian_gram");
 }
 
+void CudaOps::gaussian_coupling_sums(ConstDeviceView normals, ConstDeviceView thresholds,
+                                     ConstDeviceView jumps, ConstDeviceView groups, Index first,
+                                     DeviceView sums) {
+  const CurrentGpu current(context_.device_id());
+  const cudaStream_t stream = context_.stream();
+  const Index k = normals.rows;
+  const Scratch<GaussianNeuron> neurons(context_, static_cast<std::size_t>(k));
+  const Scratch<double> series(context_, static_cast<std::size_t>(k * kHermiteTerms));
+  gaussian_hinges_kernel<<<blocks_for(k, 128, 1 << 15), 128, 0, stream>>>(thresholds,
+                                                                          neurons.data());
+  hermite_kernel<<<blocks_for(k, 128, 1 << 15), 128, 0, stream>>>(neurons.data(), k, series.data());
+  check(cudaGetLastError(), "gaussian_coupling_sums");
+  fill(0.0, sums);
+  const Index rows_at_once = std::clamp<Index>((Index{1} << 24) / k, 2, k);
+  const Scratch<double> rho_rows(context_, static_cast<std::size_t>(rows_at_once * k));
+  const Scratch<double> jump_rows(context_, static_cast<std::size_t>(rows_at_once * k));
+  for (Index top = first; top < k; top += rows_at_once) {
+    const Index rows = std::min(rows_at_once, k - top);
+    const Index cols = top + rows;
+    const auto block = [&](ConstDeviceView all, double* out) {
+      multiply({all.data + top * all.ld, rows, all.cols, all.ld}, Transpose::no,
+               {all.data, cols, all.cols, all.ld}, Transpose::yes, 1.0, 0.0,
+               {out, rows, cols, cols});
+    };
+    block(normals, rho_rows.data());
+    block(jumps, jump_rows.data());
+    coupling_sums_kernel<<<blocks_for(rows, kMomentTile, 1 << 15), dim3(kMomentTile, kMomentTile),
+                           0, stream>>>(neurons.data(), series.data(), k, top, rows,
+                                        rho_rows.data(), jump_rows.data(), cols, groups, sums);
+    check(cudaGetLastError(), "gaussian_coupling_sums");
+  }
+}
+
 }  // namespace crease

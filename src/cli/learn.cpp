@@ -5,11 +5,11 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <memory>
 
 #include "src/cli/device_options.hpp"
 #include "src/cli/number_options.hpp"
+#include "src/cli/places.hpp"
 #include "src/cli/progress.hpp"
 #include "src/cli/report.hpp"
 #include "src/cli/stop_signal.hpp"
@@ -32,33 +32,11 @@ struct LearnOptions {
   bool fold_skip = false;
 };
 
-bool same_place(const std::string& a, const std::string& b) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  return fs::equivalent(a, b, ignored) || fs::weakly_canonical(fs::absolute(a), ignored) ==
-                                              fs::weakly_canonical(fs::absolute(b), ignored);
-}
-
-/// Everything that can be refused before the first query.
-void check_places(const LearnOptions& options) {
-  require_tensors_writable(options.out);
-  if (same_place(options.out, options.target)) {
-    throw BadInput("--out: expected another file than the target " + options.target);
-  }
-  if (options.report.empty()) return;
-  require_writable(options.report);
-  for (const std::string& other : {options.out, options.target}) {
-    if (same_place(options.report, other)) {
-      throw BadInput("--report: expected another file than " + other);
-    }
-  }
-}
-
 int learn(LearnOptions& options) {
   options.plan.mode =
       options.mode == "uniform" ? QueryPlan::Mode::uniform : QueryPlan::Mode::adaptive;
   const ReluNetwork target = load_network(options.target);
-  check_places(options);
+  require_places(options.target, "the target ", options.out, options.report);
   const auto device = open_device(options.device);
   const auto oracle = make_network_oracle(target);  // after the device, whose memory it uses
 

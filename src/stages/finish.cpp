@@ -16,8 +16,8 @@ constexpr double kFloor = 64;  // roundings
 
 }  // namespace
 
-double deviation_or_zero(const ReluNetwork& network) {
-  const double sd = gaussian_standard_deviation(network);
+double deviation_or_zero(Device& device, const ReluNetwork& network) {
+  const double sd = gaussian_standard_deviation(device, network);
   // largest_lipschitz_guess() is twice the largest |u| |w|.
   double size = largest_lipschitz_guess(network) * static_cast<double>(network.neurons());
   for (Index o = 0; o < network.outputs(); ++o) size += std::abs(network.constant(o, 0));
@@ -52,7 +52,7 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
   report.certificate = certificate;
   report.hunt_mass = unseen_mass(problem.failure, look, 0);
   report.rms_error = certificate.rms_error;
-  const double sd = deviation_or_zero(network);
+  const double sd = deviation_or_zero(asker.device(), network);
   report.relative_error = sd > 0 ? std::optional(certificate.rms_error / sd) : std::nullopt;
   asker.set_progress(0, network.neurons(), report.relative_error);
   asker.report();

@@ -12,7 +12,7 @@ namespace crease {
 
 /// The standard deviation of F' under N(0, I); 0 where it is no more than the rounding of neurons
 /// that cancel to a constant function, or of the constant itself.
-double deviation_or_zero(const ReluNetwork& network);
+double deviation_or_zero(Device& device, const ReluNetwork& network);
 
 /// Gaussian mass of the largest slab ("bump") that n clean points would have missed with
 /// probability `failure`: 1 - failure^(1/n), n the look's points and `more_points` others; 1 where

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -72,6 +73,63 @@ TEST(GaussianEmulatedTest, TheGramMatrixIsThatOfTheCpuTwin) {
                 << order.name() << " k=" << k << " d=" << d << " at " << i << ", " << j;
           }
         }
+      }
+    }
+  }
+}
+
+TEST(GaussianEmulatedTest, CouplingSumsAreThoseOfTheCpuTwin) {
+  const auto cpu = make_cpu_device({.threads = 1, .poison = true});
+  const Index k = 37;
+  HostMatrix unit = distinct(k, 2);
+  for (Index i = 0; i < k; ++i) {
+    const double length = std::hypot(unit(i, 0), unit(i, 1));
+    for (Index c = 0; c < 2; ++c) unit(i, c) /= length;
+  }
+  HostMatrix in_threes(k, 1);
+  for (Index i = 0; i < k; ++i) in_threes(i, 0) = static_cast<double>(i / 3);
+  const HostMatrix jump_values = distinct(k, 1);
+  Padded normals(*cpu, unit);
+  Padded thresholds(*cpu, with_zeros_and_ties(distinct(k, 1)));
+  Padded jumps(*cpu, jump_values);
+  Padded groups(*cpu, in_threes);
+  for (const Index first : {Index{0}, Index{9}}) {
+    Padded expected(*cpu, k, 1);
+    gaussian_coupling_sums(*cpu, normals, thresholds, jumps, groups, first, expected);
+    const HostMatrix twin = expected.read();
+    for (const simt::LaneOrder order : simt::kEveryOrder) {
+      std::vector<GaussianNeuron> neurons(static_cast<std::size_t>(k));
+      DeviceMatrix series(*cpu, kHermiteTerms, k);
+      Padded sums(*cpu, k, 1);
+      fill(*cpu, 0.0, sums);
+      simt::launch({2}, {16}, 0, order,
+                   [&] { gaussian_hinges_kernel(thresholds, neurons.data()); });
+      simt::launch({2}, {16}, 0, order,
+                   [&] { hermite_kernel(neurons.data(), k, series.view().data); });
+      const Index at_once = 20;
+      for (Index top = first; top < k; top += at_once) {
+        const Index rows = std::min(at_once, k - top);
+        const Index cols = top + rows;
+        DeviceMatrix rho(*cpu, rows, cols);
+        DeviceMatrix products(*cpu, rows, cols);
+        for (Index i = 0; i < rows; ++i) {
+          for (Index j = 0; j < cols; ++j) {
+            rho.view().data[i * cols + j] =
+                unit(top + i, 0) * unit(j, 0) + unit(top + i, 1) * unit(j, 1);
+            products.view().data[i * cols + j] = jump_values(top + i, 0) * jump_values(j, 0);
+          }
+        }
+        simt::launch({1}, {kMomentTile, kMomentTile}, 0, order, [&] {
+          coupling_sums_kernel(neurons.data(), series.view().data, k, top, rows, rho.view().data,
+                               products.view().data, cols, groups, sums);
+        });
+      }
+      const HostMatrix got = sums.read();
+      for (Index i = 0; i < k; ++i) {
+        // Twice the contract, one for each twin; |J| < 1.
+        EXPECT_LE(std::abs(got(i, 0) - twin(i, 0)),
+                  2 * (6.0 + k + 200) * kEps * static_cast<double>(k))
+            << order.name() << " first=" << first << " row " << i;
       }
     }
   }

@@ -192,5 +192,104 @@ TEST_P(GaussianGramTest, ShapesThatDoNotFitAreRefused) {
   EXPECT_THROW(gaussian_gram(device(), bias, weights, false, without), BadInput);
 }
 
+// ------------------------------------------------------------------------------------------------
+// coupling sums
+
+HostMatrix sums_on(Device& device, const HostMatrix& normals, const HostMatrix& thresholds,
+                   const HostMatrix& jumps, const HostMatrix& groups, Index first) {
+  Padded n(device, normals);
+  Padded b(device, thresholds);
+  Padded j(device, jumps);
+  Padded g(device, groups);
+  Padded sums(device, normals.rows(), 1);
+  gaussian_coupling_sums(device, n, b, j, g, first, sums);
+  return sums.read();
+}
+
+struct Hinges {
+  HostMatrix normals, thresholds, jumps, groups;
+};
+
+Hinges planted_hinges(Index k, Index d, Index p) {
+  Hinges hinges{distinct(k, d), with_zeros_and_ties(distinct(k, 1)), distinct(k, p),
+                HostMatrix(k, 1)};
+  for (Index i = 0; i < k; ++i) {
+    double length = 0.0;
+    for (Index c = 0; c < d; ++c) length = std::hypot(length, hinges.normals(i, c));
+    for (Index c = 0; c < d; ++c) hinges.normals(i, c) /= length;
+    hinges.groups(i, 0) = static_cast<double>(i / 3);
+  }
+  return hinges;
+}
+
+class GaussianCouplingTest : public EveryBackend {};
+CREASE_ON_EVERY_BACKEND(GaussianCouplingTest);
+
+TEST_P(GaussianCouplingTest, SumsMatchValuesWorkedByHand) {
+  // Thresholds 0: K(rho) = (sqrt(1 - rho^2) + rho asin(rho) - 1) / (2 pi).
+  const double rho = 0.6;
+  const double k = (0.8 + rho * std::asin(rho) - 1) / (2 * std::numbers::pi);
+  const double k_right = (std::numbers::pi / 2 - 1) / (2 * std::numbers::pi);  // rho = -1
+  const HostMatrix got = sums_on(device(), {{1, 0}, {rho, 0.8}, {-1, 0}}, {{0}, {0}, {0}},
+                                 {{2, 1}, {3, -1}, {1, 0}}, {{1}, {2}, {3}}, 0);
+
+  EXPECT_EQ(got(0, 0), 0.0);
+  EXPECT_NEAR(got(1, 0), 5 * k, 8 * kEps);
+  EXPECT_NEAR(got(2, 0), 2 * k_right + 3 * k, 8 * kEps);
+}
+
+TEST_P(GaussianCouplingTest, SumsAreThoseOfTheDefinition) {
+  for (const auto [k, d, p, first] :
+       {std::array<Index, 4>{1, 1, 1, 0}, {33, 3, 2, 0}, {40, 2, 1, 7}, {31, 64, 5, 31}}) {
+    const Hinges h = planted_hinges(k, d, p);
+    const HostMatrix got = sums_on(device(), h.normals, h.thresholds, h.jumps, h.groups, first);
+    HostMatrix bias(k, 1);
+    for (Index i = 0; i < k; ++i) bias(i, 0) = -h.thresholds(i, 0);
+    for (Index i = 0; i < k; ++i) {
+      long double expected = 0;
+      double norms = 0;
+      double own = 0;
+      for (Index o = 0; o < p; ++o) own = std::hypot(own, h.jumps(i, o));
+      for (Index j = 0; j < i && i >= first; ++j) {
+        const ReferenceHinge a = reference_hinge(h.normals, bias, i);
+        const ReferenceHinge b = reference_hinge(h.normals, bias, j);
+        long double rho = 0;
+        for (Index c = 0; c < d; ++c) {
+          rho += static_cast<long double>(h.normals(i, c)) * h.normals(j, c);
+        }
+        long double product = 0;
+        double other = 0;
+        for (Index o = 0; o < p; ++o) {
+          product += static_cast<long double>(h.jumps(i, o)) * h.jumps(j, o);
+          other = std::hypot(other, h.jumps(j, o));
+        }
+        norms += own * other;
+        if (h.groups(i, 0) == h.groups(j, 0)) continue;
+        expected +=
+            product * (reference_product(a, b) - a.mean * b.mean - rho * (a.active * b.active));
+      }
+      const auto roundings = static_cast<double>(2 * d + 2 * p + k + 200);
+      EXPECT_NEAR(got(i, 0), static_cast<double>(expected), roundings * kEps * norms)
+          << "k=" << k << " row " << i;
+    }
+  }
+}
+
+TEST_P(GaussianCouplingTest, ShapesThatDoNotFitAreRefused) {
+  DeviceMatrix normals(device(), 3, 2);
+  DeviceMatrix column(device(), 3, 1);
+  DeviceMatrix high(device(), 4, 1);
+  const auto sums = [&](ConstDeviceView b, ConstDeviceView j, ConstDeviceView g, Index first,
+                        DeviceView out) {
+    gaussian_coupling_sums(device(), normals, b, j, g, first, out);
+  };
+  EXPECT_THROW(sums(high, column, column, 0, column), BadInput);
+  EXPECT_THROW(sums(column, high, column, 0, column), BadInput);
+  EXPECT_THROW(sums(column, column, high, 0, column), BadInput);
+  EXPECT_THROW(sums(column, column, column, 0, high), BadInput);
+  EXPECT_THROW(sums(column, column, column, 4, column), BadInput);
+  EXPECT_THROW(sums(column, column, column, -1, column), BadInput);
+}
+
 }  // namespace
 }  // namespace crease

@@ -2,14 +2,15 @@
 // for is never lost, and what is gone is left alone.
 #include <crease/query_learner.hpp>
 
+#include <gtest/gtest.h>
+
 #include <new>
+#include <ostream>
 
 #include "src/families.hpp"
 #include "tests/support/asking.hpp"
 #include "tests/support/failing_device.hpp"
 #include "tests/support/planted_network.hpp"
-
-#include <gtest/gtest.h>
 
 namespace crease {
 namespace {
@@ -26,6 +27,10 @@ struct Setting {
   std::optional<Index> stop_after;  // questions
   Index stride = 1;                 // of the operations that are tried
 };
+
+void PrintTo(const Setting& setting, std::ostream* out) {
+  *out << setting.name;
+}
 
 Setting small(std::string name) {
   Setting s;

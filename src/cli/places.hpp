@@ -1,0 +1,14 @@
+// Where a verb that turns one file into another may write.
+#pragma once
+
+#include <string>
+
+namespace crease {
+
+/// Everything about the files to write that can be refused before any work: `out` must be writable
+/// as tensors and must not be `input`; `report`, if any, writable and neither of them. `role` stands
+/// before the input's name in the message. Throws BadInput or FileError.
+void require_places(const std::string& input, const std::string& role, const std::string& out,
+                    const std::string& report);
+
+}  // namespace crease
