@@ -16,6 +16,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "kernels/ops.hpp"
 #include "src/cli/cuda_choice.hpp"
@@ -197,15 +198,15 @@ Json extract(const Options& options) {
   run.seed = Seed{options.seed};
   run.budget.device_bytes = options.device_bytes;
   run.budget.seconds = options.seconds;
-  if (options.progress) {
-    run.log = [](const Event& event) {
-      std::fprintf(stderr, "%s %s: %lld queries, %lld kinks, %lld neurons, error %.2g, %.1f s\n",
-                   event.stage.c_str(), event.message.c_str(),
-                   static_cast<long long>(event.queries), static_cast<long long>(event.kinks),
-                   static_cast<long long>(event.neurons), event.relative_error.value_or(0),
-                   event.seconds);
-    };
-  }
+  std::vector<Index> found;  // neurons at every look: one after each line
+  run.log = [&](const Event& event) {
+    if (event.stage == "looks") found.push_back(event.neurons);
+    if (!options.progress) return;
+    std::fprintf(stderr, "%s %s: %lld queries, %lld kinks, %lld neurons, error %.2g, %.1f s\n",
+                 event.stage.c_str(), event.message.c_str(), static_cast<long long>(event.queries),
+                 static_cast<long long>(event.kinks), static_cast<long long>(event.neurons),
+                 event.relative_error.value_or(0), event.seconds);
+  };
   const Learned<ReluNetwork> learned = learn_from_queries(*device, *oracle, problem, {}, run);
   const RunReport& report = learned.report;
   line["clocks_mhz"] = clocks(options);
@@ -213,6 +214,7 @@ Json extract(const Options& options) {
   line["outcome"] = to_string(report.outcome);
   line["message"] = report.message;
   line["found"] = report.neurons;
+  line["found_by_line"] = found;
   line["queries"] = {{"total", report.learning_queries + report.certificate_queries},
                      {"learning", report.learning_queries},
                      {"certificate", report.certificate_queries}};

@@ -68,19 +68,28 @@ void DeviceNetwork::evaluate_lines(const Lines& lines, ConstDeviceView t, Device
 }
 
 void DeviceNetwork::evaluate_fan(const Fan& fan, DeviceView y) const {
-  const Index m = fan.centers.rows;
   const Index q = fan.directions.rows;
-  DeviceMatrix offsets(*device_, m, neurons());
-  multiply(*device_, fan.centers, Transpose::no, weights_, Transpose::yes, 1.0, 0.0, offsets);
-  add_row(*device_, bias_as_row(), offsets);
   DeviceMatrix slopes(*device_, neurons(), q);
   multiply(*device_, weights_, Transpose::no, fan.directions, Transpose::yes, 1.0, 0.0, slopes);
-  DeviceMatrix constant(*device_, m, outputs());
-  multiply(*device_, fan.centers, Transpose::no, linear_, Transpose::yes, 1.0, 0.0, constant);
-  add_row(*device_, constant_, constant);
   DeviceMatrix tilt(*device_, q, outputs());
   multiply(*device_, fan.directions, Transpose::no, linear_, Transpose::yes, 1.0, 0.0, tilt);
-  relu_fan_sum(*device_, offsets, slopes, output_, constant, tilt, fan.steps, y);
+  const Index row_bytes = (neurons() + outputs()) * static_cast<Index>(sizeof(double));
+  const Index chunk =
+      std::clamp<Index>(kChunkBytes / row_bytes, 1, std::max<Index>(1, fan.centers.rows));
+  DeviceMatrix all_offsets(*device_, chunk, neurons());
+  DeviceMatrix all_constants(*device_, chunk, outputs());
+  for (Index first = 0; first < fan.centers.rows; first += chunk) {
+    const Index m = std::min(chunk, fan.centers.rows - first);
+    const ConstDeviceView centers = fan.centers.row_block(first, m);
+    const DeviceView offsets = all_offsets.view().row_block(0, m);
+    multiply(*device_, centers, Transpose::no, weights_, Transpose::yes, 1.0, 0.0, offsets);
+    add_row(*device_, bias_as_row(), offsets);
+    const DeviceView constant = all_constants.view().row_block(0, m);
+    multiply(*device_, centers, Transpose::no, linear_, Transpose::yes, 1.0, 0.0, constant);
+    add_row(*device_, constant_, constant);
+    relu_fan_sum(*device_, offsets, slopes, output_, constant, tilt, fan.steps.row_block(first, m),
+                 y.row_block(first * q, m * q));
+  }
 }
 
 }  // namespace crease

@@ -27,7 +27,7 @@ class DeviceNetwork {
   void evaluate_line(const Line& line, ConstDeviceView t, DeviceView y) const;
   void evaluate_lines(const Lines& lines, ConstDeviceView t, DeviceView y) const;
 
-  /// y [m q, p] <- F on a fan; scratch (m + q)(k + p).
+  /// y [m q, p] <- F on a fan; centres in chunks, scratch q (k + p) besides.
   void evaluate_fan(const Fan& fan, DeviceView y) const;
 
  private:

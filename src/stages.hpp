@@ -7,6 +7,9 @@
 //   gradients  prepare_pieces, plan_chain, measure_gradients (gradients.hpp)
 //                                           one gradient per group of up to p kinks; repair.cpp
 //                                           explains failures
+//              localize_crowded_kinks (crowded.cpp)
+//                                           wide networks: kinks among known hyperplanes, from
+//                                           nearby
 //   neurons    add_neurons (gradients.hpp)  jumps of gradients have rank one: normal, bias, scale
 //              Hypothesis (hypothesis.hpp)  the network so far, with the error of every part
 //   looks      look_around (look.hpp)       fresh points: what is wrong, where the next line goes

@@ -198,6 +198,15 @@ class GpuCheckTest(unittest.TestCase):
         self.assertNotIn("sanitizer", failed)
         self.assertEqual(json.loads(path.read_text())["unavailable_in_steps"], ["sanitizer"])
 
+    def test_what_was_not_built_fails_its_own_steps_and_no_others(self):
+        self.program(self.folder / "cmake", "raise SystemExit('it does not compile')")
+        self.tests_named("A.Works")
+        check = self.check()
+        check.everything()
+        self.assertEqual([check.steps[name]["ok"] for name in ("build", "tests", "bench")], [False, True, False])
+        self.assertIn("it does not compile", check.steps["build"]["message"])
+        self.assertIn("crease_gpu_bench", check.steps["bench"]["message"])
+
     def test_a_step_not_reached_makes_a_record_that_is_not_well(self):
         check = self.check()
         check.do("dependencies", lambda limit: {"ok": True})

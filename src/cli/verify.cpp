@@ -44,8 +44,17 @@ std::optional<double> scale_of(const ReluNetwork& target) {
   return sd;
 }
 
+/// The exact distance of networks small enough for it to take no time.
+std::optional<GaussianDistance> distance_of(Device& device, const ReluNetwork& target,
+                                            const ReluNetwork& learned) {
+  constexpr Index kMostNeurons = 4096;  // of both together: seconds
+  if (target.neurons() + learned.neurons() > kMostNeurons) return std::nullopt;
+  return gaussian_distance(device, target, learned);
+}
+
 void print_json(const VerifyOptions& options, const SampledError& error,
-                std::optional<double> scale, const NetworkMatch& found) {
+                const std::optional<GaussianDistance>& distance, std::optional<double> scale,
+                const NetworkMatch& found) {
   nlohmann::ordered_json json;
   json["relative_error"] = nullptr;
   json["relative_error_confidence"] = nullptr;
@@ -54,6 +63,11 @@ void print_json(const VerifyOptions& options, const SampledError& error,
     json["relative_error_confidence"] = {error.rms_low / *scale, error.rms_high / *scale};
   }
   json["rms_error"] = error.rms;
+  json["gaussian_distance"] = nullptr;
+  if (distance) {
+    json["gaussian_distance"] = {
+        {"value", distance->value}, {"floor", distance->floor}, {"sampled", distance->sampled}};
+  }
   json["largest_error"] = error.largest;
   json["samples"] = options.samples;
   json["neurons"] = {{"target", found.target},
@@ -69,8 +83,8 @@ void print_json(const VerifyOptions& options, const SampledError& error,
 }
 
 void print_table(const VerifyOptions& options, const SampledError& error,
-                 std::optional<double> scale, const NetworkMatch& found,
-                 const std::string& device) {
+                 const std::optional<GaussianDistance>& distance, std::optional<double> scale,
+                 const NetworkMatch& found, const std::string& device) {
   if (scale) {
     fmt::print("relative error     {:.3g}   99 % interval {:.3g} to {:.3g} (normal theory)\n",
                error.rms / *scale, error.rms_low / *scale, error.rms_high / *scale);
@@ -79,6 +93,10 @@ void print_table(const VerifyOptions& options, const SampledError& error,
   }
   fmt::print("rms error          {:.3g}   99 % interval {:.3g} to {:.3g}\n", error.rms,
              error.rms_low, error.rms_high);
+  if (distance && !distance->sampled) {
+    fmt::print("the same, exact    {:.3g}   from the two networks; floor {:.1g}\n", distance->value,
+               distance->floor);
+  }
   fmt::print("largest error      {:.3g}\n", error.largest);
   fmt::print("samples            {} from N(0, I), seed {}, on {}\n", options.samples,
              options.seed.value, device);
@@ -104,10 +122,11 @@ int verify(const VerifyOptions& options) {
   const SampledError error = sample_error(*device, target, learned, options.samples, options.seed);
   const NetworkMatch found = match(target, learned);
   const std::optional<double> scale = scale_of(target);
+  const std::optional<GaussianDistance> distance = distance_of(*device, target, learned);
   if (options.json) {
-    print_json(options, error, scale, found);
+    print_json(options, error, distance, scale, found);
   } else {
-    print_table(options, error, scale, found, device->name());
+    print_table(options, error, distance, scale, found, device->name());
   }
   return kExitOk;
 }

@@ -80,15 +80,14 @@ void AdaptiveLearner::refine() {
     const Look look_before = last_look_;
     policy_.tolerance = plan_.gap_accuracy;
     worst_ = last_look_.worst;
-    idle_ = static_cast<int>(round);  // a random direction after the first
+    idle_ = round;  // a random direction after the first
     try {
       const Hypothesis replaced = hypothesis_.remove(again);
-      const Index others = hypothesis_.neurons();
       rebuild();
       SearchedLine line = next_line();
       ++lines_;
       learn_from(line);
-      hypothesis_.keep_better(replaced, std::min(others, hypothesis_.neurons()), plan_.sigmas);
+      hypothesis_.keep_better(replaced, hypothesis_.neurons() - fresh_, plan_.sigmas);
       rebuild();
       look();
     } catch (...) {

@@ -65,6 +65,7 @@ SearchedLine AdaptiveLearner::next_line() {
 /// Searches the line, measures its pieces and adds the neurons it gives; returns how many.
 Index AdaptiveLearner::learn_from(SearchedLine& line) {
   asker_.enter("lines");
+  fresh_ = 0;
   const Index d = asker_.inputs();
   const Index p = asker_.outputs();
   const double c = std::sqrt(static_cast<double>(d));
@@ -152,7 +153,7 @@ Index AdaptiveLearner::learn_from(SearchedLine& line) {
                        : std::vector<double>(static_cast<std::size_t>(p), 0.0);
   const Index before = hypothesis_.neurons();
   const Index added = add_neurons(pieces, line, noise_, policy, plan_, known_error, hypothesis_);
-  hypothesis_.absorb(before, plan_.sigmas);
+  fresh_ = added - hypothesis_.absorb(before, plan_.sigmas);
   return added;
 }
 

@@ -69,7 +69,8 @@ class AdaptiveLearner {
   Index idle_ = 0;  // lines in a row that added nothing
   double best_rms_ = 0;
   bool have_best_ = false;
-  bool any_kinks_ = false;                  // on the line in hand
+  Index fresh_ = 0;         // neurons of the line in hand, the last ones of hypothesis_
+  bool any_kinks_ = false;  // on the line in hand
   std::optional<SearchedLine> first_line_;  // until its kinks were checked against the network
   Look last_look_;
   std::vector<double> worst_;  // where the last look was most wrong; empty before the first

@@ -4,6 +4,7 @@
 #include <crease/oracle.hpp>
 #include <crease/run.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <string_view>
 #include <vector>
@@ -58,6 +59,11 @@ class Asker {
 
   /// No more than this many queries in all; none lifts the limit.
   void limit(std::optional<Index> queries) { limit_ = queries; }
+  /// Rows of so many numbers that fit into Budget::device_bytes; at least 1.
+  Index rows_at_once(Index row_elements) const {
+    return std::max<Index>(
+        1, run_->budget.device_bytes / (row_elements * static_cast<Index>(sizeof(double))));
+  }
   /// Queries that may still be asked.
   Index left() const;
   /// Go on although the caller wants to stop or time is up: for the certificate of a run that ends

@@ -156,20 +156,52 @@ void Measurement::choose_steps(FanAnswers& fan, ConstDeviceView centers, double 
     const double error = hypothesis_.offset_error[static_cast<std::size_t>(j)];
     variance(j, 0) = error * error * scale_square;
   }
-  DeviceMatrix offsets(device_, count, k);
-  multiply(device_, centers, Transpose::no, current_->weights(), Transpose::yes, 1.0, 0.0, offsets);
-  add_row(device_, current_->bias_as_row(), offsets);
   DeviceMatrix slopes(device_, k, d_);
   multiply(device_, current_->weights(), Transpose::no, basis_, Transpose::yes, 1.0, 0.0, slopes);
   DeviceMatrix steps(device_, count, d_);
   DeviceMatrix step_noise(device_, count, d_);
-  safest_steps(device_, offsets, slopes, upload(device_, variance), upload(device_, first),
-               upload(device_, noise), steps, step_noise);
+  const DeviceMatrix variance_on_device = upload(device_, variance);
+  const DeviceMatrix first_on_device = upload(device_, first);
+  const DeviceMatrix noise_on_device = upload(device_, noise);
+  const Index chunk = std::min(count, asker_.rows_at_once(k));
+  DeviceMatrix all_offsets(device_, chunk, k);
+  for (Index row = 0; row < count; row += chunk) {
+    const Index rows = std::min(chunk, count - row);
+    const DeviceView offsets = all_offsets.view().row_block(0, rows);
+    multiply(device_, centers.row_block(row, rows), Transpose::no, current_->weights(),
+             Transpose::yes, 1.0, 0.0, offsets);
+    add_row(device_, current_->bias_as_row(), offsets);
+    safest_steps(device_, offsets, slopes, variance_on_device,
+                 first_on_device.view().row_block(row, rows),
+                 noise_on_device.view().row_block(row, rows), steps.view().row_block(row, rows),
+                 step_noise.view().row_block(row, rows));
+  }
   fan.steps = download(device_, steps);
   fan.noise = download(device_, step_noise);
 }
 
 FanAnswers Measurement::ask(const std::vector<std::size_t>& todo, double shrink) {
+  // Answers of F and F', differences and gradients, each d * p numbers a centre.
+  const auto chunk = static_cast<std::size_t>(asker_.rows_at_once(4 * d_ * p_ + d_));
+  FanAnswers failed;
+  failed.values = HostMatrix(0, p_);
+  for (std::size_t first = 0; first < todo.size(); first += chunk) {
+    const std::size_t count = std::min(chunk, todo.size() - first);
+    const auto from = todo.begin() + static_cast<std::ptrdiff_t>(first);
+    const FanAnswers part = ask_chunk({from, from + static_cast<std::ptrdiff_t>(count)}, shrink,
+                                      first == 0 ? Round::next : Round::same);
+    failed.todo.insert(failed.todo.end(), part.todo.begin(), part.todo.end());
+    for (Index i = 0; i < part.values.rows(); ++i) failed.values.append_row(part.values.row(i), p_);
+    for (Index i = 0; i < part.steps.rows(); ++i) {
+      failed.steps.append_row(part.steps.row(i), d_);
+      failed.noise.append_row(part.noise.row(i), d_);
+    }
+  }
+  return failed;
+}
+
+FanAnswers Measurement::ask_chunk(const std::vector<std::size_t>& todo, double shrink,
+                                  Round round) {
   FanAnswers fan{todo, {}, {}, {}};
   const auto count = static_cast<Index>(todo.size());
   HostMatrix centers_on_host(0, d_);
@@ -180,7 +212,7 @@ FanAnswers Measurement::ask(const std::vector<std::size_t>& todo, double shrink)
   choose_steps(fan, centers, shrink);
   const DeviceMatrix steps = upload(device_, fan.steps);
   const Fan question{centers, basis_, steps};
-  DeviceMatrix values = asker_.fan(question);
+  DeviceMatrix values = asker_.fan(question, round);
   if (line_.of_residual) {
     ask_centers(todo);
     DeviceMatrix known(device_, count * d_, p_);

@@ -137,6 +137,7 @@ Index Hypothesis::absorb(Index first, double sigmas) {
     least_exact = std::max(least_exact, offset_error[static_cast<std::size_t>(j)]);
   }
   std::vector<Index> gone;
+  Index absorbed = 0;
   for (Index j = first; j < neurons(); ++j) {
     const auto jj = static_cast<std::size_t>(j);
     const double reach = sigmas * (offset_error[jj] + least_exact) + kRounding;
@@ -158,6 +159,7 @@ Index Hypothesis::absorb(Index first, double sigmas) {
       if (!same_plane(j, *this, r, sigmas)) continue;
       if (std::find(gone.begin(), gone.end(), r) != gone.end()) continue;
       gone.push_back(j);
+      ++absorbed;
       if (left <= least) {
         gone.push_back(r);
       } else {
@@ -166,7 +168,6 @@ Index Hypothesis::absorb(Index first, double sigmas) {
       break;
     }
   }
-  const Index absorbed = static_cast<Index>(gone.size());
   if (absorbed > 0) remove(gone);
   return absorbed;
 }

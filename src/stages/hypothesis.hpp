@@ -46,7 +46,7 @@ struct Hypothesis {
   /// Neurons from `first` on that only correct an earlier one: on its hyperplane, to within
   /// `sigmas` times both errors, they take it away again (it stood for two neurons whose kinks were
   /// too close on the line it came from), and both go; or they change its scale by a hundredth at
-  /// most, and are added to it. Returns how many were.
+  /// most, and are added to it. Returns how many of the new ones were.
   Index absorb(Index first, double sigmas);
 
   /// All errors times a factor: what looks say of them counts for more than what was propagated.

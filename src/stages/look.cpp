@@ -15,6 +15,22 @@ constexpr Index kSmallestBatch = 256;
 constexpr Index kLargestBatch = 65536;
 constexpr double kWide = 2;  // standard deviation of the second half of a hunt batch
 
+/// rms and spread.
+void sum_up(Look& look) {
+  const HostMatrix& y = look.answers;
+  const auto n = static_cast<double>(std::max<Index>(1, y.rows()));
+  double square_sum = 0;
+  for (const double error : look.errors) square_sum += error * error;
+  look.rms = std::sqrt(square_sum / n);
+  double variance = 0;
+  for (Index o = 0; o < y.cols(); ++o) {
+    double mean = 0;
+    for (Index i = 0; i < y.rows(); ++i) mean += y(i, o) / n;
+    for (Index i = 0; i < y.rows(); ++i) variance += (y(i, o) - mean) * (y(i, o) - mean) / n;
+  }
+  look.spread = std::sqrt(variance);
+}
+
 }  // namespace
 
 Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hypothesis& hypothesis,
@@ -37,7 +53,6 @@ Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hyp
 
   Look look;
   Index worst_row = -1;
-  double square_sum = 0;
   for (Index i = 0; i < x.rows; ++i) {
     const double rho = std::sqrt(1 + lengths(i, 0) * lengths(i, 0));
     double square = 0;
@@ -51,23 +66,14 @@ Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hyp
       ratio = std::max(ratio, std::isnan(share) ? kInfinity : share);
     }
     look.errors.push_back(std::sqrt(square));
-    square_sum += square;
     if (ratio > 1) ++look.beyond;
     if (worst_row < 0 || ratio > look.worst_ratio) {
       look.worst_ratio = ratio;
       worst_row = i;
     }
   }
-  const auto n = static_cast<double>(std::max<Index>(1, x.rows));
-  look.rms = std::sqrt(square_sum / n);
-  double variance = 0;
-  for (Index o = 0; o < answers.cols; ++o) {
-    double mean = 0;
-    for (Index i = 0; i < x.rows; ++i) mean += y(i, o) / n;
-    for (Index i = 0; i < x.rows; ++i) variance += (y(i, o) - mean) * (y(i, o) - mean) / n;
-  }
-  look.spread = std::sqrt(variance);
   look.answers = std::move(y);
+  sum_up(look);
   if (worst_row >= 0) {
     const HostMatrix worst = download(device, x.row_block(worst_row, 1));
     look.worst.assign(worst.row(0), worst.row(0) + x.cols);
@@ -75,15 +81,58 @@ Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hyp
   return look;
 }
 
+namespace {
+
+/// The points of `more` after those of `look`, but for the sums.
+void append(Look& look, const Look& more) {
+  look.errors.insert(look.errors.end(), more.errors.begin(), more.errors.end());
+  look.beyond += more.beyond;
+  if (more.worst_ratio > look.worst_ratio) {
+    look.worst_ratio = more.worst_ratio;
+    look.worst = more.worst;
+  }
+  for (Index i = 0; i < more.answers.rows(); ++i) {
+    look.answers.append_row(more.answers.row(i), more.answers.cols());
+  }
+}
+
+/// Asks and judges points in chunks, summed up over all of them in order; draw(row, x) fills x with
+/// the points from `row` on.
+template <class Draw>
+Look look_at(Asker& asker, Index points, Draw&& draw, const Hypothesis& hypothesis,
+             const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan) {
+  Device& device = asker.device();
+  const Index chunk = std::clamp<Index>(asker.rows_at_once(asker.inputs() + 2 * asker.outputs()), 1,
+                                        std::max<Index>(1, points));
+  DeviceMatrix all(device, std::min(chunk, points), asker.inputs());
+  Look look;
+  for (Index row = 0; row == 0 || row < points; row += chunk) {
+    const DeviceView x = all.view().row_block(0, std::min(chunk, points - row));
+    draw(row, x);
+    const DeviceMatrix answers = asker.points(x, row == 0 ? Round::next : Round::same);
+    Look part = judge(device, x, answers, hypothesis, current, noise, plan);
+    if (row == 0) {
+      look = std::move(part);
+    } else {
+      append(look, part);
+    }
+  }
+  sum_up(look);
+  return look;
+}
+
+}  // namespace
+
 Look look_around(Asker& asker, Random& random, Stream stream, Index points,
                  const Hypothesis& hypothesis, const DeviceNetwork& current,
                  const NoiseModel& noise, const QueryPlan& plan) {
   Device& device = asker.device();
-  DeviceMatrix x(device, points, asker.inputs());
   const Index first_row = random.take_rows(stream, points);
-  fill_gaussian(device, random.seed(), static_cast<std::uint64_t>(stream), first_row, 1.0, x);
-  const DeviceMatrix answers = asker.points(x);
-  Look look = judge(device, x, answers, hypothesis, current, noise, plan);
+  const auto draw = [&](Index row, DeviceView x) {
+    fill_gaussian(device, random.seed(), static_cast<std::uint64_t>(stream), first_row + row, 1.0,
+                  x);
+  };
+  Look look = look_at(asker, points, draw, hypothesis, current, noise, plan);
   look.first_row = first_row;
   return look;
 }
@@ -107,17 +156,18 @@ bool Hunt::find(Asker& asker, Random& random, const Hypothesis& hypothesis,
     // Doubling batches: few rounds, and a hit early on wastes little.
     const Index count = std::min(batch_, wanted_ - drawn_);
     batch_ = std::min(2 * batch_, kLargestBatch);
-    DeviceMatrix x(device, count, asker.inputs());
     const Index narrow = (count + 1) / 2;
-    const auto stream = static_cast<std::uint64_t>(Stream::hunt);
     const Index first = random.take_rows(Stream::hunt, count);
-    fill_gaussian(device, random.seed(), stream, first, 1.0, x.view().row_block(0, narrow));
-    fill_gaussian(device, random.seed(), stream, first + narrow, kWide,
-                  x.view().row_block(narrow, count - narrow));
-    const DeviceMatrix answers = asker.points(x);
+    const auto draw = [&](Index row, DeviceView x) {
+      const Index inside = std::clamp<Index>(narrow - row, 0, x.rows);
+      const auto stream = static_cast<std::uint64_t>(Stream::hunt);
+      fill_gaussian(device, random.seed(), stream, first + row, 1.0, x.row_block(0, inside));
+      fill_gaussian(device, random.seed(), stream, first + row + inside, kWide,
+                    x.row_block(inside, x.rows - inside));
+    };
+    const Look look = look_at(asker, count, draw, hypothesis, current, noise, plan);
     drawn_ += count;
     gaussian_points_ += narrow;
-    const Look look = judge(device, x, answers, hypothesis, current, noise, plan);
     asker.report();
     if (look.beyond > 0) {
       worst = look.worst;

@@ -29,7 +29,8 @@ struct Look {
 Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hypothesis& hypothesis,
            const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan);
 
-/// Fresh points of N(0, I) from a stream: asks, and judges.
+/// Fresh points of N(0, I) from a stream: asks, and judges. In chunks of d + 2 p numbers a point
+/// below Budget::device_bytes, one round.
 Look look_around(Asker& asker, Random& random, Stream stream, Index points,
                  const Hypothesis& hypothesis, const DeviceNetwork& current,
                  const NoiseModel& noise, const QueryPlan& plan);

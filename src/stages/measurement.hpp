@@ -32,6 +32,7 @@ class Measurement {
   void ask_centers(const std::vector<std::size_t>& todo);
   /// Asks and takes what passes; returns the answers of the pieces that failed.
   FanAnswers ask(const std::vector<std::size_t>& todo, double shrink);
+  FanAnswers ask_chunk(const std::vector<std::size_t>& todo, double shrink, Round round);
   void choose_steps(FanAnswers& fan, ConstDeviceView centers, double shrink);
 
   /// True, and the gradient is stored, if its slope along the line is the slope of the line.

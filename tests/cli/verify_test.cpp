@@ -35,6 +35,7 @@ TEST_F(VerifyTest, ANetworkIsItself) {
   EXPECT_EQ(json["relative_error"], 0.0);
   EXPECT_EQ(json["relative_error_confidence"], Json::array({0.0, 0.0}));
   EXPECT_EQ(json["largest_error"], 0.0);
+  EXPECT_EQ(json["gaussian_distance"], (Json{{"value", 0.0}, {"floor", 0.0}, {"sampled", false}}));
   EXPECT_EQ(json["samples"], 100);
   EXPECT_EQ(json["neurons"],
             (Json{{"target", 7}, {"matched", 7}, {"merged", 0}, {"missing", 0}, {"spurious", 0}}));
@@ -61,6 +62,9 @@ TEST_F(VerifyTest, AKnownErrorIsMeasuredWithinItsInterval) {
   EXPECT_LE(low, 0.25 / sd);
   EXPECT_GE(high, 0.25 / sd);
   EXPECT_NEAR((high * high - low * low) * sd * sd / (0.25 * 0.25), 2 * half, 2 * half * 0.1);
+  // The linear part's numbers are rounded once, at a size of about 1: eps / 2 of 0.25 and more.
+  EXPECT_NEAR(json["gaussian_distance"]["value"].get<double>(), 0.25, 0x1p-50);
+  EXPECT_EQ(json["gaussian_distance"]["sampled"], false);
   EXPECT_EQ(json["neurons"]["matched"], 7);
   EXPECT_GT(json["largest_error"], 0.25 * 3.5);  // P(no |x_0| > 3.5 in n) < 1e-20
   EXPECT_LT(json["largest_error"], 0.25 * 7);    // P(some |x_0| > 7 in n) < 3e-7

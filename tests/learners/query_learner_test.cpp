@@ -137,6 +137,15 @@ TEST_P(QueryLearnerTest, TheSameSeedGivesTheSameBits) {
   EXPECT_EQ(first.report.rounds, second.report.rounds);
 }
 
+TEST_P(QueryLearnerTest, LittleMemoryIsEnough) {
+  RunControl run;
+  run.budget.device_bytes = 1024;  // a dozen points, a centre at a time
+  const auto oracle = make_network_oracle(small_target());
+  const auto learned = learn_from_queries(device(), *oracle, {}, {}, run);
+  EXPECT_EQ(to_string(learned.report.outcome), "reached") << learned.report.message;
+  EXPECT_EQ(match(small_target(), learned.network).matched, 12);
+}
+
 TEST_P(QueryLearnerTest, AnOracleThatKnowsNothingOfLinesIsLearnedToo) {
   const ReluNetwork target = small_target();
   const auto cpu = make_cpu_device({1});

@@ -333,8 +333,7 @@ TEST_P(GradientsTest, OnAResidualThePieceAroundTheBaseIsFreeAndCentresAreAsked) 
                  row_of(all.scales, j), 0, 0);
   }
   Hypothesis known = all;
-  known.remove(11);
-  known.remove(10);
+  known.remove({10, 11});
 
   // A direction in which both missing planes are crossed on one side of the base.
   std::vector<double> direction(static_cast<std::size_t>(d));

@@ -68,6 +68,39 @@ TEST(HypothesisTest, TheAffinePieceAtTheBaseIsTheGradientAndTheConstant) {
   EXPECT_TRUE(same_bits(inactive, hypothesis.gradient));
 }
 
+TEST(HypothesisTest, ANeuronThatTakesAnotherBackGoesWithIt) {
+  Hypothesis hypothesis(2, 1);
+  hypothesis.base = {0, 0};
+  hypothesis.add({1, 0}, -1, {2}, 1e-6, 1e-7);
+  hypothesis.add({0, 1}, -1, {3}, 1e-6, 1e-7);
+  hypothesis.add({0.6, 0.8}, -1, {4}, 1e-6, 1e-7);
+  const Index first = hypothesis.neurons();
+  hypothesis.add({1, 0}, -1 + 5e-6, {-2.001}, 1e-6, 1e-7);  // takes the first back
+  hypothesis.add({0, 1}, -1 - 5e-6, {0.01}, 1e-6, 1e-7);    // corrects the second
+  hypothesis.add({0.6, 0.8}, -1, {3}, 1e-6, 1e-7);          // a neuron of its own
+  hypothesis.add({1, 0}, -1 + 2e-5, {-2}, 1e-6, 1e-7);      // another plane: 14 deviations off
+  EXPECT_EQ(hypothesis.absorb(first, 10), 2);
+  ASSERT_EQ(hypothesis.neurons(), 4);
+  EXPECT_EQ(hypothesis.bias, (std::vector<double>{-1, -1, -1, -1 + 2e-5}));
+  EXPECT_TRUE(same_bits(hypothesis.scales, {{3 + 0.01}, {4}, {3}, {-2}}));
+}
+
+TEST(HypothesisTest, OfTwoMeasurementsTheBetterOneStays) {
+  Hypothesis hypothesis(2, 1);
+  hypothesis.base = {0, 0};
+  hypothesis.add({1, 0}, -1, {1}, 1e-6, 1e-7);
+  hypothesis.add({1, 0}, -2, {2}, 1e-6, 1e-7);
+  hypothesis.add({1, 0}, -3, {3}, 1e-6, 1e-7);
+  hypothesis.add({1, 0}, -4, {4}, 1e-6, 1e-7);
+  const Hypothesis removed = hypothesis.remove({1, 2, 3});
+  const Index first = hypothesis.neurons();
+  hypothesis.add({1, 0}, -2 + 1e-6, {2.5}, 1e-7, 1e-7);  // better than it was
+  hypothesis.add({1, 0}, -3 + 1e-6, {3.5}, 1e-5, 1e-7);  // worse; the fourth was not seen again
+  hypothesis.keep_better(removed, first, 10);
+  EXPECT_EQ(hypothesis.bias, (std::vector<double>{-1, -2 + 1e-6, -3, -4}));
+  EXPECT_TRUE(same_bits(hypothesis.scales, {{1}, {2.5}, {3}, {4}}));
+}
+
 TEST(HypothesisTest, RemovingOneNeuronLeavesTheOthers) {
   Hypothesis hypothesis(2, 2);
   hypothesis.base = {0, 0};
@@ -75,7 +108,10 @@ TEST(HypothesisTest, RemovingOneNeuronLeavesTheOthers) {
     hypothesis.add({1, 0}, -j, {10 * j, -j}, 0.1 * j, 0.01 * j);
   }
   const Hypothesis snapshot = hypothesis;
-  hypothesis.remove(1);
+  const Hypothesis removed = hypothesis.remove({1});
+  EXPECT_EQ(removed.bias, (std::vector<double>{-2}));
+  EXPECT_TRUE(same_bits(removed.scales, {{20, -2}}));
+  EXPECT_EQ(removed.base, hypothesis.base);
   ASSERT_EQ(hypothesis.neurons(), 2);
   EXPECT_EQ(hypothesis.bias, (std::vector<double>{-1, -3}));
   EXPECT_TRUE(same_bits(hypothesis.scales, {{10, -1}, {30, -3}}));
@@ -83,8 +119,7 @@ TEST(HypothesisTest, RemovingOneNeuronLeavesTheOthers) {
   EXPECT_EQ(hypothesis.offset_error, (std::vector<double>{0.1 * 1, 0.1 * 3}));
   EXPECT_EQ(hypothesis.normal_error, (std::vector<double>{0.01 * 1, 0.01 * 3}));
   EXPECT_EQ(snapshot.neurons(), 3);
-  hypothesis.remove(1);
-  hypothesis.remove(0);
+  hypothesis.remove({1, 0});
   EXPECT_EQ(hypothesis.neurons(), 0);
   EXPECT_NO_THROW(check(hypothesis.network()));
 }

@@ -113,6 +113,37 @@ TEST_P(LookTest, ALookAsksTheNextRowsOfItsStream) {
   EXPECT_EQ(second.beyond, 30) << "a network that is not there is wrong everywhere";
 }
 
+TEST_P(LookTest, MemoryChangesNothingThatALookSees) {
+  // 2 (d + 1) (k + 1) eps |terms| for an answer of F; F' = 0 here, and |error| moves no further.
+  const ReluNetwork network = planted_network(3, 5, 2, 1);
+  const auto with = [&](Index bytes) {
+    RecordingOracle oracle(network, RecordingOracle::Manner::opaque);
+    RunControl run;
+    run.budget.device_bytes = bytes;
+    Asker asker(device(), oracle, run);
+    Random random(Seed{4});
+    const Hypothesis hypothesis(3, 2);
+    const DeviceNetwork current(device(), hypothesis.network());
+    const Look look = look_around(asker, random, Stream::looks, 100, hypothesis, current,
+                                  relative_noise(1e-15, 2), {});
+    EXPECT_EQ(asker.asked(), 100);
+    EXPECT_EQ(asker.rounds(), 1);
+    for (const Index points : oracle.batches) {
+      EXPECT_LE(points * 5 * static_cast<Index>(sizeof(double)), bytes);
+    }
+    return look;
+  };
+  const Look whole = with(Index{1} << 20);
+  const Look parts = with(7 * 7 * sizeof(double));  // seven points of d + 2 p numbers
+  EXPECT_TRUE(near_sum(parts.answers, whole.answers, HostMatrix(100, 2, 100), 3 + 5 + 2));
+  ASSERT_EQ(parts.errors.size(), 100u);
+  EXPECT_EQ(parts.beyond, whole.beyond);
+  EXPECT_EQ(parts.worst, whole.worst);
+  const double moved = 2 * (3 + 5 + 2) * 2 * kRounding * 100 * std::sqrt(2.0);
+  EXPECT_NEAR(parts.rms, whole.rms, moved);
+  EXPECT_NEAR(parts.spread, whole.spread, 2 * moved);
+}
+
 // ---------------------------------------------------------------------------------------------
 
 /// F = a slab {.7 < x0 < .7 + w} of height w / 2, or nothing for w = 0, in R^4.
@@ -215,6 +246,23 @@ TEST_P(LookTest, HalfOfTheHuntIsDrawnTwiceAsWide) {
   // |x|^2 has mean 4 and variance 8: a mean over 128 is within 5 * sqrt(8 / 128) = 1.25, 5 sigma.
   EXPECT_NEAR(mean(0), 4, 1.25);
   EXPECT_NEAR(mean(128), 16, 4 * 1.25);
+}
+
+TEST_P(LookTest, MemoryChangesNothingThatAHuntFinds) {
+  QueryPlan plan;
+  plan.resolution = 0.02;
+  std::vector<std::vector<double>> found;
+  std::vector<Index> asked;
+  for (const Index bytes : {Index{1} << 20, Index{11 * 6 * sizeof(double)}}) {
+    Hunting hunting(device(), slab(0.02));
+    hunting.run.budget.device_bytes = bytes;
+    Hunt hunt(plan);
+    ASSERT_TRUE(hunting.find(hunt, plan));
+    found.push_back(hunting.worst);
+    asked.push_back(hunting.asker.asked());
+  }
+  EXPECT_EQ(found[0], found[1]);
+  EXPECT_EQ(asked[0], asked[1]);
 }
 
 }  // namespace

@@ -338,5 +338,30 @@ TEST(JumpConditioningTest, OutputsCountInUnitsOfTheirNoise) {
   EXPECT_NEAR(jump_conditioning(pieces, 0, 2), 1.0, 16 * kRounding);
 }
 
+TEST(PlanChainTest, NothingIsMeasuredAcrossASeamAndASeamCostsNothing) {
+  // Kinks 0 and 2, and a seam between them; equal qualities. Two gradients a kink.
+  MeasuredPieces pieces;
+  pieces.scale = {1, 1};
+  pieces.pieces.resize(4);
+  pieces.measured.assign(4, false);
+  pieces.quality.assign(4, 0x1p-40);
+  for (const std::vector<double>& jump : {std::vector<double>{1, 0}, {0, 0}, {0, 1}}) {
+    Kink kink;
+    kink.jump = jump;
+    pieces.kinks.push_back(kink);
+  }
+  pieces.seam = {false, true, false};
+  pieces.local = {true, true, true, true};
+  EXPECT_EQ(plan_all(pieces), (std::vector<std::size_t>{0, 1, 2, 3}));
+  // Without it the two kinks share one gradient: two outputs tell their jumps apart.
+  pieces.seam.clear();
+  pieces.local.clear();
+  pieces.kinks.erase(pieces.kinks.begin() + 1);
+  pieces.pieces.resize(3);
+  pieces.measured.resize(3);
+  pieces.quality.resize(3);
+  EXPECT_EQ(plan_all(pieces), (std::vector<std::size_t>{0, 2}));
+}
+
 }  // namespace
 }  // namespace crease
