@@ -45,6 +45,8 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
   const DeviceNetwork on_device(asker.device(), network);
   Look look =
       look_around(asker, random, Stream::certificate, points, hypothesis, on_device, noise, plan);
+  // The last that needs the device: a report holds all of a certificate, or nothing of it.
+  const double sd = deviation_or_zero(asker.device(), network);
   report.certificate_queries = points;
   Certificate certificate = certify(look.errors, look_failure(problem.failure, certificates + 1),
                                     problem.lipschitz.value_or(largest_lipschitz_guess(network)));
@@ -52,7 +54,6 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
   report.certificate = certificate;
   report.hunt_mass = unseen_mass(problem.failure, look, 0);
   report.rms_error = certificate.rms_error;
-  const double sd = deviation_or_zero(asker.device(), network);
   report.relative_error = sd > 0 ? std::optional(certificate.rms_error / sd) : std::nullopt;
   asker.set_progress(0, network.neurons(), report.relative_error);
   asker.report();

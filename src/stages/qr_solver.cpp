@@ -28,6 +28,11 @@ HostMatrix inverse_norms(const HostMatrix& norms) {
   return factors;
 }
 
+/// Below it, relative to the largest, a singular value is rounding: q u, and a few u in any case.
+double relative_cutoff(Index q) {
+  return static_cast<double>(std::max<Index>(q, 16)) * kRounding;
+}
+
 /// r [q, q] with unit columns, right [q, p].
 QrResult end_on_host(HostMatrix r, HostMatrix right) {
   const Index q = r.rows();
@@ -38,7 +43,7 @@ QrResult end_on_host(HostMatrix r, HostMatrix right) {
   std::vector<lapack_int> pivots(static_cast<std::size_t>(q), 0);
   const auto size = static_cast<lapack_int>(q);
   const auto columns = static_cast<lapack_int>(p);
-  const double cutoff = static_cast<double>(q) * kRounding;
+  const double cutoff = relative_cutoff(q);
   const lapack_int info = LAPACKE_dgelsy(LAPACK_ROW_MAJOR, size, size, columns, r.data(), size,
                                          right.data(), columns, pivots.data(), cutoff, &rank);
   if (info != 0) throw Error("dgelsy failed with " + std::to_string(info));
@@ -62,7 +67,7 @@ QrResult end_on_device(Device& device, DeviceView r, ConstDeviceView right) {
   const HostMatrix s = download(device, values);
   QrResult result;
   const double largest = q > 0 ? s(0, 0) : 0;
-  const double cutoff = std::max(static_cast<double>(q) * kRounding * largest, perturbation);
+  const double cutoff = std::max(relative_cutoff(q) * largest, perturbation);
   HostMatrix inverse(q, 1);
   for (Index i = 0; i < q && s(0, i) > cutoff; ++i, ++result.rank) inverse(i, 0) = 1 / s(0, i);
   result.condition = result.rank > 0 ? largest / s(0, result.rank - 1) : 0;

@@ -21,8 +21,8 @@ struct QrResult {
 /// pivoted QR, and an eigenvalue decomposition of R^T R sees no condition above 1e8.
 inline constexpr Index kMostHostColumns = 4096;
 
-/// min |Z z - y|. Singular values (diagonal elements) below q u of the largest count as zero, u =
-/// 2^-53, or below what the device's decomposition says it may be off by.
+/// min |Z z - y|. Singular values (diagonal elements) below max(q, 16) u of the largest count as
+/// zero, u = 2^-53, or below what the device's decomposition says it may be off by.
 QrResult solve_by_qr(Device& device, const LeastSquaresProblem& problem,
                      Index most_host_columns = kMostHostColumns);
 
