@@ -4,12 +4,10 @@
 #include <fcntl.h>
 #include <pty.h>
 #include <spawn.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 #include <stdexcept>
 
@@ -66,19 +64,6 @@ std::string Program::err() const {
 
 void Program::signal(int number) const {
   kill(pid_, number);
-}
-
-std::size_t Program::mapped_bytes() const {
-  siginfo_t ended{};
-  waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT);
-  std::size_t pages = 0;
-  if (ended.si_pid == 0) std::ifstream("/proc/" + std::to_string(pid_) + "/statm") >> pages;
-  return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-}
-
-void Program::limit_mapped_bytes(std::size_t most) const {
-  const rlimit limit{most, most};
-  prlimit(pid_, RLIMIT_AS, &limit, nullptr);
 }
 
 ProgramResult Program::wait() {

@@ -29,10 +29,6 @@ class Program {
   /// What it has said so far on stderr.
   std::string err() const;
   void signal(int number) const;
-  /// Bytes of memory it has mapped now; 0 once it has ended.
-  std::size_t mapped_bytes() const;
-  /// It may not map more from here on: what does not fit fails in the program.
-  void limit_mapped_bytes(std::size_t most) const;
   ProgramResult wait();
 
  private:
