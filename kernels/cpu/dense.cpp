@@ -1,5 +1,4 @@
 // Dense linear algebra on the CPU: OpenBLAS and LAPACKE on row-major views.
-#include <cblas.h>
 #include <lapacke.h>
 
 #include <algorithm>
@@ -7,21 +6,11 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/cpu/blas.hpp"
 #include "kernels/cpu/ops.hpp"
-
-// OpenBLAS has one thread count for the whole process: each call below sets it for its own device.
-extern "C" void openblas_set_num_threads(int threads);
 
 namespace crease {
 namespace {
-
-int blas_size(Index n) {
-  if (n > std::numeric_limits<int>::max()) {
-    throw DeviceError("cpu: a matrix with a side of " + std::to_string(n) +
-                      " is too large for this BLAS");
-  }
-  return static_cast<int>(n);
-}
 
 void check_lapack(lapack_int info, const char* routine) {
   if (info != 0) {

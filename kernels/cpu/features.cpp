@@ -1,15 +1,12 @@
 // ReLU features on the CPU, of points that are given or Gaussian.
-#include <cblas.h>
 #include <omp.h>
 
 #include <algorithm>
 #include <limits>
 #include <vector>
 
+#include "kernels/cpu/blas.hpp"
 #include "kernels/cpu/ops.hpp"
-
-// OpenBLAS has one thread count for the whole process.
-extern "C" void openblas_set_num_threads(int threads);
 
 namespace crease {
 namespace {
@@ -17,14 +14,6 @@ namespace {
 /// max(z, 0) that lets NaN through: an overflow inside a network must show in its answer.
 double relu(double z) {
   return z < 0.0 ? 0.0 : z;
-}
-
-int blas_size(Index n) {
-  if (n > std::numeric_limits<int>::max()) {
-    throw DeviceError("cpu: a matrix with a side of " + std::to_string(n) +
-                      " is too large for this BLAS");
-  }
-  return static_cast<int>(n);
 }
 
 // A block of at most 8 MiB: bias and ReLU find it in the cache that the product left it in. Whole

@@ -1,16 +1,13 @@
 // Exact Gaussian integrals on the CPU.
-#include <cblas.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
 
+#include "kernels/cpu/blas.hpp"
 #include "kernels/cpu/ops.hpp"
 #include "kernels/gaussian_integral.hpp"
-
-// OpenBLAS has one thread count for the whole process: each call below sets it for its own device.
-extern "C" void openblas_set_num_threads(int threads);
 
 namespace crease {
 namespace {

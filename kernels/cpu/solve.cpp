@@ -1,5 +1,4 @@
 // What least-squares solvers do to vectors and Gram matrices, on the CPU.
-#include <cblas.h>
 #include <lapacke.h>
 
 #include <algorithm>
@@ -8,9 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/cpu/blas.hpp"
 #include "kernels/cpu/ops.hpp"
-
-extern "C" void openblas_set_num_threads(int threads);
 
 namespace crease {
 namespace {
@@ -28,19 +26,18 @@ class CallAgain final : public Recording {
 /// y += op(z) x, with a BLAS of one thread.
 void multiply_by_one_thread(ConstDeviceView z, CBLAS_TRANSPOSE transpose, ConstDeviceView x,
                             DeviceView y) {
-  const auto rows = static_cast<int>(z.rows);
-  const auto cols = static_cast<int>(z.cols);
-  const auto ld = static_cast<int>(z.ld);
-  const auto x_ld = static_cast<int>(x.ld);
-  const auto y_ld = static_cast<int>(y.ld);
+  const int rows = blas_size(z.rows);
+  const int cols = blas_size(z.cols);
+  const int ld = blas_size(z.ld);
+  const int x_ld = blas_size(x.ld);
+  const int y_ld = blas_size(y.ld);
   if (y.cols == 1) {
     cblas_dgemv(CblasRowMajor, transpose, rows, cols, 1.0, z.data, ld, x.data, x_ld, 1.0, y.data,
                 y_ld);
     return;
   }
-  cblas_dgemm(CblasRowMajor, transpose, CblasNoTrans, static_cast<int>(y.rows),
-              static_cast<int>(y.cols), static_cast<int>(x.rows), 1.0, z.data, ld, x.data, x_ld,
-              1.0, y.data, y_ld);
+  cblas_dgemm(CblasRowMajor, transpose, CblasNoTrans, blas_size(y.rows), blas_size(y.cols),
+              blas_size(x.rows), 1.0, z.data, ld, x.data, x_ld, 1.0, y.data, y_ld);
 }
 
 }  // namespace
