@@ -118,7 +118,7 @@ void CpuOps::gaussian_coupling_sums(ConstDeviceView normals, ConstDeviceView thr
                          kColumns);
   }
   for (Index i = 0; i < first; ++i) sums.data[i * sums.ld] = 0.0;
-  const Index rows_at_once = std::clamp<Index>((Index{1} << 21) / k, 2, k);
+  const Index rows_at_once = std::min(k, std::max<Index>((Index{1} << 21) / k, 2));
   std::vector<double> rho_rows(static_cast<std::size_t>(rows_at_once * k));
   std::vector<double> jump_rows(static_cast<std::size_t>(rows_at_once * k));
   for (Index top = first; top < k; top += rows_at_once) {
