@@ -51,7 +51,7 @@ void CudaOps::gaussian_coupling_sums(ConstDeviceView normals, ConstDeviceView th
   hermite_kernel<<<blocks_for(k, 128, 1 << 15), 128, 0, stream>>>(neurons.data(), k, series.data());
   check(cudaGetLastError(), "gaussian_coupling_sums");
   fill(0.0, sums);
-  const Index rows_at_once = std::clamp<Index>((Index{1} << 24) / k, 2, k);
+  const Index rows_at_once = std::min(k, std::max<Index>((Index{1} << 24) / k, 2));
   const Scratch<double> rho_rows(context_, static_cast<std::size_t>(rows_at_once * k));
   const Scratch<double> jump_rows(context_, static_cast<std::size_t>(rows_at_once * k));
   for (Index top = first; top < k; top += rows_at_once) {
