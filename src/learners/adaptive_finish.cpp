@@ -20,7 +20,8 @@ constexpr double kWithin = 0.9;  // ... where the error is within this share of 
 constexpr double kGoodEnough = 0.15;  // of the accuracy asked for: no refinement below
 constexpr double kLeftAfter =
     0.3;  // of the predicted error, when the worst neurons are measured again ...
-constexpr double kMostAgain = 0.1;  // ... but not more of them than this share
+constexpr double kMostAgain = 0.1;  // ... but not more of them than this share, or these few
+constexpr double kFewAgain = 3;
 
 /// Predicted share of each neuron in the error of F'.
 std::vector<double> error_shares(const Hypothesis& hypothesis) {
@@ -34,7 +35,8 @@ std::vector<double> error_shares(const Hypothesis& hypothesis) {
 }
 
 /// The neurons that are most in error, worst first: as few as leave kLeftAfter of the error, and a
-/// tenth of all at most; `left` is the share of the predicted error that the others make up.
+/// tenth of all, or three, at most; `left` is the share of the predicted error that the others make
+/// up.
 std::vector<Index> worst_neurons(const Hypothesis& hypothesis, double& left) {
   const std::vector<double> shares = error_shares(hypothesis);
   std::vector<Index> order(shares.size());
@@ -45,7 +47,7 @@ std::vector<Index> worst_neurons(const Hypothesis& hypothesis, double& left) {
     return share_a != share_b ? share_a > share_b : a < b;
   });
   const double total = dot(shares, shares);
-  const double most = std::max(1.0, kMostAgain * static_cast<double>(order.size()));
+  const double most = std::max(kFewAgain, kMostAgain * static_cast<double>(order.size()));
   double rest = total;
   std::size_t count = 0;
   while (count < order.size() && static_cast<double>(count) < most &&
