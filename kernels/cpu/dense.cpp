@@ -143,7 +143,8 @@ bool CpuOps::cholesky(DeviceView g) {
 }
 
 void CpuOps::solve_triangular(ConstDeviceView l, Transpose transpose, DeviceView x) {
-  openblas_set_num_threads(threads_for(x.rows * x.rows * x.cols));
+  // One column is a chain of short steps: threads would only wait for one another.
+  openblas_set_num_threads(x.cols == 1 ? 1 : threads_for(x.rows * x.rows * x.cols));
   if (x.cols == 1) {
     cblas_dtrsv(CblasRowMajor, CblasLower, blas(transpose), CblasNonUnit, blas_size(x.rows), l.data,
                 blas_size(l.ld), x.data, blas_size(x.ld));
