@@ -212,13 +212,6 @@ void gram(Device& device, ConstDeviceView z, double beta, DeviceView g) {
   device.ops().gram(z, beta, g);
 }
 
-void rough_gram(Device& device, ConstDeviceView z, double beta, DeviceView g) {
-  require(is_shape(g, z.cols, z.cols), "rough_gram: g must be square and as wide as z");
-  require(std::isfinite(beta), "rough_gram: beta must be finite");
-  if (is_empty(g)) return;
-  device.ops().rough_gram(z, beta, g);
-}
-
 void weighted_gram(Device& device, ConstDeviceView z, ConstDeviceView weights, double beta,
                    DeviceView g) {
   require(is_shape(weights, z.rows, 1), "weighted_gram: weights must be [n, 1]");

@@ -167,11 +167,6 @@ void scale_columns(Device& device, ConstDeviceView factors, DeviceView z);
 /// z [n, q], g [q, q]. beta = 0 ignores what was in the lower triangle. Sum(n + 1).
 void gram(Device& device, ConstDeviceView z, double beta, DeviceView g);
 
-/// The same for a preconditioner: z and the products of this call may be in single precision where
-/// that is faster. Within 2 (n + 4) 2^-23 * sum of |terms|; not finite where single precision
-/// overflows.
-void rough_gram(Device& device, ConstDeviceView z, double beta, DeviceView g);
-
 /// g = beta * g + z^T diag(weights) z, lower triangle and diagonal (what is above is left alone).
 /// z [n, q], weights [n, 1] >= 0 and finite, g [q, q]. beta = 0 ignores what was in the lower
 /// triangle. A row of weight 0 counts as a row of zeros; where z is not finite, or a weight is
@@ -364,7 +359,6 @@ class Ops {
   virtual void column_norms(ConstDeviceView z, DeviceView out) = 0;
   virtual void scale_columns(ConstDeviceView factors, DeviceView z) = 0;
   virtual void gram(ConstDeviceView z, double beta, DeviceView g) = 0;
-  virtual void rough_gram(ConstDeviceView z, double beta, DeviceView g) = 0;
   virtual void weighted_gram(ConstDeviceView z, ConstDeviceView weights, double beta,
                              DeviceView g) = 0;
   virtual bool cholesky(DeviceView g) = 0;

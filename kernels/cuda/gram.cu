@@ -12,10 +12,6 @@ constexpr Index kLeastRows = 128;                // of a chunk: fewer make the p
 
 }  // namespace
 
-void CudaOps::rough_gram(ConstDeviceView z, double beta, DeviceView g) {
-  gram(z, beta, g);  // the FP64 tensor cores of a data centre's GPU are as fast as its FP32 units
-}
-
 void CudaOps::weighted_gram(ConstDeviceView z, ConstDeviceView weights, double beta, DeviceView g) {
   const CurrentGpu current(context_.device_id());
   const Index q = z.cols;

@@ -42,7 +42,6 @@ class CudaOps final : public Ops {
   void column_norms(ConstDeviceView z, DeviceView out) override;
   void scale_columns(ConstDeviceView factors, DeviceView z) override;
   void gram(ConstDeviceView z, double beta, DeviceView g) override;
-  void rough_gram(ConstDeviceView z, double beta, DeviceView g) override;
   void weighted_gram(ConstDeviceView z, ConstDeviceView weights, double beta,
                      DeviceView g) override;
   bool cholesky(DeviceView g) override;

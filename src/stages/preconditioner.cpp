@@ -17,46 +17,19 @@ constexpr double kZeroColumn = 1e-12;  // of the longest column: shorter ones co
 constexpr Index kVectors = 4;
 constexpr int kPowerSteps = 3;
 constexpr int kInverseSteps = 5;
-constexpr double kRough = 0x1p-24;  // unit rounding of single precision
-constexpr double kHidden = 0.25;    // of the least eigenvalue
 
-/// The sum of `add` over all chunks of rows.
-DeviceMatrix summed(Device& device, const LeastSquaresProblem& problem,
-                    void (*add)(Device&, ConstDeviceView, double, DeviceView)) {
+}  // namespace
+
+DeviceMatrix gram_of(Device& device, const LeastSquaresProblem& problem) {
   DeviceMatrix g(device, problem.z.cols(), problem.z.cols());
   fill(device, 0.0, g);
   const Index count = problem.y.rows;
   const Index chunk = std::max<Index>(1, problem.z.chunk_rows());
   for (Index row = 0; row < count; row += chunk) {
     const Index rows = std::min(chunk, count - row);
-    add(device, problem.z.chunk(problem.first + row, rows), row == 0 ? 0.0 : 1.0, g);
+    gram(device, problem.z.chunk(problem.first + row, rows), row == 0 ? 0.0 : 1.0, g);
   }
   return g;
-}
-
-std::optional<GramFactor> factor_shifted(Device& device, DeviceMatrix g, double shift) {
-  const Index q = g.rows();
-  GramFactor factor;
-  factor.factors = DeviceMatrix(device, q, 1);
-  unit_diagonal(device, kZeroColumn * kZeroColumn, shift, g, factor.factors);
-  if (!cholesky(device, g)) return std::nullopt;
-  factor.l = std::move(g);
-  const SingularRange range = singular_range(device, factor.l);
-  factor.condition = range.condition();
-  factor.least = range.least;
-  const HostMatrix factors = download(device, factor.factors);
-  for (Index j = 0; j < q; ++j) factor.rank += factors(j, 0) > 0 ? 1 : 0;
-  return factor;
-}
-
-}  // namespace
-
-DeviceMatrix gram_of(Device& device, const LeastSquaresProblem& problem) {
-  return summed(device, problem, gram);
-}
-
-DeviceMatrix rough_gram_of(Device& device, const LeastSquaresProblem& problem) {
-  return summed(device, problem, rough_gram);
 }
 
 DeviceMatrix population_gram(Device& device, const RowSource::GaussianFeatures& features) {
@@ -71,14 +44,9 @@ DeviceView diagonal(DeviceView g) {
   return {g.data, g.rows, 1, g.ld + 1};
 }
 
-double SingularRange::condition() const {
-  if (most == 0) return 0;
-  return least > 0 ? most / least : std::numeric_limits<double>::infinity();
-}
-
-SingularRange singular_range(Device& device, ConstDeviceView l) {
+double triangular_condition(Device& device, ConstDeviceView l) {
   const Index q = l.rows;
-  if (q == 0) return {};
+  if (q == 0) return 0;
   DeviceMatrix x(device, q, kVectors);
   DeviceMatrix image(device, q, kVectors);
   DeviceMatrix norms(device, 2, kVectors);
@@ -105,23 +73,23 @@ SingularRange singular_range(Device& device, ConstDeviceView l) {
   double smallest = 0;
   for (Index j = 0; j < kVectors; ++j) {
     largest = std::max(largest, large(0, j));
-    if (!std::isfinite(inverse(0, j))) return {std::sqrt(largest), 0};
+    if (!std::isfinite(inverse(0, j))) return std::numeric_limits<double>::infinity();
     smallest = std::max(smallest, inverse(0, j));
   }
-  return {std::sqrt(largest), 1 / std::sqrt(smallest)};
+  return std::sqrt(largest) * std::sqrt(smallest);
 }
 
 std::optional<GramFactor> factor_gram(Device& device, DeviceMatrix g) {
-  const double shift = 10 * kRounding * static_cast<double>(g.rows());
-  return factor_shifted(device, std::move(g), shift);
-}
-
-std::optional<GramFactor> factor_rough_gram(Device& device, DeviceMatrix g) {
   const Index q = g.rows();
-  const double shift = 10 * kRough * static_cast<double>(q);
-  std::optional<GramFactor> factor = factor_shifted(device, std::move(g), shift);
-  if (!factor || factor->rank < q) return std::nullopt;
-  if (shift > kHidden * (factor->least * factor->least - shift)) return std::nullopt;
+  GramFactor factor;
+  factor.factors = DeviceMatrix(device, q, 1);
+  unit_diagonal(device, kZeroColumn * kZeroColumn, 10 * kRounding * static_cast<double>(q), g,
+                factor.factors);
+  if (!cholesky(device, g)) return std::nullopt;
+  factor.l = std::move(g);
+  factor.condition = triangular_condition(device, factor.l);
+  const HostMatrix factors = download(device, factor.factors);
+  for (Index j = 0; j < q; ++j) factor.rank += factors(j, 0) > 0 ? 1 : 0;
   return factor;
 }
 

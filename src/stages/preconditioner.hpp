@@ -10,22 +10,18 @@ namespace crease {
 /// Z^T Z of the rows of a problem, lower triangle, 0 above; [q, q].
 DeviceMatrix gram_of(Device& device, const LeastSquaresProblem& problem);
 
-/// The same, where it may be in single precision (rough_gram).
-DeviceMatrix rough_gram_of(Device& device, const LeastSquaresProblem& problem);
-
 /// E[z z^T] of Gaussian features, from closed forms; lower triangle, 0 above; [q, q].
 DeviceMatrix population_gram(Device& device, const RowSource::GaussianFeatures& features);
 
 /// A view of the diagonal of a square matrix, as a column.
 DeviceView diagonal(DeviceView g);
 
-/// D and L with D g D + shift I = L L^T, where D makes the columns of unit length.
+/// D and L with D g D + 10 u q I = L L^T, where D makes the columns of unit length.
 struct GramFactor {
   DeviceMatrix factors;  // [q, 1], 0 for a column that is zero
   DeviceMatrix l;        // [q, q], 0 above the diagonal
   Index rank = 0;        // columns that are not zero
   double condition = 0;  // of L, estimated; nothing above 1e7 can be told from anything else
-  double least = 0;      // singular value of L, estimated; no less than the root of the shift
 
   Preconditioner preconditioner() const { return {factors, l}; }
 };
@@ -36,19 +32,8 @@ struct GramFactor {
 /// iteration with four random vectors on the device: below the true one, rarely by more than 2.
 std::optional<GramFactor> factor_gram(Device& device, DeviceMatrix g);
 
-/// The same with a shift of 10 * 2^-24 trace for a Gram matrix of single precision; none, too,
-/// where that hides what the matrix is: where a column counts as zero, or the shift is more than a
-/// quarter of the least eigenvalue.
-std::optional<GramFactor> factor_rough_gram(Device& device, DeviceMatrix g);
-
-/// Largest and smallest singular value of a lower triangular matrix with zeros above, estimated as
+/// Largest over smallest singular value of a lower triangular matrix with zeros above, estimated as
 /// in factor_gram.
-struct SingularRange {
-  double most = 0;
-  double least = 0;
-
-  double condition() const;  // 0 for an empty matrix, infinite for a singular one
-};
-SingularRange singular_range(Device& device, ConstDeviceView l);
+double triangular_condition(Device& device, ConstDeviceView l);
 
 }  // namespace crease

@@ -123,15 +123,17 @@ std::string not_converged(Index iterations) {
   return "LSQR did not converge in " + std::to_string(iterations) + " iterations";
 }
 
-/// LSQR with a factor; `choosy` refuses what another solver would do better.
+/// LSQR with a factor; refuses what an automatic choice would not take.
 Attempt iterate(Device& device, const LeastSquaresProblem& problem, const SolveOptions& options,
-                const GramFactor& factor, std::string solver, bool choosy) {
-  if (choosy && !(factor.condition <= kStreamCondition)) {
+                const GramFactor& factor, std::string solver) {
+  if (options.method == SolveMethod::automatic && !(factor.condition <= kStreamCondition)) {
     return {std::nullopt, "the condition of the Gram matrix's factor is beyond 1e6"};
   }
   const LsqrResult result = lsqr(device, problem, factor.preconditioner(), 0.0, tolerance(options),
                                  options.most_iterations);
-  if (choosy && !result.converged) return {std::nullopt, not_converged(result.iterations)};
+  if (options.method == SolveMethod::automatic && !result.converged) {
+    return {std::nullopt, not_converged(result.iterations)};
+  }
   LeastSquaresSolution solution;
   solution.coefficients = download(device, result.coefficients);
   solution.solver = std::move(solver);
@@ -145,12 +147,6 @@ Attempt iterate(Device& device, const LeastSquaresProblem& problem, const SolveO
 Attempt by_stream(Device& device, const LeastSquaresProblem& problem, const SolveOptions& options) {
   const Split rows = split(problem, options);
   const bool bounded = options.radius.has_value() || options.choose_radius;
-  if (!bounded && problem.z.cols() >= kRoughColumns) {
-    if (const auto factor = factor_rough_gram(device, rough_gram_of(device, rows.fitted))) {
-      Attempt attempt = iterate(device, rows.fitted, options, *factor, "stream", true);
-      if (attempt.solution) return attempt;
-    }
-  }
   DeviceMatrix g = gram_of(device, rows.fitted);
   DeviceMatrix kept;
   if (bounded) {
@@ -159,8 +155,7 @@ Attempt by_stream(Device& device, const LeastSquaresProblem& problem, const Solv
   }
   const std::optional<GramFactor> factor = factor_gram(device, std::move(g));
   if (!factor) return {std::nullopt, "the Gram matrix has no Cholesky factor"};
-  Attempt attempt = iterate(device, rows.fitted, options, *factor, "stream",
-                            options.method == SolveMethod::automatic);
+  Attempt attempt = iterate(device, rows.fitted, options, *factor, "stream");
   if (!bounded || !attempt.solution) return attempt;
 
   const Index q = kept.rows();
@@ -195,8 +190,7 @@ Attempt by_analytic(Device& device, const LeastSquaresProblem& problem,
   const std::optional<GramFactor> factor =
       factor_gram(device, population_gram(device, *problem.z.gaussian()));
   if (!factor) return {std::nullopt, "the exact Gram matrix has no Cholesky factor"};
-  return iterate(device, problem, options, *factor, "analytic",
-                 options.method == SolveMethod::automatic);
+  return iterate(device, problem, options, *factor, "analytic");
 }
 
 LeastSquaresSolution by_qr(Device& device, const LeastSquaresProblem& problem,

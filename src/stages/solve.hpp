@@ -14,10 +14,6 @@ namespace crease {
 inline constexpr Index kAnalyticColumns = 8192;
 inline constexpr Index kAnalyticRows = 4;
 
-/// From this many columns on `stream` first tries a Gram matrix of single precision: half the time,
-/// some iterations more, and as exact wherever its shift hides nothing.
-inline constexpr Index kRoughColumns = 256;
-
 enum class SolveMethod { automatic, stream, analytic, qr };
 
 /// "automatic", "stream", "analytic", "qr"; method_named throws BadInput on any other word.
@@ -63,8 +59,7 @@ struct LeastSquaresSolution {
 
 /// The solvers:
 ///   stream    Gram matrix in chunks, Cholesky factor of it with unit columns, shifted by 10 u
-///             trace; LSQR over Z with that as preconditioner (a factor of single precision where
-///             the condition is small enough, kRoughColumns). Backward stable to a condition of
+///             trace; LSQR over Z with that as preconditioner. Backward stable to a condition of
 ///             about 1e7; beyond it loses the directions below the shift (2e-12 to 3e-11 of y where
 ///             y lies in the span).
 ///   analytic  the same with the exact Gram matrix of the features under N(0, I) instead: no

@@ -35,45 +35,6 @@ TEST_P(GramTest, WeightedGramMatchesValuesWorkedByHand) {
                         {{13.25, 7}, {20, 32}}));
 }
 
-TEST_P(GramTest, RoughGramMatchesValuesWorkedByHand) {
-  Padded z(device(), HostMatrix({{1, 2}, {3, 4}, {-1, 0}}));
-  Padded g(device(), HostMatrix({{2, 7}, {4, 6}}));
-  rough_gram(device(), z, 0.5, g);
-  EXPECT_TRUE(same_bits(g.read(), {{12, 7}, {16, 23}}));
-  Padded fresh(device(), HostMatrix({{kNan, 7}, {kNan, kNan}}));
-  rough_gram(device(), z, 0, fresh);
-  EXPECT_TRUE(same_bits(fresh.read(), {{11, 7}, {14, 20}}));
-  rough_gram(device(), DeviceMatrix(device(), 0, 2), 2.0, fresh);
-  EXPECT_TRUE(same_bits(fresh.read(), {{22, 7}, {28, 40}}));
-  rough_gram(device(), DeviceMatrix(device(), 3, 0), 0, DeviceMatrix(device(), 0, 0));
-  EXPECT_THROW(rough_gram(device(), z, 0, DeviceMatrix(device(), 3, 3)), BadInput);
-  EXPECT_THROW(rough_gram(device(), z, kNan, g), BadInput);
-}
-
-TEST_P(GramTest, RoughGramAgreesWithExactSumsInSinglePrecisionAtLeast) {
-  constexpr int kSingle = 29;  // bits that a double has more
-  for (const auto& [n, q] : {std::array<Index, 2>{1, 1}, {33, 31}, {257, 64}, {70000, 33}}) {
-    const HostMatrix z = with_zeros_and_ties(distinct(n, q));
-    Padded a(device(), z);
-    Padded g(device(), HostMatrix(q, q, 0.5));
-    rough_gram(device(), a, 1.0, g);
-    HostMatrix expected(q, q, 0.5), terms(q, q, 0.5);
-    for (Index i = 0; i < q; ++i) {
-      for (Index j = 0; j <= i; ++j) {
-        long double sum = 0.5L;
-        long double size = 0.5L;
-        for (Index r = 0; r < n; ++r) {
-          sum += static_cast<long double>(z(r, i)) * z(r, j);
-          size += std::abs(static_cast<long double>(z(r, i)) * z(r, j));
-        }
-        expected(i, j) = static_cast<double>(sum);
-        terms(i, j) = static_cast<double>(size);
-      }
-    }
-    EXPECT_TRUE(near_sum(g.read(), expected, terms, (n + 4) << kSingle)) << n << " " << q;
-  }
-}
-
 TEST_P(GramTest, WeightedGramOfNoRowsScalesTheLowerTriangle) {
   const HostMatrix none(0, 2);
   const HostMatrix weights(0, 1);
