@@ -6,11 +6,7 @@
 
 #include <cmath>
 
-#if defined(__CUDACC__)
-#define CREASE_HOST_DEVICE __host__ __device__
-#else
-#define CREASE_HOST_DEVICE
-#endif
+#include "kernels/host_device.hpp"
 
 namespace crease {
 

@@ -22,41 +22,6 @@ double mean_square(Device& device, ConstDeviceView y) {
          static_cast<double>(std::max<Index>(1, y.rows));
 }
 
-/// Root of the summed variances of the outputs.
-double spread_of(const HostMatrix& answers) {
-  const auto n = static_cast<double>(std::max<Index>(1, answers.rows()));
-  double variance = 0;
-  for (Index o = 0; o < answers.cols(); ++o) {
-    double mean = 0;
-    for (Index i = 0; i < answers.rows(); ++i) mean += answers(i, o) / n;
-    for (Index i = 0; i < answers.rows(); ++i) {
-      variance += (answers(i, o) - mean) * (answers(i, o) - mean) / n;
-    }
-  }
-  return std::sqrt(variance);
-}
-
-/// The look at all points of both, but for the spread.
-void append(Look& look, const Look& more) {
-  if (look.errors.empty()) {
-    look = more;
-    return;
-  }
-  const auto before = static_cast<double>(look.errors.size());
-  const auto after = static_cast<double>(more.errors.size());
-  look.rms =
-      std::sqrt((look.rms * look.rms * before + more.rms * more.rms * after) / (before + after));
-  look.errors.insert(look.errors.end(), more.errors.begin(), more.errors.end());
-  look.beyond += more.beyond;
-  if (more.worst_ratio > look.worst_ratio) {
-    look.worst_ratio = more.worst_ratio;
-    look.worst = more.worst;
-  }
-  for (Index i = 0; i < more.answers.rows(); ++i) {
-    look.answers.append_row(more.answers.row(i), more.answers.cols());
-  }
-}
-
 /// Mean square of the noise of one answer, over the outputs, at a typical point.
 double answer_noise_square(const NoiseModel& noise, Index d, Index p) {
   double sum = 0;
@@ -131,7 +96,7 @@ void fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, co
       current.evaluate(x, known.view().row_block(0, count));
       subtract(device, known.view().row_block(0, count), y);  // answers - F'
     }
-    if (chunk < n) all.spread = spread_of(all.answers);
+    sum_up(all);
     all.first_row = first_row;
     look = std::move(all);
   }

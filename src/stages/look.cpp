@@ -15,7 +15,8 @@ constexpr Index kSmallestBatch = 256;
 constexpr Index kLargestBatch = 65536;
 constexpr double kWide = 2;  // standard deviation of the second half of a hunt batch
 
-/// rms and spread.
+}  // namespace
+
 void sum_up(Look& look) {
   const HostMatrix& y = look.answers;
   const auto n = static_cast<double>(std::max<Index>(1, y.rows()));
@@ -31,7 +32,21 @@ void sum_up(Look& look) {
   look.spread = std::sqrt(variance);
 }
 
-}  // namespace
+void append(Look& look, const Look& more) {
+  if (look.errors.empty()) {
+    look = more;
+    return;
+  }
+  look.errors.insert(look.errors.end(), more.errors.begin(), more.errors.end());
+  look.beyond += more.beyond;
+  if (more.worst_ratio > look.worst_ratio) {
+    look.worst_ratio = more.worst_ratio;
+    look.worst = more.worst;
+  }
+  for (Index i = 0; i < more.answers.rows(); ++i) {
+    look.answers.append_row(more.answers.row(i), more.answers.cols());
+  }
+}
 
 Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hypothesis& hypothesis,
            const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan) {
@@ -83,19 +98,6 @@ Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hyp
 
 namespace {
 
-/// The points of `more` after those of `look`, but for the sums.
-void append(Look& look, const Look& more) {
-  look.errors.insert(look.errors.end(), more.errors.begin(), more.errors.end());
-  look.beyond += more.beyond;
-  if (more.worst_ratio > look.worst_ratio) {
-    look.worst_ratio = more.worst_ratio;
-    look.worst = more.worst;
-  }
-  for (Index i = 0; i < more.answers.rows(); ++i) {
-    look.answers.append_row(more.answers.row(i), more.answers.cols());
-  }
-}
-
 /// Asks and judges points in chunks, summed up over all of them in order; draw(row, x) fills x with
 /// the points from `row` on.
 template <class Draw>
@@ -110,12 +112,7 @@ Look look_at(Asker& asker, Index points, Draw&& draw, const Hypothesis& hypothes
     const DeviceView x = all.view().row_block(0, std::min(chunk, points - row));
     draw(row, x);
     const DeviceMatrix answers = asker.points(x, row == 0 ? Round::next : Round::same);
-    Look part = judge(device, x, answers, hypothesis, current, noise, plan);
-    if (row == 0) {
-      look = std::move(part);
-    } else {
-      append(look, part);
-    }
+    append(look, judge(device, x, answers, hypothesis, current, noise, plan));
   }
   sum_up(look);
   return look;

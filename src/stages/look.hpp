@@ -29,6 +29,11 @@ struct Look {
 Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hypothesis& hypothesis,
            const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan);
 
+/// A look in chunks: the points of `more` after those of `look`; sum_up then makes rms and spread
+/// those of all points.
+void append(Look& look, const Look& more);
+void sum_up(Look& look);
+
 /// Fresh points of N(0, I) from a stream: asks, and judges. In chunks of d + 2 p numbers a point
 /// below Budget::device_bytes, one round.
 Look look_around(Asker& asker, Random& random, Stream stream, Index points,
