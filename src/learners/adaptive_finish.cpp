@@ -115,7 +115,7 @@ void AdaptiveLearner::fit() {
   }
   before_fit_ = hypothesis_;
   if (!plan_.least_squares) return;
-  fit_least_squares(asker_, random_, noise_, plan_, run_.budget.device_bytes, hypothesis_,
+  fit_least_squares(asker_, random_, noise_, plan_, run_.control.budget.device_bytes, hypothesis_,
                     last_look_, report_.least_squares);
   rebuild();
 }
@@ -134,13 +134,11 @@ bool AdaptiveLearner::certify_network() {
   return look.beyond == 0;
 }
 
-/// The best network so far and, where the oracle still answers, its certificate. After a lost
-/// device nothing here touches it.
 void AdaptiveLearner::finish_short(Outcome outcome, std::string message) {
   final_ = hypothesis_.network();
   forget_certificate(report_);
   if (outcome == Outcome::out_of_budget || outcome == Outcome::stopped) {
-    asker_.limit(run_.budget.queries);
+    run_.lift_limit();
     asker_.finish_regardless();
     const auto p = static_cast<std::size_t>(asker_.outputs());
     noise_.absolute.resize(p, 0.0);
@@ -176,31 +174,21 @@ void AdaptiveLearner::go_on() {
   }
 }
 
-Learned<ReluNetwork> AdaptiveLearner::learn() {
-  begin_report(asker_, run_, "adaptive", report_);
-  const std::optional<Index> budget = run_.budget.queries;
-  const Index reserve = budget ? std::min(plan_.certificate_points, *budget / 4) : 0;
-  const auto run = [&] {
-    if (budget) asker_.limit(*budget - reserve);
-    noise_ = probe_noise(asker_, random_);
-    for (;;) {
-      certificates_ == 0 ? search() : go_on();
-      refine();
-      fit();
-      final_ = orient(hypothesis_, droppable_rms());
-      asker_.limit(budget);
-      if (certify_network() || lines_ >= most_lines()) break;
-      // The final points show an error: they become a look, and learning goes on from there.
-      if (budget) asker_.limit(std::max(asker_.asked(), *budget - reserve));
-      hypothesis_ = before_fit_;
-      rebuild();
-      idle_ = 0;
-      have_best_ = false;
-    }
-  };
-  if (const auto end = how_it_ends(asker_, run)) finish_short(end->outcome(), end->what());
-  end_report(asker_, noise_, final_, report_);
-  return {final_, report_};
+void AdaptiveLearner::learn() {
+  for (;;) {
+    run_.limit_learning();
+    certificates_ == 0 ? search() : go_on();
+    refine();
+    fit();
+    final_ = orient(hypothesis_, droppable_rms());
+    run_.lift_limit();
+    if (certify_network() || lines_ >= most_lines()) return;
+    // The final points show an error: they become a look, and learning goes on from there.
+    hypothesis_ = before_fit_;
+    rebuild();
+    idle_ = 0;
+    have_best_ = false;
+  }
 }
 
 }  // namespace crease

@@ -2,30 +2,33 @@
 // the end of a run (adaptive_finish.cpp).
 #pragma once
 
-#include <crease/query_learner.hpp>
-
+#include "src/learners/query_run.hpp"
 #include "src/stages.hpp"
 
 namespace crease {
 
-/// One run of learn_from_queries in adaptive mode.
-class AdaptiveLearner {
+/// Lines, gradients and neurons, then lines of what is left: for answers that are exact up to
+/// rounding.
+class AdaptiveLearner final : public QueryStrategy {
  public:
-  AdaptiveLearner(Device& device, Oracle& oracle, const QueryProblem& problem,
-                  const QueryPlan& plan, const RunControl& run)
-      : device_(device),
-        problem_(problem),
-        plan_(plan),
-        run_(run),
-        asker_(device, oracle, run),
-        random_(run.seed),
+  explicit AdaptiveLearner(QueryRun& run)
+      : run_(run),
+        device_(run.device),
+        problem_(run.problem),
+        plan_(run.plan),
+        asker_(run.asker),
+        random_(run.random),
+        noise_(run.noise),
         hypothesis_(asker_.inputs(), asker_.outputs()),
         best_(hypothesis_),
         before_fit_(hypothesis_),
-        hunt_(plan),
-        policy_{plan.gap_accuracy} {}
+        hunt_(plan_),
+        policy_{plan_.gap_accuracy},
+        report_(run.report) {}
 
-  Learned<ReluNetwork> learn();
+  void learn() override;
+  void finish_short(Outcome outcome, std::string message) override;
+  const ReluNetwork& network() const override { return final_; }
 
  private:
   void search();
@@ -40,7 +43,6 @@ class AdaptiveLearner {
   bool certify_network();
   double droppable_rms();
   void go_on();
-  void finish_short(Outcome outcome, std::string message);
   double spread() const { return std::max(last_look_.spread, 1e-300); }
   void rebuild() {
     current_.emplace(device_, hypothesis_.network());
@@ -49,13 +51,13 @@ class AdaptiveLearner {
   double deviation();
   Index most_lines() const;
 
+  QueryRun& run_;
   Device& device_;
   const QueryProblem& problem_;
   const QueryPlan& plan_;
-  const RunControl& run_;
-  Asker asker_;
-  Random random_;
-  NoiseModel noise_;
+  Asker& asker_;
+  Random& random_;
+  NoiseModel& noise_;
   Hypothesis hypothesis_;
   Hypothesis best_;
   Hypothesis before_fit_;  // a fit without all neurons spreads what is missing over those there are
@@ -77,7 +79,7 @@ class AdaptiveLearner {
 
   // The end
   ReluNetwork final_;
-  RunReport report_;
+  RunReport& report_;
   int certificates_ = 0;
   double worst_ratio_ = 0;  // of the last certificate: largest error in units of its limit
 };

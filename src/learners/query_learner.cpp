@@ -1,5 +1,7 @@
-// learn_from_queries: checks, and the mode that was asked for.
+// learn_from_queries: checks, the noise of the answers, and the way to learn from them.
 #include <crease/query_learner.hpp>
+
+#include <memory>
 
 #include "src/learners/adaptive_learner.hpp"
 #include "src/learners/query_memory.hpp"
@@ -9,16 +11,32 @@
 namespace crease {
 
 Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const QueryProblem& problem,
-                                        const QueryPlan& plan, const RunControl& run) {
-  check(problem, plan, run);
+                                        const QueryPlan& plan, const RunControl& control) {
+  check(problem, plan, control);
   const Index d = oracle.input_dim();
   const Index p = oracle.output_dim();
   require(d >= 1 && p >= 1, "the oracle must have at least one input and one output");
-  check_memory(device, plan, d, p, run.budget);
-  if (plan.mode == QueryPlan::Mode::uniform) {
-    return UniformLearner(device, oracle, problem, plan, run).learn();
+  check_memory(device, plan, d, p, control.budget);
+
+  QueryRun run(device, oracle, problem, plan, control);
+  const bool uniform = plan.mode == QueryPlan::Mode::uniform;
+  std::unique_ptr<QueryStrategy> strategy;
+  if (uniform) {
+    strategy = std::make_unique<UniformLearner>(run);
+  } else {
+    strategy = std::make_unique<AdaptiveLearner>(run);
   }
-  return AdaptiveLearner(device, oracle, problem, plan, run).learn();
+  begin_report(run.asker, control, uniform ? "uniform" : "adaptive", run.report);
+  const auto learn = [&] {
+    if (!uniform) run.limit_learning();  // a uniform plan has its price in full
+    run.noise = probe_noise(run.asker, run.random);
+    strategy->learn();
+  };
+  if (const auto end = how_it_ends(run.asker, learn)) {
+    strategy->finish_short(end->outcome(), end->what());
+  }
+  end_report(run.asker, run.noise, strategy->network(), run.report);
+  return {strategy->network(), run.report};
 }
 
 }  // namespace crease

@@ -45,24 +45,25 @@ Index queries_needed(const QueryPlan& plan, Index d) {
          plan.certificate_points;
 }
 
-UniformLearner::UniformLearner(Device& device, Oracle& oracle, const QueryProblem& problem,
-                               const QueryPlan& plan, const RunControl& run)
-    : device_(device),
-      problem_(problem),
-      plan_(plan),
-      run_(run),
-      asker_(device, oracle, run),
-      random_(run.seed),
-      grid_(uniform_grid(plan, asker_.inputs())),
-      samples_{run.seed, Stream::uniform_mode, 0, 0},
-      hypothesis_(asker_.inputs(), asker_.outputs()) {
+UniformLearner::UniformLearner(QueryRun& run)
+    : device_(run.device),
+      problem_(run.problem),
+      plan_(run.plan),
+      control_(run.control),
+      asker_(run.asker),
+      random_(run.random),
+      grid_(uniform_grid(plan_, asker_.inputs())),
+      noise_(run.noise),
+      samples_{run.control.seed, Stream::uniform_mode, 0, 0},
+      hypothesis_(asker_.inputs(), asker_.outputs()),
+      report_(run.report) {
   const Index d = asker_.inputs();
   const Index p = asker_.outputs();
-  const Index price = queries_needed(plan, d);
-  if (run.budget.queries) {
-    require(price <= *run.budget.queries, "the uniform plan needs " + std::to_string(price) +
-                                              " queries, the budget is " +
-                                              std::to_string(*run.budget.queries));
+  const Index price = queries_needed(plan_, d);
+  if (control_.budget.queries) {
+    require(price <= *control_.budget.queries, "the uniform plan needs " + std::to_string(price) +
+                                                   " queries, the budget is " +
+                                                   std::to_string(*control_.budget.queries));
   }
   hypothesis_.base.assign(static_cast<std::size_t>(d), 0.0);
   hypothesis_.gradient_noise.assign(static_cast<std::size_t>(p), 0.0);
@@ -74,7 +75,8 @@ void UniformLearner::draw_samples() {
   const Index d = asker_.inputs();
   const Index p = asker_.outputs();
   const Index n = sample_count(plan_, d);
-  const Index chunk = std::clamp<Index>(run_.budget.device_bytes / 4 / ((d + p) * kElement), 1, n);
+  const Index chunk =
+      std::clamp<Index>(control_.budget.device_bytes / 4 / ((d + p) * kElement), 1, n);
   HostMatrix answers(n, p);
   samples_.first_row = random_.take_rows(Stream::uniform_mode, n);
   samples_.count = n;
@@ -95,7 +97,7 @@ void UniformLearner::fit() {
   asker_.enter("least_squares");
   const Index d = asker_.inputs();
   const Index p = asker_.outputs();
-  const Index bytes = run_.budget.device_bytes / 2;
+  const Index bytes = control_.budget.device_bytes / 2;
   const Index most = candidate_limit(plan_, d, p, bytes);
   NeuronList list = get_neurons(device_, lines_, noise_, plan_, most, bytes);
   if (list.left_out > 0) {
@@ -274,8 +276,6 @@ void UniformLearner::take(const BoundedFit& fit, const std::vector<Index>& kept)
   held_out_rms_ = fit.held_out_rms;
 }
 
-/// The best network so far and, where the oracle still answers, its certificate. After a lost
-/// device nothing here touches it.
 void UniformLearner::finish_short(Outcome outcome, std::string message) {
   if (!fitted_) final_ = hypothesis_.network();
   forget_certificate(report_);
@@ -299,24 +299,16 @@ void UniformLearner::finish_short(Outcome outcome, std::string message) {
   report_.message = std::move(message);
 }
 
-Learned<ReluNetwork> UniformLearner::learn() {
-  begin_report(asker_, run_, "uniform", report_);
-  asker_.limit(run_.budget.queries);
-  const auto run = [&] {
-    noise_ = probe_noise(asker_, random_);
-    draw_samples();
-    scan_lines(asker_, random_, grid_, plan_, run_.budget.device_bytes / 2, noise_,
-               [&](ScannedLine line) {
-                 lines_.push_back(std::move(line));
-                 const auto pieces = static_cast<Index>(lines_.back().pieces.size());
-                 asker_.set_progress(std::max<Index>(0, pieces - 1), 0, std::nullopt);
-               });
-    fit();
-    vouch_for(asker_, random_, problem_, plan_, noise_, hypothesis_, final_, 0, report_);
-  };
-  if (const auto end = how_it_ends(asker_, run)) finish_short(end->outcome(), end->what());
-  end_report(asker_, noise_, final_, report_);
-  return {final_, report_};
+void UniformLearner::learn() {
+  draw_samples();
+  scan_lines(asker_, random_, grid_, plan_, control_.budget.device_bytes / 2, noise_,
+             [&](ScannedLine line) {
+               lines_.push_back(std::move(line));
+               const auto pieces = static_cast<Index>(lines_.back().pieces.size());
+               asker_.set_progress(std::max<Index>(0, pieces - 1), 0, std::nullopt);
+             });
+  fit();
+  vouch_for(asker_, random_, problem_, plan_, noise_, hypothesis_, final_, 0, report_);
 }
 
 }  // namespace crease

@@ -1,37 +1,36 @@
 // The query learner's uniform mode: Algorithm 4 of Chen, Klivans, Meka 2021.
 #pragma once
 
-#include <crease/query_learner.hpp>
-
+#include "src/learners/query_run.hpp"
 #include "src/stages/bounded_fit.hpp"
 #include "src/stages/uniform.hpp"
 
 namespace crease {
 
-/// One run of learn_from_queries in uniform mode. Nothing that is asked depends on an answer.
-class UniformLearner {
+/// Nothing that is asked depends on an answer.
+class UniformLearner final : public QueryStrategy {
  public:
   /// Throws BadInput where the budget is smaller than the plan's price.
-  UniformLearner(Device& device, Oracle& oracle, const QueryProblem& problem, const QueryPlan& plan,
-                 const RunControl& run);
+  explicit UniformLearner(QueryRun& run);
 
-  Learned<ReluNetwork> learn();
+  void learn() override;
+  void finish_short(Outcome outcome, std::string message) override;
+  const ReluNetwork& network() const override { return final_; }
 
  private:
   void draw_samples();
   void fit();
   std::vector<Index> choose_columns(const ReducedRows& rows, double bound, BoundedFit& best) const;
   void take(const BoundedFit& fit, const std::vector<Index>& kept);
-  void finish_short(Outcome outcome, std::string message);
 
   Device& device_;
   const QueryProblem& problem_;
   const QueryPlan& plan_;
-  const RunControl& run_;
-  Asker asker_;
-  Random random_;
+  const RunControl& control_;
+  Asker& asker_;
+  Random& random_;
   UniformGrid grid_;
-  NoiseModel noise_;
+  NoiseModel& noise_;
   FeatureRows::Points samples_;
   HostMatrix answers_;  // [n, p] of F at the samples; empty before they were drawn
   std::vector<ScannedLine> lines_;
@@ -40,7 +39,7 @@ class UniformLearner {
   double held_out_rms_ = 0;
   bool fitted_ = false;
   ReluNetwork final_;
-  RunReport report_;
+  RunReport& report_;
 };
 
 }  // namespace crease
