@@ -62,4 +62,29 @@ std::unique_ptr<Oracle> make_network_oracle(ReluNetwork network);
 using HostFunction = std::function<void(ConstHostView x, HostView y)>;
 std::unique_ptr<Oracle> make_host_oracle(Index inputs, Index outputs, HostFunction function);
 
+/// What becomes of an answer y on its way out of a black box that is not exact.
+struct Imperfection {
+  enum class Kind {
+    float64,   // y
+    float32,   // the nearest IEEE 754 binary32 number, ties to even; beyond the largest: infinity
+    float16,   // the same with binary16, whose largest number is 65504
+    decimals,  // the nearest multiple of 10^-decimals, ties to even
+    noise      // y + deviation * z, z a standard normal
+  };
+  static constexpr int kMostDecimals = 22;  // 10^22 is the last power of ten that is a double
+
+  Kind kind = Kind::float64;
+  int decimals = 0;      // 0 to kMostDecimals
+  double deviation = 0;  // of the noise, in the units of the answers; >= 0
+  Seed seed;             // of the noise
+};
+
+/// Answers as `oracle` does, each number then brought into `format`; lines and fans stay lines and
+/// fans. Infinity, where a format has no number large enough, goes to the one who asks. The noise
+/// is a pure function of the seed, the exact answers of a row, the row's place in its batch, the
+/// batch's size and the output: a batch asked again is answered alike, the same point twice in one
+/// batch is not. Throws BadInput on a null oracle or a format out of its range.
+std::unique_ptr<Oracle> make_imperfect_oracle(std::unique_ptr<Oracle> oracle,
+                                              const Imperfection& format);
+
 }  // namespace crease
