@@ -9,6 +9,7 @@
 
 #include "kernels/ops.hpp"
 #include "src/device_network.hpp"
+#include "src/stages/paid.hpp"
 
 namespace crease {
 
@@ -106,7 +107,23 @@ DeviceMatrix Asker::points(ConstDeviceView x, Round round) {
     }
   });
   take(y.rows(), first_non_finite_row(*device_, y));
+  if (keeps()) paid_->add_points(download(*device_, x), download(*device_, y));
   return y;
+}
+
+/// In line_points' own words, so that they are the points an oracle without lines was asked.
+void Asker::keep_line_points(const Lines& lines, ConstHostView t, ConstHostView y) {
+  const HostMatrix origins = download(*device_, lines.origins);
+  const HostMatrix directions = download(*device_, lines.directions);
+  HostMatrix x(1, inputs_);
+  Index line = 0;
+  for (Index i = 0; i < t.rows; ++i) {
+    while (lines.first[static_cast<std::size_t>(line) + 1] <= i) ++line;
+    for (Index j = 0; j < inputs_; ++j) {
+      x(0, j) = origins(line, j) + t.data[i * t.ld] * directions(line, j);
+    }
+    paid_->add_points(x, y.row_block(i, 1));
+  }
 }
 
 DeviceMatrix Asker::line(const Line& line, ConstDeviceView t, Round round) {
@@ -120,6 +137,7 @@ DeviceMatrix Asker::lines(const Lines& lines, ConstDeviceView t, Round round) {
   before(t.rows, round);
   ask([&] { ask_lines(lines, t, y); });
   take(y.rows(), first_non_finite_row(*device_, y));
+  if (keeps()) keep_line_points(lines, download(*device_, t), download(*device_, y));
   return y;
 }
 
@@ -154,6 +172,7 @@ HostMatrix Asker::residuals(const Lines& lines, const std::vector<double>& t,
   const auto is_bad = [](double value) { return !std::isfinite(value); };
   const double* bad = std::find_if(values.data(), values.row(n), is_bad);
   take(n, bad == values.row(n) ? -1 : (bad - values.data()) / outputs_);
+  if (keeps()) keep_line_points(lines, {t.data(), n, 1, 1}, values.view().row_block(0, n));
   HostMatrix residuals(n, outputs_);
   for (Index i = 0; i < residuals.size(); ++i) {
     residuals.data()[i] = values.data()[i];

@@ -12,6 +12,7 @@
 namespace crease {
 
 class DeviceNetwork;
+class Paid;
 
 /// Ends a run from within a stage; the learner turns it into the outcome of its result.
 class EndOfRun : public std::exception {
@@ -70,6 +71,12 @@ class Asker {
   /// short.
   void finish_regardless() { finishing_ = true; }
 
+  /// From here on answers at points and along lines are kept in `paid` (null: no longer), those of
+  /// the certificate excepted; fans are kept by who knows their centres' answers. It must outlive
+  /// the asking.
+  void keep(Paid* paid) { paid_ = paid; }
+  Paid* paid() const { return paid_; }
+
   Index asked() const { return asked_; }
   Index rounds() const { return rounds_; }
 
@@ -89,6 +96,8 @@ class Asker {
   void ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y);
   /// Counts answers; the first row that is not finite, if there is one, ends the run instead.
   void take(Index answers, Index bad_row);
+  bool keeps() const { return paid_ != nullptr && stage_ != "certificate"; }
+  void keep_line_points(const Lines& lines, ConstHostView t, ConstHostView y);
   [[noreturn]] void fail(const std::string& message) const;
   double seconds_since_start() const;
 
@@ -99,6 +108,7 @@ class Asker {
   Index outputs_;
   std::optional<Index> limit_;
   bool finishing_ = false;
+  Paid* paid_ = nullptr;
   Index asked_ = 0;
   Index rounds_ = 0;
   Index events_kinks_ = 0;
