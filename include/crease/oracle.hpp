@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 
 namespace crease {
 
@@ -32,6 +33,17 @@ struct Fan {
   ConstDeviceView steps;       // [m, q]
 };
 
+/// What an oracle knows of its own answers.
+struct AnswerKind {
+  /// Every answer comes with its standard deviation: y has 2 p columns in every question, the p
+  /// answers, then their p standard deviations, >= 0; +infinity where the answer (any finite
+  /// number) says nothing. The learner then does not measure the noise. Fixed from the first
+  /// question on.
+  bool sigmas = false;
+  std::string format;  // for the report: "log-probabilities float64", ...; empty: to be found out
+  std::string modulo;  // what the answers do not determine, for the report; empty: nothing
+};
+
 /// A function F: R^d -> R^p that a learner may evaluate where it likes.
 /// An oracle may throw; what it throws becomes Outcome::oracle_failed with its text.
 class Oracle {
@@ -41,7 +53,11 @@ class Oracle {
   virtual Index input_dim() const = 0;   // d
   virtual Index output_dim() const = 0;  // p
 
-  /// y [n, p] <- F(x), x [n, d] row by row, ordered after and before other work of `device`.
+  /// An oracle that passes answers on unchanged passes this on too.
+  virtual AnswerKind answer_kind() const { return {}; }
+
+  /// y [n, p] <- F(x), x [n, d] row by row, ordered after and before other work of `device`; y
+  /// [n, 2 p] where answer_kind() says so, here and below.
   virtual void answer(Device& device, ConstDeviceView x, DeviceView y) = 0;
 
   /// Structured batches. An oracle that can use the structure fills y and returns true; one that
