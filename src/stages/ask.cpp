@@ -2,7 +2,6 @@
 #include "src/stages/ask.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -107,11 +106,6 @@ DeviceMatrix Asker::points(ConstDeviceView x, Round round) {
   });
   take(y.rows(), first_non_finite_row(*device_, y));
   return y;
-}
-
-DeviceMatrix Asker::line(const Line& line, ConstDeviceView t, Round round) {
-  const std::array<Index, 2> all = {0, t.rows};
-  return lines({line.origin, line.direction, all}, t, round);
 }
 
 DeviceMatrix Asker::lines(const Lines& lines, ConstDeviceView t, Round round) {
