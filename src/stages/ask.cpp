@@ -19,6 +19,7 @@ Asker::Asker(Device& device, Oracle& oracle, const RunControl& run)
       inputs_(oracle.input_dim()),
       outputs_(oracle.output_dim()),
       limit_(run.budget.queries),
+      reused_before_(oracle.reused()),
       start_(std::chrono::steady_clock::now()),
       stage_start_(start_) {
   require(inputs_ >= 1 && outputs_ >= 1, "the oracle must have at least one input and one output");
@@ -81,8 +82,12 @@ void Asker::take(Index answers, Index bad_row) {
     fail("the oracle answered NaN or infinity in row " + std::to_string(bad_row) +
          " of a batch of " + std::to_string(answers) + " (stage " + stage_ + ")");
   }
-  asked_ += answers;
-  queries_[stage_] += answers;
+  // What another run's log knew was asked for then.
+  const Index reused = oracle_->reused() - reused_before_;
+  reused_before_ += reused;
+  reused_ += reused;
+  asked_ += answers - reused;
+  queries_[stage_] += answers - reused;
 }
 
 namespace {
@@ -217,6 +222,7 @@ void Asker::warn(std::string message) {
 void Asker::write(RunReport& report) {
   enter("");
   report.queries = queries_;
+  report.reused_queries = reused_;
   report.seconds = seconds_;
   report.total_seconds = seconds_since_start();
   report.rounds = rounds_;
