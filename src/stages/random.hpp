@@ -21,6 +21,7 @@ enum class Stream : std::uint64_t {
   uniform_mode,
   rows,      // of the fit of noisy answers
   held_out,  // from it
+  cells,
 };
 
 class Random {
