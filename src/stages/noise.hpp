@@ -28,4 +28,9 @@ inline constexpr Index kNoiseQueries = 40;
 /// prior of 64 u stands in.
 NoiseModel probe_noise(Asker& asker, Random& random);
 
+/// For an oracle that knows the standard deviation of each of its answers: what is left is the
+/// rounding with which it evaluates F, a tenth of u rho until lines say how steep F is. Asks
+/// nothing.
+NoiseModel told_noise(const Asker& asker);
+
 }  // namespace crease
