@@ -301,7 +301,8 @@ void lsqr_rotate(Device& device, DeviceView state) {
 }
 
 void cg_begin(Device& device, double tolerance, DeviceView state) {
-  require(tolerance >= 0 && std::isfinite(tolerance), "cg_begin: the tolerance must not be negative");
+  require(tolerance >= 0 && std::isfinite(tolerance),
+          "cg_begin: the tolerance must not be negative");
   require(state.rows == kCgRows, "cg_begin: state must be [kCgRows, p]");
   if (is_empty(state)) return;
   device.ops().cg_begin(tolerance, state);
@@ -352,8 +353,7 @@ void hinge_jacobian_rows(Device& device, ConstDeviceView z, ConstDeviceView x,
 }
 
 std::unique_ptr<HingeJacobian> linearize_hinges(Device& device, ConstDeviceView x,
-                                                ConstDeviceView planes,
-                                                ConstDeviceView directions,
+                                                ConstDeviceView planes, ConstDeviceView directions,
                                                 ConstDeviceView weights, bool hold) {
   const Index p = directions.cols;
   require(x.rows >= 1 && p >= 1, "linearize_hinges: there must be rows and outputs");

@@ -280,8 +280,7 @@ void CpuHingeJacobian::normal_product(ConstDeviceView u, double shift, DeviceVie
   }
   for_blocks([&](const Block& block, Work& work) {
     float* m = work.m.data();
-    const float* squares =
-        squares_.empty() ? nullptr : squares_.data() + block.top * outputs_;
+    const float* squares = squares_.empty() ? nullptr : squares_.data() + block.top * outputs_;
     product(CblasNoTrans, block.x1, CblasTrans, unknowns_.data(), block.count, hinges_, inputs1_,
             false, m);
     if (!many()) {
@@ -376,8 +375,8 @@ void CpuOps::hinge_jacobian_rows(ConstDeviceView z, ConstDeviceView x, ConstDevi
     for (Index i = 0; i < z.cols + p; ++i, row += width) {
       const bool neuron = i < z.cols;
       const double value = neuron ? z.data[n * z.ld + i] : 0.0;
-      double factor = neuron ? directions.data[i * directions.ld + output]
-                             : (i - z.cols == output ? 1.0 : 0.0);
+      double factor =
+          neuron ? directions.data[i * directions.ld + output] : (i - z.cols == output ? 1.0 : 0.0);
       if (value < 0) factor = -factor;
       for (Index j = 0; j < d; ++j) row[j] = factor * point[j];
       row[d] = factor;

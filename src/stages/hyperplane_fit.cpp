@@ -15,9 +15,9 @@
 namespace crease {
 namespace {
 
-constexpr double kDown = 8;         // damping after a step that was taken: 1 / 8
-constexpr double kUp = 8;           // after one that was not
-constexpr double kStartUp = 1e-8;   // a first failure begins here at least
+constexpr double kDown = 8;        // damping after a step that was taken: 1 / 8
+constexpr double kUp = 8;          // after one that was not
+constexpr double kStartUp = 1e-8;  // a first failure begins here at least
 constexpr int kStalledSteps = 2;
 
 using End = HyperplaneFit::End;
@@ -46,9 +46,8 @@ HyperplaneFit fit(Device& device, const FitRows& rows, const Hyperplanes& start,
     const bool early = rms > plan.tighten * result.first_rms;
     if (!linear) linear.emplace(device, solver, *at, plan);
     HyperplaneFitStep record{damping, 0, std::numeric_limits<double>::infinity(), false};
-    const auto change =
-        linear->solve(damping, early ? plan.loose : plan.tight,
-                      early ? plan.loose_iterations : plan.tight_iterations);
+    const auto change = linear->solve(damping, early ? plan.loose : plan.tight,
+                                      early ? plan.loose_iterations : plan.tight_iterations);
     std::optional<ScaleSolver::Solution> next;
     if (change) {
       record.cg_iterations = change->cg_iterations;
@@ -98,9 +97,9 @@ HyperplaneFit fit_hyperplanes(Device& device, const FitRows& rows, Hyperplanes s
   require(plan.most_steps >= 0 && plan.dense_unknowns >= 0 && plan.loose_iterations >= 1 &&
               plan.tight_iterations >= 1 && plan.most_bytes >= 1,
           "hyperplane fit: the plan's counts must not be negative");
-  for (const double value : {plan.damping, plan.least_damping, plan.most_damping, plan.loose,
-                             plan.tight, plan.tighten, plan.noise, plan.near_noise, plan.near_gain,
-                             plan.stall}) {
+  for (const double value :
+       {plan.damping, plan.least_damping, plan.most_damping, plan.loose, plan.tight, plan.tighten,
+        plan.noise, plan.near_noise, plan.near_gain, plan.stall}) {
     require(value >= 0 && std::isfinite(value),
             "hyperplane fit: the plan's numbers must be finite and not negative");
   }

@@ -19,7 +19,8 @@ struct FitRows {
 struct HyperplaneFitPlan {
   Index most_steps = 40;  // spec: the hardest fit that ended took 48, from a random start
 
-  /// Damping mu: mu n |delta|^2 is added to what is minimised. Right as it stands where E x x^T = I.
+  /// Damping mu: mu n |delta|^2 is added to what is minimised. Right as it stands where E x x^T =
+  /// I.
   double damping = 1e-3;        // 1e-5 for a start that is nearly right (after pruning)
   double least_damping = 1e-9;  // below the noise of every Gram matrix
   double most_damping = 10;     // a longer fight is lost: steps of a tenth of the neurons' size
@@ -94,8 +95,8 @@ HyperplaneFit fit_hyperplanes(Device& device, const FitRows& rows, Hyperplanes s
 struct SolvedScales {
   Hyperplanes network;
   double rms = 0;  // as in HyperplaneFit
-  /// Per neuron: rms'^2 = rms^2 + importance^2 if it is dropped and the others are solved for again,
-  /// importance_i^2 = sum over o of c_io^2 / (H^-1)_ii / (n p), H the Gram matrix of
+  /// Per neuron: rms'^2 = rms^2 + importance^2 if it is dropped and the others are solved for
+  /// again, importance_i^2 = sum over o of c_io^2 / (H^-1)_ii / (n p), H the Gram matrix of
   /// [|<V_i, x1>|, x1].
   std::vector<double> importance;
 };

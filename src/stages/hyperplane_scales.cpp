@@ -53,8 +53,8 @@ ScaleSolver::ScaleSolver(Device& device, const FitRows& rows, Index most_bytes)
 void ScaleSolver::weigh(Index top, Index output, DeviceView z) const {
   const ConstDeviceView weights = rows_.weights;
   if (weights.rows == 0) return;
-  scale_rows(device_,
-             weights.col_block(weights.cols > 1 ? output : 0, 1).row_block(top, z.rows), z);
+  scale_rows(device_, weights.col_block(weights.cols > 1 ? output : 0, 1).row_block(top, z.rows),
+             z);
 }
 
 /// Outputs first .. first + count - 1, whose rows have the same weights.

@@ -18,7 +18,7 @@ class ScaleSolver {
     Hyperplanes network;
     DeviceMatrix residual;  // [n, p] weights (y - F')
     double mean_square = 0;
-    DeviceMatrix gram;          // [q, q] of the weighted features of the last output, lower triangle
+    DeviceMatrix gram;  // [q, q] of the weighted features of the last output, lower triangle
     std::vector<double> importance;  // where asked for
   };
   /// No value where there is no Cholesky factor.

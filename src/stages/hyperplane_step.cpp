@@ -92,8 +92,8 @@ void HyperplaneStep::prepare_dense() {
 void HyperplaneStep::prepare_iterations() {
   const ConstDeviceView x = solver_.rows().x;
   // In single precision: the points and, for several outputs, the features.
-  const Index held = x.rows * (inputs1_ + (outputs_ > 1 ? neurons_ : 0)) *
-                     static_cast<Index>(sizeof(float));
+  const Index held =
+      x.rows * (inputs1_ + (outputs_ > 1 ? neurons_ : 0)) * static_cast<Index>(sizeof(float));
   jacobian_ = linearize_hinges(device_, x, planes_, directions_, solver_.rows().weights,
                                held <= plan_.most_bytes);
   const double scale = rms_ > 0 ? 1 / rms_ : 1.0;
@@ -106,8 +106,8 @@ void HyperplaneStep::prepare_iterations() {
   plane_gram_ = HostMatrix(hinges_, hinges_);
   for (Index i = 0; i < neurons_; ++i) {
     for (Index j = 0; j <= i; ++j) {
-      plane_gram_(i, j) = mean_of(sums(i, j), rows) * dot(host_directions_.row(i),
-                                                          host_directions_.row(j), outputs_);
+      plane_gram_(i, j) = mean_of(sums(i, j), rows) *
+                          dot(host_directions_.row(i), host_directions_.row(j), outputs_);
       plane_gram_(j, i) = plane_gram_(i, j);
     }
     for (Index o = 0; o < outputs_; ++o) {

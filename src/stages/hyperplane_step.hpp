@@ -47,7 +47,8 @@ class HyperplaneStep {
   DeviceMatrix right_;   // J^T r [(k + p) w, 1]; iterations: over rms_
   double rms_ = 0;
   std::unique_ptr<HingeJacobian> jacobian_;
-  HostMatrix plane_gram_;  // [k + p, k + p]: E S_i S_j <u_i, u_j>, what the planes precondition with
+  HostMatrix
+      plane_gram_;  // [k + p, k + p]: E S_i S_j <u_i, u_j>, what the planes precondition with
   HostMatrix scale_gram_;  // [k, k]: E |z_i| |z_j|, for several outputs
 };
 
