@@ -111,6 +111,28 @@ void LevelFit::factor() {
   covariance_ = fit_->covariance();
 }
 
+/// The fit is covariance * rows^T / sigma^2 of the values.
+std::vector<double> LevelFit::lever() const {
+  const Index p = y_.cols();
+  const Index n = x_.rows() * p;
+  const Index k = static_cast<Index>(prior_.size()) - p;
+  std::vector<double> out(static_cast<std::size_t>(k), 0.0);
+  if (n == 0 || k == 0) return out;
+  HostMatrix share = product(device_, covariance_, Transpose::no, coefficients_, Transpose::yes);
+  HostMatrix of_points(k, x_.rows());
+  for (Index j = 0; j < k; ++j) {
+    for (Index r = 0; r < n; ++r) {
+      const double sigma = sigma_[static_cast<std::size_t>(r)];
+      of_points(j, r / p) += share(j, r) * coefficients_(r, j) / (sigma * sigma);
+    }
+  }
+  const HostMatrix from = product(device_, of_points, Transpose::no, x_, Transpose::no);
+  for (Index j = 0; j < k; ++j) {
+    out[static_cast<std::size_t>(j)] = std::sqrt(dot(from.row(j), from.row(j), from.cols()));
+  }
+  return out;
+}
+
 void LevelFit::sweep(UnitNetwork& network) {
   const Index k = network.neurons();
   const Index p = network.output_count();

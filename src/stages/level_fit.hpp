@@ -27,6 +27,10 @@ class LevelFit {
   const HostMatrix& covariance() const { return covariance_; }
   Index rows() const { return x_.rows(); }
 
+  /// How far from the origin each bias was measured, in effect: an error e of weights_j makes an
+  /// error <e, y_j> of bias_j, and this is |y_j|. [k]
+  std::vector<double> lever() const;
+
  private:
   void factor();
 
