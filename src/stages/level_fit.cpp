@@ -14,12 +14,12 @@ namespace crease {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kCertain = 10;         // offset errors between a point and every hyperplane
-constexpr double kDoubt = 12;           // standard deviations: a wrong pattern
-constexpr Index kMostRows = 2048;       // or kRowsForEach of each unknown
+constexpr double kCertain = 10;    // offset errors between a point and every hyperplane
+constexpr double kDoubt = 12;      // standard deviations: a wrong pattern
+constexpr Index kMostRows = 2048;  // or kRowsForEach of each unknown
 constexpr Index kRowsForEach = 4;
-constexpr double kLeastGain = 1e-4;     // of what is left, over k
-constexpr double kFarthestFoot = 0.25;  // from the hyperplane
+constexpr double kLeastGain = 1e-4;                         // of what is left, over k
+constexpr double kFarthestFoot = 0.25;                      // from the hyperplane
 constexpr std::array<double, 4> kAlong = {0, 0.1, 0.3, 1};  // where a foot is moved to, along it
 
 /// sigma [n p] of rows with these coefficients at these points.
@@ -58,8 +58,8 @@ HostMatrix value_sigmas(Device& device, const UnitNetwork& network, const Hypoth
                         const NoiseModel& noise, const HostMatrix& gradient_covariance,
                         const HostMatrix& x) {
   const HostMatrix above = heights(device, planes, x);
-  const std::vector<double> sigma = row_sigmas(device, network, noise, gradient_covariance, x,
-                                               above, patterns(planes, above));
+  const std::vector<double> sigma =
+      row_sigmas(device, network, noise, gradient_covariance, x, above, patterns(planes, above));
   HostMatrix out(x.rows(), network.output_count());
   std::copy(sigma.begin(), sigma.end(), out.data());
   return out;

@@ -9,7 +9,8 @@
 namespace crease {
 
 /// Answers at points: rows of the problem
-///   F_o(x) - F'_o(x) = sum over active j of outputs_j[o] (change of bias_j) + change of constant_o.
+///   F_o(x) - F'_o(x) = sum over active j of outputs_j[o] (change of bias_j) + change of
+///   constant_o.
 /// Points nearer to a hyperplane than it is known are left out, and of many those that say least.
 class LevelFit {
  public:
