@@ -6,6 +6,7 @@
 #include "src/learners/adaptive_learner.hpp"
 #include "src/learners/query_memory.hpp"
 #include "src/learners/query_plan.hpp"
+#include "src/learners/slice_learner.hpp"
 #include "src/learners/uniform_learner.hpp"
 
 namespace crease {
@@ -23,6 +24,8 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
   std::unique_ptr<QueryStrategy> strategy;
   if (uniform) {
     strategy = std::make_unique<UniformLearner>(run);
+  } else if (takes_slice(plan, d)) {
+    strategy = std::make_unique<SliceLearner>(run);
   } else {
     strategy = std::make_unique<AdaptiveLearner>(run);
   }

@@ -65,6 +65,9 @@ void check(const QueryProblem& problem, const QueryPlan& plan, const RunControl&
   require_positive(plan.neuron_accuracy, "neuron_accuracy");
   require_between(plan.group_conditioning, 0, 1, "group_conditioning");
   require(plan.lines >= 1 && plan.idle_lines >= 1, "lines and idle_lines must be at least 1");
+  require(plan.slice_from >= 1, "slice_from must be at least 1");
+  require(plan.slice_size >= 0, "slice_size must not be negative");
+  require(plan.slice_look_points >= 1, "slice_look_points must be at least 1");
   check_uniform(plan);
 }
 
