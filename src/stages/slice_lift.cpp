@@ -217,6 +217,34 @@ class Lifting {
     return corrected;
   }
 
+  /// Biases and constants, in units of W: with all gradients known, what is left of F at the
+  /// centres is linear in them by the same patterns. The slice's own biases carry the errors of its
+  /// gradients out to where its lines met the hyperplanes, and are some hundred times worse.
+  void solve_levels() {
+    HostMatrix left(cells() * p_, 1);
+    std::vector<double> sigmas;
+    const HostMatrix gradients =
+        times(device_, patterns_, upload(device_, unknown_), Transpose::no);
+    const HostMatrix spread =
+        times(device_, patterns_, upload(device_, covariance_), Transpose::no);
+    for (Index row = 0; row < left.rows(); ++row) {
+      const Index c = row / p_;
+      const double* x = fans_.centers.row(c);
+      left(row, 0) = fans_.center_answers(c, row % p_) - dot(gradients.row(row), x, d_);
+      const double of_gradient =
+          std::sqrt(std::max(0.0, dot(spread.row(row), patterns_.row(row), k_ + p_)));
+      sigmas.push_back(std::max(
+          std::hypot(noise_.sigma(rho(c), row % p_), of_gradient * length(x, d_)), 1e-300));
+    }
+    const WeightedFit fit(device_, patterns_, std::move(sigmas),
+                          std::vector<double>(static_cast<std::size_t>(k_ + p_), 1.0));
+    levels_ = fit.solve(left);
+    const HostMatrix covariance = fit.covariance();
+    for (Index j = 0; j < k_ + p_; ++j) {
+      level_error_.push_back(std::sqrt(std::max(0.0, covariance(j, j))));
+    }
+  }
+
   std::string solve() {
     std::vector<double> sigmas;
     for (Index c = 0; c < cells(); ++c) {
@@ -244,6 +272,7 @@ class Lifting {
       before = relative;
     }
     covariance_ = fit.covariance();
+    solve_levels();
     return {};
   }
 
@@ -305,8 +334,8 @@ class Lifting {
       lift.largest_error = std::max(lift.largest_error, error(j));
       std::vector<double> direction(traces_.scales.row(j), traces_.scales.row(j) + p_);
       for (double& value : direction) value /= trace_[jj];
-      whole.add({unknown_.row(j), unknown_.row(j) + d_}, trace_[jj] * traces_.bias[jj], direction,
-                std::hypot(trace_[jj] * traces_.offset_error[jj],
+      whole.add({unknown_.row(j), unknown_.row(j) + d_}, levels_(j, 0), direction,
+                std::hypot(lift.noise_ratio * level_error_[jj],
                            error(j) * std::sqrt(static_cast<double>(d_))),
                 error(j));
     }
@@ -315,10 +344,7 @@ class Lifting {
       const auto oo = static_cast<std::size_t>(o);
       std::copy_n(unknown_.row(k_ + o), d_, whole.gradient.row(o));
       whole.gradient_noise[oo] = error(k_ + o);
-      // F at the base point is what the slice measured.
-      const double there =
-          dot(traces_.gradient.row(o), traces_.base.data(), m_) + traces_.constant(o, 0);
-      whole.constant(o, 0) = there - dot(whole.gradient.row(o), whole.base.data(), d_);
+      whole.constant(o, 0) = levels_(k_ + o, 0);
     }
     lift.network = std::move(whole);
     return {};
@@ -343,6 +369,8 @@ class Lifting {
   HostMatrix gradients_;  // [n p, d]
   HostMatrix unknown_;    // [k + p, d] W_1 .. W_k, g_1 .. g_p
   HostMatrix covariance_;
+  HostMatrix levels_;  // [k + p, 1] biases in units of W, constants
+  std::vector<double> level_error_;
 };
 
 }  // namespace
