@@ -24,7 +24,7 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
   std::unique_ptr<QueryStrategy> strategy;
   if (uniform) {
     strategy = std::make_unique<UniformLearner>(run);
-  } else if (takes_slice(plan, d)) {
+  } else if (takes_slice(plan, d) && !run.asker.knows_sigmas()) {
     strategy = std::make_unique<SliceLearner>(run);
   } else {
     strategy = std::make_unique<AdaptiveLearner>(run);

@@ -7,6 +7,7 @@
 
 #include "src/stages/ask.hpp"
 #include "src/stages/noise.hpp"
+#include "src/stages/paid.hpp"
 #include "src/stages/random.hpp"
 
 namespace crease {
@@ -21,7 +22,11 @@ struct QueryRun {
         control(control_of_run),
         owned_asker(std::make_unique<Asker>(device, oracle, control)),
         asker(*owned_asker),
-        random(control.seed) {}
+        random(control.seed) {
+    if (!problem.polish) return;
+    paid.emplace(asker.inputs(), asker.outputs(), control.budget.device_bytes);
+    asker.keep(&*paid);
+  }
 
   /// A run within a run, with questions, random decisions and a report of its own: of F on a slice,
   /// say. Budget, counts and events are those of the Asker that its own one looks through.
@@ -53,6 +58,7 @@ struct QueryRun {
   const RunControl& control;
   std::unique_ptr<Asker> owned_asker;
   Asker& asker;
+  std::optional<Paid> paid;  // kept where a polish was asked for
   Random random;
   NoiseModel noise;  // of no output before it was measured
   RunReport report;

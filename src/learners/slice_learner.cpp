@@ -51,17 +51,17 @@ std::string SliceLearner::lift() {
         !(seen.rms <= kSliceError * seen.spread)) {
       continue;
     }
-    lift_ = lift_slice(asker, run_.random, on_slice.hypothesis(), slice, run_.noise);
-    if (!lift_.network) return lift_.reason;
-    if (!(lift_.largest_error < kNeuronError)) return "a neuron is not determined";
+    const Lift lift = lift_slice(asker, run_.random, on_slice.hypothesis(), slice, run_.noise);
+    if (!lift.network) return lift.reason;
+    if (!(lift.largest_error < kNeuronError)) return "a neuron is not determined";
     asker.enter("looks");
-    const DeviceNetwork lifted(run_.device, lift_.network->network());
-    Look gate = look_around(asker, run_.random, Stream::looks, kGatePoints, *lift_.network, lifted,
+    const DeviceNetwork lifted(run_.device, lift.network->network());
+    Look gate = look_around(asker, run_.random, Stream::looks, kGatePoints, *lift.network, lifted,
                             run_.noise, run_.plan);
-    asker.set_progress(0, lift_.network->neurons(), gate.rms / std::max(gate.spread, 1e-300));
+    asker.set_progress(0, lift.network->neurons(), gate.rms / std::max(gate.spread, 1e-300));
     asker.report();
     if (!(gate.rms <= kGateError * gate.spread)) return "fresh points refute the lifted network";
-    whole_.start_from(*lift_.network, std::move(gate));
+    whole_.start_from(*lift.network, std::move(gate));
     return {};
   }
   return reason;

@@ -29,7 +29,6 @@ class SliceLearner final : public QueryStrategy {
 
   QueryRun& run_;
   AdaptiveLearner whole_;
-  Lift lift_;  // with the fans that were paid for
 };
 
 }  // namespace crease

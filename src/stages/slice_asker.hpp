@@ -15,11 +15,14 @@ class SliceAsker final : public Asker {
 
   void enter(std::string_view stage) override { whole_.enter(stage); }
 
-  DeviceMatrix points(ConstDeviceView t, Round round = Round::next) override;
-  DeviceMatrix lines(const Lines& lines, ConstDeviceView t, Round round = Round::next) override;
-  DeviceMatrix fan(const Fan& fan, Round round = Round::next) override;
+  DeviceMatrix points(ConstDeviceView t, Round round = Round::next,
+                      HostMatrix* sigmas = nullptr) override;
+  DeviceMatrix lines(const Lines& lines, ConstDeviceView t, Round round = Round::next,
+                     HostMatrix* sigmas = nullptr) override;
+  DeviceMatrix fan(const Fan& fan, Round round = Round::next,
+                   HostMatrix* sigmas = nullptr) override;
   HostMatrix residuals(const Lines& lines, const std::vector<double>& t, const DeviceNetwork* known,
-                       Round round = Round::next) override;
+                       Round round = Round::next, HostMatrix* sigmas = nullptr) override;
 
   void limit(std::optional<Index> queries) override { whole_.limit(queries); }
   Index left() const override { return whole_.left(); }

@@ -7,6 +7,7 @@
 #include "kernels/ops.hpp"
 #include "src/stages/cells.hpp"
 #include "src/stages/numbers.hpp"
+#include "src/stages/paid.hpp"
 
 namespace crease {
 namespace {
@@ -44,6 +45,15 @@ double length(const double* row, Index n) {
   return std::sqrt(dot(row, row, n));
 }
 
+/// The fans that were asked.
+struct LiftFans {
+  HostMatrix directions;      // [d, d] orthonormal rows, shared
+  HostMatrix centers;         // [n, d]
+  HostMatrix center_answers;  // [n, p]
+  HostMatrix steps;           // [n, d]
+  HostMatrix answers;         // [n d, p]
+};
+
 class Lifting {
  public:
   Lifting(Asker& asker, Random& random, const Hypothesis& traces, const Slice& slice,
@@ -74,7 +84,7 @@ class Lifting {
     lift.reason = check_against_slice();
     if (lift.reason.empty()) lift.reason = solve();
     if (lift.reason.empty()) lift.reason = finish(lift);
-    lift.fans = std::move(fans_);
+    keep_paid();
     return lift;
   }
 
@@ -128,6 +138,22 @@ class Lifting {
       }
     }
     asker_.report();
+  }
+
+  void keep_paid() const {
+    if (asker_.paid() == nullptr) return;
+    const auto directions = std::make_shared<const HostMatrix>(fans_.directions);
+    for (Index c = 0; c < cells(); ++c) {
+      PaidFan paid;
+      paid.center.assign(fans_.centers.row(c), fans_.centers.row(c) + d_);
+      paid.directions = directions;
+      paid.steps.assign(fans_.steps.row(c), fans_.steps.row(c) + d_);
+      paid.answers = HostMatrix(d_, p_);
+      std::copy_n(fans_.answers.row(c * d_), d_ * p_, paid.answers.data());
+      paid.center_answer.assign(fans_.center_answers.row(c), fans_.center_answers.row(c) + p_);
+      for (Index o = 0; o < p_; ++o) paid.center_noise.push_back(noise_.sigma(rho(c), o));
+      asker_.paid()->add_fan(std::move(paid));
+    }
   }
 
   double rho(Index c) const { return std::hypot(1.0, length(fans_.centers.row(c), d_)); }

@@ -50,19 +50,9 @@ LiftCells choose_cells(Device& device, Random& random, const Hypothesis& on_slic
 /// sqrt(1 + |x|^2) = rho.
 double lift_noise(const NoiseModel& noise, double rho, double step, Index output);
 
-/// Fans that were paid for: F at x_i + steps(i, j) directions_j, and at the centres x_i.
-struct LiftFans {
-  HostMatrix directions;      // [d, d] orthonormal rows, shared
-  HostMatrix centers;         // [n, d]
-  HostMatrix center_answers;  // [n, p]
-  HostMatrix steps;           // [n, d]
-  HostMatrix answers;         // [n d, p]
-};
-
 struct Lift {
   std::optional<Hypothesis> network;  // none where the lift was given up, and then ...
   std::string reason;                 // ... why
-  LiftFans fans;                      // empty where none was asked
   HostMatrix covariance;  // [k + p, k + p] of W_1 .. W_k, g_1 .. g_p, the same for every input
   double noise_ratio =
       1;  // of the answers' noise, measured on mirrored points, to what was assumed
@@ -77,6 +67,7 @@ struct Lift {
 ///
 /// Given up: too few cells, more than a tenth of the gradients unlike the slice's, neurons that the
 /// cells do not tell apart, a solution that does not settle. n (d + 1) + 16 queries, n the cells.
+/// Fans are kept where the Asker keeps what is paid for.
 ///
 /// Source: one fan per unknown vector instead of one per kink; every neuron's activity in a cell is
 /// known from the slice.
