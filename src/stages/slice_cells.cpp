@@ -1,10 +1,12 @@
 // Which cells of a slice to measure gradients in: chosen without a query.
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "src/stages/cells.hpp"
 #include "src/stages/numbers.hpp"
+#include "src/stages/output_turns.hpp"
 #include "src/stages/slice_lift.hpp"
 
 namespace crease {
@@ -22,6 +24,9 @@ constexpr double kGuard = 30;         // errors of a plane that a centre keeps a
 constexpr double kShortTrace = 0.3;   // of the median: shorter traces may belong to longer normals
 constexpr double kPrior = 1e3;        // standard deviation of an unknown, in fans
 constexpr double kMuchWorse = 8;      // than one fan, expected error of a neuron
+constexpr Index kExtraShare = 4;      // cells for the output directions, at most: one in four more
+constexpr Index kExtra = 2;           // ... and so many
+constexpr double kKeptGain = 1e-3;  // share of the information that counts once only these are left
 
 /// log det(I + v), v symmetric positive [p, p], by elimination.
 double log_det_one_plus(const double* v, Index p) {
@@ -115,11 +120,66 @@ class Information {
   std::vector<double> seen_;
 };
 
+/// Neurons that were active in the same cells so far, or in just the others: with several outputs
+/// gradients tell the sum of their s_j W_j^T, but not which output directions belong to which.
+class Twins {
+ public:
+  explicit Twins(Index neurons) : group_(static_cast<std::size_t>(neurons), 0) {}
+
+  /// Pairs of twins that a cell would separate, as a share of those there are; 0 if there are none.
+  double separated(const double* above) const {
+    std::vector<double> members(group_.size(), 0.0);
+    std::vector<double> turned(group_.size(), 0.0);
+    for (std::size_t j = 0; j < group_.size(); ++j) {
+      ++members[group_[j]];
+      if (differs(above, j)) ++turned[group_[j]];
+    }
+    double pairs = 0;
+    double apart = 0;
+    for (std::size_t g = 0; g < group_.size(); ++g) {
+      pairs += members[g] * (members[g] - 1) / 2;
+      apart += turned[g] * (members[g] - turned[g]);
+    }
+    return pairs > 0 ? apart / pairs : 0.0;
+  }
+
+  void separate(const double* above) {
+    if (reference_.empty()) {
+      for (std::size_t j = 0; j < group_.size(); ++j) reference_.push_back(above[j] > 0);
+      return;
+    }
+    std::map<std::pair<std::size_t, bool>, std::size_t> groups;
+    for (std::size_t j = 0; j < group_.size(); ++j) {
+      const auto key = std::pair(group_[j], differs(above, j));
+      group_[j] = groups.emplace(key, groups.size()).first->second;
+    }
+  }
+
+ private:
+  /// Since the first cell: so neurons active in just the others stay together.
+  bool differs(const double* above, std::size_t j) const {
+    return !reference_.empty() && (above[j] > 0) != reference_[j];
+  }
+
+  std::vector<std::size_t> group_;
+  std::vector<bool> reference_;  // active in the first cell
+};
+
 Index pool_size(Index k, Index p) {
   const Index least = kPoolShare * ((k + p) / p + 1);
   const auto most =
       static_cast<Index>(kMostNumbers / (static_cast<double>(p) * static_cast<double>(k + 2 * p)));
   return std::max(least, std::min(k >= kWide ? kWidePool : kPool, most));
+}
+
+/// Equations n p d, unknowns k d for the W_j, p d for the linear parts and k (p - 1) for the
+/// directions of the outputs, which a slice knows less well than a lift does; with p > 1 one cell
+/// more, so that there is something left to hold the solution against.
+Index least_cells(Index k, Index d, Index p) {
+  const double unknowns = static_cast<double>(k + p) + static_cast<double>(k) *
+                                                           static_cast<double>(p - 1) /
+                                                           static_cast<double>(d);
+  return static_cast<Index>(std::ceil(unknowns / static_cast<double>(p))) + (p > 1 ? 1 : 0);
 }
 
 }  // namespace
@@ -166,7 +226,8 @@ LiftCells choose_cells(Device& device, Random& random, const Hypothesis& on_slic
   }
   LiftCells cells;
   const auto count = static_cast<Index>(sure.size());
-  const Index least = (k + p + p - 1) / p;
+  const Index most = k + 1;
+  const Index least = std::min(most, least_cells(k, inputs, p));
   if (count < least) return cells;
   HostMatrix above(0, k);
   for (const Index i : sure) above.append_row(pool.above.row(i), k);
@@ -180,30 +241,47 @@ LiftCells choose_cells(Device& device, Random& random, const Hypothesis& on_slic
   std::vector<bool> taken(sure.size(), false);
   cells.centers = HostMatrix(0, on_slice.inputs);
   cells.above = HostMatrix(0, k);
+  Twins twins(k);
+  const Index enough = p == 1 ? most : std::min(most, least + least / kExtraShare + kExtra);
+  std::vector<double> chosen_noise;
   const auto good = [&] {
     for (const Index j : all) {
       if (!(information.variance(j) <= kMuchWorse * kMuchWorse * typical * typical)) return false;
     }
-    return true;
+    // An angle counts once, an error of W in every input.
+    if (p == 1 || k * (p - 1) > kMostTurned) return true;
+    const WeightedFit fit(device, patterns(on_slice, cells.above), chosen_noise,
+                          std::vector<double>(static_cast<std::size_t>(k + p), 1.0));
+    const std::vector<double> certainty = turn_certainty(fit, on_slice, cells.above);
+    return std::all_of(certainty.begin(), certainty.end(),
+                       [&](double known) { return known * typical * root >= 1; });
   };
-  for (Index picked = 0; picked < std::min(count, k + 1); ++picked) {
-    if (picked >= least && good()) break;
+  for (Index picked = 0; picked < std::min(count, most); ++picked) {
+    if (picked >= least && (picked >= enough || good())) break;
     Index best = -1;
-    double most = -1;
+    double most_gained = -1;
     for (Index c = 0; c < count; ++c) {
       if (taken[static_cast<std::size_t>(c)]) continue;
-      const double gain = information.gain(c);
-      if (!(gain > most)) continue;
-      most = gain;
+      double gain = information.gain(c);
+      if (p > 1) {
+        const double apart = twins.separated(above.row(c));
+        gain *= picked < least ? 1 + apart : kKeptGain + apart;
+      }
+      if (!(gain > most_gained)) continue;
+      most_gained = gain;
       best = c;
     }
     if (best < 0) break;
     taken[static_cast<std::size_t>(best)] = true;
     information.pick(best);
+    if (p > 1) twins.separate(above.row(best));
     cells.centers.append_row(pool.points.row(sure[static_cast<std::size_t>(best)]),
                              on_slice.inputs);
     cells.above.append_row(above.row(best), k);
     cells.step.push_back(steps[static_cast<std::size_t>(best)]);
+    for (Index o = 0; o < p; ++o) {
+      chosen_noise.push_back(std::max(noises[static_cast<std::size_t>(best * p + o)], 1e-300));
+    }
   }
   return cells;
 }

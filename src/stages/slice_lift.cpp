@@ -7,6 +7,7 @@
 #include "kernels/ops.hpp"
 #include "src/stages/cells.hpp"
 #include "src/stages/numbers.hpp"
+#include "src/stages/output_turns.hpp"
 #include "src/stages/paid.hpp"
 
 namespace crease {
@@ -21,7 +22,10 @@ constexpr double kUndetermined = 1e-6;  // smallest over largest singular value 
 constexpr int kSweeps = 6;
 constexpr double kSettled = 8 * kRounding;  // relative change of the last sweep
 constexpr double kUnsettled = 1e-9;         // a change above this must not grow
-constexpr Index kMirrored = 16;             // points that measure the noise ...
+constexpr int kTurns = 6;                   // Gauss-Newton steps of the output directions
+constexpr double kExplained = 2;     // residual in standard deviations that needs no more of them
+constexpr double kUnturned = 4;      // times the typical angle
+constexpr Index kMirrored = 16;      // points that measure the noise ...
 constexpr Index kLeastMirrored = 4;  // ... of which so many must lie in one cell with their mirror
 constexpr double kUnknownNoise = 3;  // ratio where they do not
 constexpr double kNoiseMargin = 1.2;
@@ -62,6 +66,7 @@ class Lifting {
         device_(asker.device()),
         random_(random),
         traces_(traces),
+        scales_before_(traces.scales),
         slice_(slice),
         noise_(noise),
         d_(asker.inputs()),
@@ -262,8 +267,7 @@ class Lifting {
       sigmas.push_back(std::max(
           std::hypot(noise_.sigma(rho(c), row % p_), of_gradient * length(x, d_)), 1e-300));
     }
-    const WeightedFit fit(device_, patterns_, std::move(sigmas),
-                          std::vector<double>(static_cast<std::size_t>(k_ + p_), 1.0));
+    const WeightedFit fit(device_, patterns_, std::move(sigmas), ones());
     levels_ = fit.solve(left);
     const HostMatrix covariance = fit.covariance();
     for (Index j = 0; j < k_ + p_; ++j) {
@@ -271,16 +275,47 @@ class Lifting {
     }
   }
 
+  /// W_1 .. W_k so far, [k, d].
+  HostMatrix normals() const {
+    HostMatrix w(k_, d_);
+    std::copy_n(unknown_.data(), w.size(), w.data());
+    return w;
+  }
+
+  std::vector<double> ones() const {
+    return std::vector<double>(static_cast<std::size_t>(k_ + p_), 1.0);
+  }
+
   std::string solve() {
-    std::vector<double> sigmas;
     for (Index c = 0; c < cells(); ++c) {
-      for (Index o = 0; o < p_; ++o) sigmas.push_back(std::max(sigma(c, o), 1e-300));
+      for (Index o = 0; o < p_; ++o) sigmas_.push_back(std::max(sigma(c, o), 1e-300));
     }
-    const WeightedFit fit(device_, patterns_, sigmas,
-                          std::vector<double>(static_cast<std::size_t>(k_ + p_), 1.0));
-    if (!(fit.conditioning() >= kUndetermined)) {
-      return "the cells do not tell all neurons apart";
+    const Index spare = cells() * p_ - k_ - p_;  // equations for every input
+    for (int turn = 0;; ++turn) {
+      const WeightedFit fit(device_, patterns_, sigmas_, ones());
+      if (!(fit.conditioning() >= kUndetermined)) {
+        return "the cells do not tell all neurons apart";
+      }
+      std::string failed = solve_all(fit);
+      if (!failed.empty()) return failed;
+      covariance_ = fit.covariance();
+      if (spare <= 0) break;
+      if (p_ > 1) certainty_ = turn_certainty(fit, traces_, cells_.above);
+      const HostMatrix left = fit.unexplained(without_crossings(unknown_));
+      const double before = misfit_;
+      misfit_ = length(left.data(), left.size()) / std::sqrt(static_cast<double>(spare * d_));
+      if ((misfit_ <= kExplained && turn > 0) || turn == kTurns ||
+          (turn > 0 && misfit_ > 0.5 * before))
+        break;
+      if (!turn_outputs(device_, fit, cells_.above, normals(), left, traces_)) break;
+      patterns_ = patterns(traces_, cells_.above);
     }
+    solve_levels();
+    return {};
+  }
+
+  /// W_1 .. W_k and g_1 .. g_p for the patterns as they are, with crossings taken out.
+  std::string solve_all(const WeightedFit& fit) {
     unknown_ = fit.solve(gradients_);
     const double size = std::max(largest(unknown_), 1e-300);
     double before = 0;
@@ -297,8 +332,6 @@ class Lifting {
       if (relative <= kSettled || (sweep > 0 && relative > 0.5 * before)) break;
       before = relative;
     }
-    covariance_ = fit.covariance();
-    solve_levels();
     return {};
   }
 
@@ -342,8 +375,33 @@ class Lifting {
                     kLeastNoise);
   }
 
+  /// Error of |W_j| s_j across s_j, in units of the noise, which counts as an error of the height
+  /// where |height| is 1. Where the cells do not determine it, s_j is as the slice left it: as
+  /// wrong as those that were turned.
+  double turn_error(std::size_t j) const {
+    if (j >= certainty_.size()) return 0;
+    const double unturned = kUnturned * turned_ * length(unknown_.row(static_cast<Index>(j)), d_);
+    return std::min(1 / std::max(certainty_[j], 1e-300), unturned / noise_ratio_);
+  }
+
+  /// The angle by which an output direction was typically turned.
+  double turned_by() const {
+    std::vector<double> angles;
+    for (Index j = 0; j < k_; ++j) {
+      double square = 0;
+      for (Index o = 0; o < p_; ++o) {
+        const double change =
+            (traces_.scales(j, o) - scales_before_(j, o)) / trace_[static_cast<std::size_t>(j)];
+        square += change * change;
+      }
+      angles.push_back(std::sqrt(square));
+    }
+    return median(angles);
+  }
+
   std::string finish(Lift& lift) {
-    lift.noise_ratio = noise_ratio();
+    noise_ratio_ = lift.noise_ratio = std::max(noise_ratio(), misfit_);
+    turned_ = turned_by();
     lift.covariance = covariance_;
     for (Index i = 0; i < lift.covariance.size(); ++i) {
       lift.covariance.data()[i] *= lift.noise_ratio * lift.noise_ratio;
@@ -361,7 +419,7 @@ class Lifting {
       std::vector<double> direction(traces_.scales.row(j), traces_.scales.row(j) + p_);
       for (double& value : direction) value /= trace_[jj];
       whole.add({unknown_.row(j), unknown_.row(j) + d_}, levels_(j, 0), direction,
-                std::hypot(lift.noise_ratio * level_error_[jj],
+                std::hypot(lift.noise_ratio * std::hypot(level_error_[jj], turn_error(jj)),
                            error(j) * std::sqrt(static_cast<double>(d_))),
                 error(j));
     }
@@ -379,7 +437,8 @@ class Lifting {
   Asker& asker_;
   Device& device_;
   Random& random_;
-  const Hypothesis& traces_;
+  Hypothesis traces_;  // the network on the slice; directions of the outputs are improved
+  HostMatrix scales_before_;
   const Slice& slice_;
   const NoiseModel& noise_;
   Index d_;
@@ -392,8 +451,13 @@ class Lifting {
   LiftCells cells_;
   HostMatrix patterns_;  // [n p, k + p]
   LiftFans fans_;
-  HostMatrix gradients_;  // [n p, d]
-  HostMatrix unknown_;    // [k + p, d] W_1 .. W_k, g_1 .. g_p
+  HostMatrix gradients_;        // [n p, d]
+  HostMatrix unknown_;          // [k + p, d] W_1 .. W_k, g_1 .. g_p
+  std::vector<double> sigmas_;  // [n p] of a component of a gradient
+  double misfit_ = 0;           // root mean square of what is left, in units of sigmas_
+  double noise_ratio_ = 1;
+  double turned_ = 0;              // typical angle
+  std::vector<double> certainty_;  // [k] of the directions of the outputs; empty for one output
   HostMatrix covariance_;
   HostMatrix levels_;  // [k + p, 1] biases in units of W, constants
   std::vector<double> level_error_;

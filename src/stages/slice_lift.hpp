@@ -38,8 +38,8 @@ struct LiftCells {
 /// steps so short that a random direction of R^d meets a hyperplane less than once in many fans,
 /// those that tell most of W_1 .. W_k and the linear parts: greedily by log det of the information.
 /// With one output k + 1 cells are needed; p outputs give p equations a cell, and cells are added
-/// beyond (k + p) / p until no neuron is expected to be much worse than one fan makes it. Empty if
-/// cells that are sure do not suffice.
+/// beyond (k + p + k (p - 1) / d) / p, the fewest that determine everything, until no neuron is
+/// expected to be much worse than one fan makes it. Empty if cells that are sure do not suffice.
 ///
 /// on_slice  the network on the slice
 /// inputs    d
@@ -53,17 +53,18 @@ double lift_noise(const NoiseModel& noise, double rho, double step, Index output
 struct Lift {
   std::optional<Hypothesis> network;  // none where the lift was given up, and then ...
   std::string reason;                 // ... why
-  HostMatrix covariance;  // [k + p, k + p] of W_1 .. W_k, g_1 .. g_p, the same for every input
-  double noise_ratio =
-      1;  // of the answers' noise, measured on mirrored points, to what was assumed
+  HostMatrix covariance;     // [k + p, k + p] of W_1 .. W_k, g_1 .. g_p, the same for every input
+  double noise_ratio = 1;    // of the answers' noise, measured on mirrored points and spare
+                             // equations, to what was assumed
   double largest_error = 0;  // of the entries of W, one standard deviation, over the largest |W_j|
 };
 
 /// Asks for a centre and d points in each cell, checks every gradient against the slice's (m
 /// numbers each; a fan that fails is asked again with a quarter of the step, the other way), solves
 /// for all W_j and g at once, takes planes crossed by single steps out of the answers, and measures
-/// the noise on 16 mirrored points. Biases, directions of the outputs and the constant are those of
-/// the slice.
+/// the noise on 16 mirrored points. Biases and constants are then linear in the answers at the
+/// centres. With several outputs W and the directions of the outputs are fitted together, by
+/// Gauss-Newton steps from the slice's directions on what no W explains.
 ///
 /// Given up: too few cells, more than a tenth of the gradients unlike the slice's, neurons that the
 /// cells do not tell apart, a solution that does not settle. n (d + 1) + 16 queries, n the cells.
