@@ -60,6 +60,7 @@ std::string SliceLearner::lift() {
                             run_.noise, run_.plan);
     asker.set_progress(0, lift.network->neurons(), gate.rms / std::max(gate.spread, 1e-300));
     asker.report();
+    if (!(gate.rms <= kGateError * gate.spread)) return "fresh points refute the lifted network";
     whole_.start_from(*lift.network, std::move(gate));
     return {};
   }
