@@ -75,10 +75,11 @@ struct RunReport {
   std::string device;
   Seed seed;
   std::string mode;
+  std::string method;  // what the noise of the answers chose: exact, noisy; uniform: the scan
   Index inputs = 0;
   Index outputs = 0;
   Index neurons = 0;
-  std::string answer_format;  // float64, float32, decimal
+  std::string answer_format;  // float64, float32, float16, decimal, noise
   // One standard deviation of an answer that does not grow with it, the largest over the outputs; 0
   // where only rounding in proportion to the answers was measured.
   double answer_noise = 0;
