@@ -46,6 +46,7 @@ std::string report_as_json(const RunReport& report) {
   json["device"] = report.device;
   json["seed"] = report.seed.value;
   json["mode"] = report.mode;
+  json["method"] = report.method;
   json["inputs"] = report.inputs;
   json["outputs"] = report.outputs;
   json["neurons"] = report.neurons;
