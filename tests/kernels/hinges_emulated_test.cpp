@@ -49,8 +49,8 @@ class HingesEmulatedTest : public testing::Test {
 
   /// The words of z, by sign_words_kernel itself; the last columns of `hinges` are positive.
   std::vector<std::uint32_t> words(Floats& z, Index hinges) {
-    std::vector<std::uint32_t> all(
-        static_cast<std::size_t>((z.view().rows + 31) / 32 * hinges), 0xffffffffU);
+    std::vector<std::uint32_t> all(static_cast<std::size_t>((z.view().rows + 31) / 32 * hinges),
+                                   0xffffffffU);
     simt::launch(1, dim3_of(32, 8), 0, simt::kEveryOrder[0],
                  [&] { sign_words_kernel(z.view(), hinges, all.data()); });
     return all;
@@ -62,8 +62,8 @@ class HingesEmulatedTest : public testing::Test {
 };
 
 TEST_F(HingesEmulatedTest, DoublesHaveTheBitsOfTheCpuTwins) {
-  for (const auto& [n, d, k, p] : {std::array<Index, 4>{1, 1, 1, 1}, {31, 3, 5, 1}, {33, 2, 4, 3},
-                                   {3, 40, 7, 2}}) {
+  for (const auto& [n, d, k, p] :
+       {std::array<Index, 4>{1, 1, 1, 1}, {31, 3, 5, 1}, {33, 2, 4, 3}, {3, 40, 7, 2}}) {
     HostMatrix z = with_zeros_and_ties(distinct(n, k));
     if (z.size() > 10) z.data()[9] = kNan;
     Padded z_there(cpu(), z), x(cpu(), distinct(n, d)), directions(cpu(), distinct(k, p, 0.5));
@@ -170,9 +170,8 @@ TEST_F(HingesEmulatedTest, TurningSumsEveryRowAndSpreadsTheSumAgain) {
         SCOPED_TRACE(way.name());
         Floats m(distinct(n, hinges, 0.125));
         const HostMatrix before = m.read();
-        simt::launch(way, [&] {
-          turn_kernel(all.data(), weighted ? squares.data() : nullptr, m.view());
-        });
+        simt::launch(
+            way, [&] { turn_kernel(all.data(), weighted ? squares.data() : nullptr, m.view()); });
         const HostMatrix after = m.read();
         for (Index i = 0; i < n; ++i) {
           double sum = 0, terms = 0;

@@ -59,10 +59,10 @@ TEST_P(HingesTest, ProductsWithTheJacobianAgreeWithItsRows) {
   struct Case {
     Index n, d, k, p, weight_columns;
   };
-  for (const Case& c : {Case{1, 1, 1, 1, 0}, Case{33, 5, 7, 1, 0}, Case{300, 31, 33, 1, 1},
-                        Case{64, 3, 5, 2, 0}, Case{257, 9, 31, 3, 3}, Case{65, 4, 6, 3, 1},
-                        Case{2100, 2, 3, 1, 0}, Case{2100, 2, 3, 2, 2}, Case{40, 3, 0, 1, 0},
-                        Case{40, 3, 0, 2, 0}}) {
+  for (const Case& c :
+       {Case{1, 1, 1, 1, 0}, Case{33, 5, 7, 1, 0}, Case{300, 31, 33, 1, 1}, Case{64, 3, 5, 2, 0},
+        Case{257, 9, 31, 3, 3}, Case{65, 4, 6, 3, 1}, Case{2100, 2, 3, 1, 0},
+        Case{2100, 2, 3, 2, 2}, Case{40, 3, 0, 1, 0}, Case{40, 3, 0, 2, 0}}) {
     const HostMatrix x = normals(c.n, c.d, 1);
     const HostMatrix planes = normals(c.k, c.d + 1, 2);
     HostMatrix directions = normals(c.k, c.p, 3);
@@ -81,8 +81,7 @@ TEST_P(HingesTest, ProductsWithTheJacobianAgreeWithItsRows) {
     for (Index o = 0; o < c.p; ++o) {
       const HostMatrix part = jacobian_rows(z, x, directions, o);
       for (Index i = 0; i < c.n; ++i) {
-        const double weight =
-            weights.empty() ? 1.0 : weights(i, weights.cols() > 1 ? o : 0);
+        const double weight = weights.empty() ? 1.0 : weights(i, weights.cols() > 1 ? o : 0);
         for (Index u = 0; u < part.cols(); ++u) j_all(i * c.p + o, u) = weight * part(i, u);
         r_all(i * c.p + o, 0) = residual(i, o);
       }
@@ -95,9 +94,9 @@ TEST_P(HingesTest, ProductsWithTheJacobianAgreeWithItsRows) {
     }
     const double shift = 0.375;
     const HostMatrix there = product(transposed(j_all), product(j_all, u_column).value).value;
-    const HostMatrix terms =
-        product(magnitudes(transposed(j_all)), product(magnitudes(j_all), magnitudes(u_column)).value)
-            .value;
+    const HostMatrix terms = product(magnitudes(transposed(j_all)),
+                                     product(magnitudes(j_all), magnitudes(u_column)).value)
+                                 .value;
     const Sums back = product(transposed(j_all), r_all);
 
     const DeviceMatrix x_there = upload(device(), x);
@@ -110,8 +109,8 @@ TEST_P(HingesTest, ProductsWithTheJacobianAgreeWithItsRows) {
     for (const bool hold : {true, false}) {
       SCOPED_TRACE(std::to_string(c.n) + " " + std::to_string(c.k) + " " + std::to_string(c.p) +
                    (hold ? " held" : ""));
-      const auto jacobian = linearize_hinges(device(), x_there, planes_there, directions_there,
-                                             weights_there, hold);
+      const auto jacobian =
+          linearize_hinges(device(), x_there, planes_there, directions_there, weights_there, hold);
       DeviceMatrix out(device(), c.k + c.p, width);
       jacobian->normal_product(u_there, shift, out);
       const HostMatrix got = download(device(), out);
