@@ -9,6 +9,7 @@
 
 #include "kernels/ops.hpp"
 #include "src/device_network.hpp"
+#include "src/stages/paid.hpp"
 
 namespace crease {
 
@@ -140,7 +141,24 @@ DeviceMatrix Asker::points(ConstDeviceView x, Round round, HostMatrix* sigmas) {
       oracle_->answer(*device_, x.row_block(first, count), y.view().row_block(first, count));
     }
   });
-  return take_apart(std::move(y), sigmas);
+  DeviceMatrix answers = take_apart(std::move(y), sigmas);
+  if (keeps()) paid_->add_points(download(*device_, x), download(*device_, answers));
+  return answers;
+}
+
+/// In line_points' own words, so that they are the points an oracle without lines was asked.
+void Asker::keep_line_points(const Lines& lines, ConstHostView t, ConstHostView y) {
+  const HostMatrix origins = download(*device_, lines.origins);
+  const HostMatrix directions = download(*device_, lines.directions);
+  HostMatrix x(1, inputs_);
+  Index line = 0;
+  for (Index i = 0; i < t.rows; ++i) {
+    while (lines.first[static_cast<std::size_t>(line) + 1] <= i) ++line;
+    for (Index j = 0; j < inputs_; ++j) {
+      x(0, j) = origins(line, j) + t.data[i * t.ld] * directions(line, j);
+    }
+    paid_->add_points(x, y.row_block(i, 1));
+  }
 }
 
 DeviceMatrix Asker::line(const Line& line, ConstDeviceView t, Round round, HostMatrix* sigmas) {
@@ -153,7 +171,9 @@ DeviceMatrix Asker::lines(const Lines& lines, ConstDeviceView t, Round round, Ho
   DeviceMatrix y(*device_, t.rows, columns());
   before(t.rows, round);
   ask([&] { ask_lines(lines, t, y); });
-  return take_apart(std::move(y), sigmas);
+  DeviceMatrix answers = take_apart(std::move(y), sigmas);
+  if (keeps()) keep_line_points(lines, download(*device_, t), download(*device_, answers));
+  return answers;
 }
 
 void Asker::ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y) {
@@ -198,6 +218,7 @@ HostMatrix Asker::residuals(const Lines& lines, const std::vector<double>& t,
   const auto is_bad = [](double value) { return !std::isfinite(value); };
   const double* bad = std::find_if(values.data(), values.row(n), is_bad);
   take(n, bad == values.row(n) ? -1 : (bad - values.data()) / outputs_);
+  if (keeps()) keep_line_points(lines, {t.data(), n, 1, 1}, values.view().row_block(0, n));
   HostMatrix residuals(n, outputs_);
   for (Index i = 0; i < residuals.size(); ++i) {
     residuals.data()[i] = values.data()[i];

@@ -12,6 +12,7 @@
 namespace crease {
 
 class DeviceNetwork;
+class Paid;
 
 /// Ends a run from within a stage; the learner turns it into the outcome of its result.
 class EndOfRun : public std::exception {
@@ -81,6 +82,12 @@ class Asker {
   /// short.
   void finish_regardless() { finishing_ = true; }
 
+  /// From here on answers at points and along lines are kept in `paid` (null: no longer), those of
+  /// the certificate excepted; fans are kept by who knows their centres' answers. It must outlive
+  /// the asking.
+  void keep(Paid* paid) { paid_ = paid; }
+  Paid* paid() const { return paid_; }
+
   Index asked() const { return asked_; }
   Index rounds() const { return rounds_; }
 
@@ -102,6 +109,8 @@ class Asker {
   Index columns() const { return knows_sigmas_ ? 2 * outputs_ : outputs_; }
   /// Counts answers; the first row that is not finite, if there is one, ends the run instead.
   void take(Index answers, Index bad_row);
+  bool keeps() const { return paid_ != nullptr && stage_ != "certificate"; }
+  void keep_line_points(const Lines& lines, ConstHostView t, ConstHostView y);
   DeviceMatrix nothing(HostMatrix* sigmas);
   /// Checks and counts answers [n, columns()] and takes them apart.
   DeviceMatrix take_apart(DeviceMatrix y, HostMatrix* sigmas);
@@ -117,6 +126,7 @@ class Asker {
   bool knows_sigmas_;
   std::optional<Index> limit_;
   bool finishing_ = false;
+  Paid* paid_ = nullptr;
   Index asked_ = 0;
   Index rounds_ = 0;
   Index events_kinks_ = 0;
