@@ -2,7 +2,6 @@
 #include "src/stages/ask.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -21,6 +20,7 @@ Asker::Asker(Device& device, Oracle& oracle, const RunControl& run)
       outputs_(oracle.output_dim()),
       knows_sigmas_(oracle.answer_kind().sigmas),
       limit_(run.budget.queries),
+      reused_before_(oracle.reused()),
       start_(std::chrono::steady_clock::now()),
       stage_start_(start_) {
   require(inputs_ >= 1 && outputs_ >= 1, "the oracle must have at least one input and one output");
@@ -83,8 +83,12 @@ void Asker::take(Index answers, Index bad_row) {
     fail("the oracle answered NaN or infinity in row " + std::to_string(bad_row) +
          " of a batch of " + std::to_string(answers) + " (stage " + stage_ + ")");
   }
-  asked_ += answers;
-  queries_[stage_] += answers;
+  // What another run's log knew was asked for then.
+  const Index reused = oracle_->reused() - reused_before_;
+  reused_before_ += reused;
+  reused_ += reused;
+  asked_ += answers - reused;
+  queries_[stage_] += answers - reused;
 }
 
 void Asker::check_sigmas(ConstHostView sigmas, bool wanted) const {
@@ -159,11 +163,6 @@ void Asker::keep_line_points(const Lines& lines, ConstHostView t, ConstHostView 
     }
     paid_->add_points(x, y.row_block(i, 1));
   }
-}
-
-DeviceMatrix Asker::line(const Line& line, ConstDeviceView t, Round round, HostMatrix* sigmas) {
-  const std::array<Index, 2> all = {0, t.rows};
-  return lines({line.origin, line.direction, all}, t, round, sigmas);
 }
 
 DeviceMatrix Asker::lines(const Lines& lines, ConstDeviceView t, Round round, HostMatrix* sigmas) {
@@ -281,6 +280,7 @@ void Asker::warn(std::string message) {
 void Asker::write(RunReport& report) {
   enter("");
   report.queries = queries_;
+  report.reused_queries = reused_;
   report.seconds = seconds_;
   report.total_seconds = seconds_since_start();
   report.rounds = rounds_;

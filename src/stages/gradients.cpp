@@ -35,8 +35,8 @@ Measurement::Measurement(Asker& asker, const SearchedLine& line, const NoiseMode
       known_step_(static_cast<std::size_t>(p_), 0.0),
       excluded_(pieces.size(), false),
       center_asked_(pieces.size(), false),
-      center_silent_(pieces.size(), false),
-      center_answers_(static_cast<Index>(pieces.size()), p_) {
+      center_answers_(static_cast<Index>(pieces.size()), p_),
+      center_silent_(pieces.size(), false) {
   for (Index j = 0; j < hypothesis.neurons(); ++j) {
     for (Index o = 0; o < p_; ++o) {
       double& largest = known_step_[static_cast<std::size_t>(o)];
@@ -145,25 +145,6 @@ void Measurement::ask_centers(const std::vector<std::size_t>& todo) {
   }
 }
 
-bool Measurement::take_noise(const HostMatrix& sigmas, Index i, double expected,
-                             FanAnswers& fan) const {
-  const std::size_t m = fan.todo[static_cast<std::size_t>(i)];
-  if (center_silent_[m]) return false;
-  const auto more_than_expected = [&](double noise) {
-    return std::max(0.0, noise * noise - expected * expected);
-  };
-  for (Index j = 0; j < d_ && !sigmas.empty(); ++j) {
-    double worst = 0;
-    for (Index o = 0; o < p_; ++o) {
-      worst = std::max(worst, sigmas(i * d_ + j, o) / pieces_.scale[static_cast<std::size_t>(o)]);
-    }
-    if (std::isinf(worst)) return false;
-    const double more = more_than_expected(worst) + more_than_expected(pieces_.noise[m]);
-    fan.noise(i, j) = std::hypot(fan.noise(i, j), std::sqrt(more) / std::abs(fan.steps(i, j)));
-  }
-  return true;
-}
-
 void Measurement::keep_paid(const FanAnswers& fan, const HostMatrix& centers,
                             ConstDeviceView answers) {
   for (std::size_t i = 0; i < fan.todo.size(); ++i) {
@@ -181,6 +162,25 @@ void Measurement::keep_paid(const FanAnswers& fan, const HostMatrix& centers,
     }
     asker_.paid()->add_fan(std::move(paid));
   }
+}
+
+bool Measurement::take_noise(const HostMatrix& sigmas, Index i, double expected,
+                             FanAnswers& fan) const {
+  const std::size_t m = fan.todo[static_cast<std::size_t>(i)];
+  if (center_silent_[m]) return false;
+  const auto more_than_expected = [&](double noise) {
+    return std::max(0.0, noise * noise - expected * expected);
+  };
+  for (Index j = 0; j < d_ && !sigmas.empty(); ++j) {
+    double worst = 0;
+    for (Index o = 0; o < p_; ++o) {
+      worst = std::max(worst, sigmas(i * d_ + j, o) / pieces_.scale[static_cast<std::size_t>(o)]);
+    }
+    if (std::isinf(worst)) return false;
+    const double more = more_than_expected(worst) + more_than_expected(pieces_.noise[m]);
+    fan.noise(i, j) = std::hypot(fan.noise(i, j), std::sqrt(more) / std::abs(fan.steps(i, j)));
+  }
+  return true;
 }
 
 void Measurement::choose_steps(FanAnswers& fan, ConstDeviceView centers, double shrink) {

@@ -67,8 +67,8 @@ class Measurement {
   std::vector<double> known_step_;  // [p] largest step a known hyperplane leaves
   std::vector<bool> excluded_;
   std::vector<bool> center_asked_;
-  std::vector<bool> center_silent_;
   HostMatrix center_answers_;  // [n, p] of F, on a line of the residual, once they were asked
+  std::vector<bool> center_silent_;
   DeviceMatrix basis_;  // [d, d] orthonormal rows, one basis for all pieces of the line
   HostMatrix basis_on_host_;
   std::shared_ptr<const HostMatrix> paid_basis_;  // the same, where answers are kept
