@@ -89,6 +89,7 @@ class LogOddsOracle final : public Oracle {
         format_(options.format) {}
 
   Index input_dim() const override { return probabilities_->input_dim(); }
+  Index reused() const override { return probabilities_->reused(); }
   Index output_dim() const override { return outputs_; }
   AnswerKind answer_kind() const override {
     std::string format;

@@ -14,6 +14,7 @@ class SoftmaxOracle final : public Oracle {
       : logits_(std::move(logits)), logarithms_(logarithms) {}
 
   Index input_dim() const override { return logits_->input_dim(); }
+  Index reused() const override { return logits_->reused(); }
   Index output_dim() const override { return logits_->output_dim(); }
 
   void answer(Device& device, ConstDeviceView x, DeviceView y) override {
