@@ -36,7 +36,8 @@ int learn(LearnOptions& options) {
   options.plan.mode =
       options.mode == "uniform" ? QueryPlan::Mode::uniform : QueryPlan::Mode::adaptive;
   std::unique_ptr<Device> device;  // outlives the target, which uses its memory
-  const OpenTarget target = open_target(options.target, options.run.seed);
+  OpenTarget target = open_target(options.target, options.run.seed);
+  target.oracle = log_odds_if_asked(options.target, std::move(target.oracle));
   require_places(target.file, "the target ", options.out, options.report);
   device = open_device(options.device);
 
