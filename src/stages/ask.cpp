@@ -2,7 +2,6 @@
 #include "src/stages/ask.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -164,11 +163,6 @@ void Asker::keep_line_points(const Lines& lines, ConstHostView t, ConstHostView 
     }
     paid_->add_points(x, y.row_block(i, 1));
   }
-}
-
-DeviceMatrix Asker::line(const Line& line, ConstDeviceView t, Round round, HostMatrix* sigmas) {
-  const std::array<Index, 2> all = {0, t.rows};
-  return lines({line.origin, line.direction, all}, t, round, sigmas);
 }
 
 DeviceMatrix Asker::lines(const Lines& lines, ConstDeviceView t, Round round, HostMatrix* sigmas) {

@@ -58,8 +58,6 @@ class Asker {
 
   /// Answers [n, p] at points, along a line or several, on a fan (row i * q + j). Wait.
   DeviceMatrix points(ConstDeviceView x, Round round = Round::next, HostMatrix* sigmas = nullptr);
-  DeviceMatrix line(const Line& line, ConstDeviceView t, Round round = Round::next,
-                    HostMatrix* sigmas = nullptr);
   DeviceMatrix lines(const Lines& lines, ConstDeviceView t, Round round = Round::next,
                      HostMatrix* sigmas = nullptr);
   DeviceMatrix fan(const Fan& fan, Round round = Round::next, HostMatrix* sigmas = nullptr);
