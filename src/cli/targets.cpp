@@ -3,11 +3,14 @@
 
 #include <crease/files.hpp>
 
+#include <fmt/format.h>
+
 #include <charconv>
 #include <cmath>
 #include <utility>
 
 #include "src/cli/number_options.hpp"
+#include "src/digest.hpp"
 
 namespace crease {
 namespace {
@@ -45,6 +48,22 @@ bool parse_answers(std::string_view text, Imperfection& answers) {
   return false;
 }
 
+std::string to_string(const Imperfection& answers) {
+  switch (answers.kind) {
+    case Imperfection::Kind::float64:
+      return "float64";
+    case Imperfection::Kind::float32:
+      return "float32";
+    case Imperfection::Kind::float16:
+      return "float16";
+    case Imperfection::Kind::decimals:
+      return "round:" + std::to_string(answers.decimals);
+    case Imperfection::Kind::noise:
+      return fmt::format("noise:{} of seed {}", answers.deviation, answers.seed.value);
+  }
+  return "";
+}
+
 }  // namespace
 
 void add_target_options(CLI::App& verb, TargetOptions& options) {
@@ -66,18 +85,22 @@ void add_target_options(CLI::App& verb, TargetOptions& options) {
 OpenTarget open_target(const TargetOptions& options, Seed seed) {
   OpenTarget target;
   target.file = options.name;
-  target.oracle = make_network_oracle(load_network(options.name));
+  ReluNetwork network = load_network(options.name);
+  target.identity = "network " + to_string(digest_of(network));
+  target.oracle = make_network_oracle(std::move(network));
   if (!options.softmax.empty()) {
     require(options.answers.kind != Imperfection::Kind::noise,
             "--softmax: probabilities may be rounded, but not noisy");
     require(target.oracle->output_dim() >= 2,
             "--softmax needs two outputs or more; " + options.name + " has one");
+    target.identity += ", softmax " + options.softmax;
     target.oracle =
         make_softmax_oracle(std::move(target.oracle), options.softmax == kLogProbabilities);
   }
   if (options.answers.kind != Imperfection::Kind::float64) {
     Imperfection answers = options.answers;
     answers.seed = seed;
+    target.identity += ", " + to_string(answers);
     target.oracle = make_imperfect_oracle(std::move(target.oracle), answers);
   }
   return target;

@@ -24,6 +24,9 @@ void add_target_options(CLI::App& verb, TargetOptions& options);
 struct OpenTarget {
   std::unique_ptr<Oracle> oracle;
   std::string file;  // that no output may overwrite; empty where the target is none
+  // Two targets of one identity are taken for the same black box: of a file its network and what
+  // becomes of its answers, of a command all that is known of it, its words.
+  std::string identity;
 };
 
 /// Opens what the options name; nothing is asked. `seed` is the run's: simulated noise comes from

@@ -33,7 +33,7 @@ struct QueryRun {
   /// Learning may ask all but the reserved queries; the certificate may ask those too.
   void limit_learning() {
     if (!control.budget.queries) return;
-    asker.limit(std::max(asker.asked(), *control.budget.queries - reserved()));
+    asker.limit(std::max(asker.charged(), *control.budget.queries - reserved()));
   }
   void lift_limit() { asker.limit(control.budget.queries); }
 

@@ -40,7 +40,7 @@ void Asker::enter(std::string_view stage) {
 }
 
 Index Asker::left() const {
-  return limit_ ? std::max<Index>(0, *limit_ - asked_) : std::numeric_limits<Index>::max();
+  return limit_ ? std::max<Index>(0, *limit_ - charged()) : std::numeric_limits<Index>::max();
 }
 
 void Asker::before(Index points, Round round) {
@@ -87,7 +87,7 @@ void Asker::take(Index answers, Index bad_row) {
   const Index reused = oracle_->reused() - reused_before_;
   reused_before_ += reused;
   reused_ += reused;
-  asked_ += answers - reused;
+  asked_ += answers;
   queries_[stage_] += answers - reused;
 }
 
@@ -266,14 +266,14 @@ void Asker::set_progress(Index kinks, Index neurons, std::optional<double> relat
 
 void Asker::report(std::string message) {
   if (!run_->log) return;
-  run_->log({Event::Kind::progress, stage_, std::move(message), asked_, run_->budget.queries,
+  run_->log({Event::Kind::progress, stage_, std::move(message), charged(), run_->budget.queries,
              events_kinks_, events_neurons_, events_error_, seconds_since_start()});
 }
 
 void Asker::warn(std::string message) {
   warnings_.push_back(message);
   if (!run_->log) return;
-  run_->log({Event::Kind::warning, stage_, std::move(message), asked_, run_->budget.queries,
+  run_->log({Event::Kind::warning, stage_, std::move(message), charged(), run_->budget.queries,
              events_kinks_, events_neurons_, events_error_, seconds_since_start()});
 }
 

@@ -86,7 +86,9 @@ class Asker {
   void keep(Paid* paid) { paid_ = paid; }
   Paid* paid() const { return paid_; }
 
+  /// Points answered, and how many of them are queries: answers from another run's log are not.
   Index asked() const { return asked_; }
+  Index charged() const { return asked_ - reused_; }
   Index rounds() const { return rounds_; }
 
   /// State that progress events repeat; call report() to send one.
