@@ -7,6 +7,7 @@
 #include "src/learners/noisy_learner.hpp"
 #include "src/learners/query_memory.hpp"
 #include "src/learners/query_plan.hpp"
+#include "src/learners/slice_learner.hpp"
 #include "src/learners/uniform_learner.hpp"
 
 namespace crease {
@@ -26,6 +27,8 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
   std::unique_ptr<QueryStrategy> strategy;
   if (uniform) {
     strategy = std::make_unique<UniformLearner>(run);
+  } else if (takes_slice(plan, d) && !run.asker.knows_sigmas()) {
+    strategy = std::make_unique<SliceLearner>(run);
   } else {
     strategy = std::make_unique<AdaptiveLearner>(run);
   }

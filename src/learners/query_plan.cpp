@@ -70,6 +70,9 @@ void check(const QueryProblem& problem, const QueryPlan& plan, const RunControl&
           "noisy_lines, noisy_rounds and noisy_steps must be at least 1");
   require(std::isfinite(plan.noisy_rows) && plan.noisy_rows > 1, "noisy_rows must be above 1");
   require_positive(plan.noisy_queries, "noisy_queries");
+  require(plan.slice_from >= 1, "slice_from must be at least 1");
+  require(plan.slice_size >= 0, "slice_size must not be negative");
+  require(plan.slice_look_points >= 1, "slice_look_points must be at least 1");
   check_uniform(plan);
 }
 

@@ -26,6 +26,17 @@ Asker::Asker(Device& device, Oracle& oracle, const RunControl& run)
   require(inputs_ >= 1 && outputs_ >= 1, "the oracle must have at least one input and one output");
 }
 
+Asker::Asker(const Asker& viewed, Index inputs)
+    : device_(viewed.device_),
+      oracle_(viewed.oracle_),
+      run_(viewed.run_),
+      inputs_(inputs),
+      outputs_(viewed.outputs_),
+      knows_sigmas_(viewed.knows_sigmas_),
+      reused_before_(viewed.reused_before_),
+      start_(viewed.start_),
+      stage_start_(start_) {}
+
 double Asker::seconds_since_start() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
