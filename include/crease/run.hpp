@@ -23,7 +23,7 @@ struct Budget {
 struct Event {
   enum class Kind { progress, warning };
   Kind kind = Kind::progress;
-  std::string stage;    // noise lines gradients hunt looks least_squares certificate
+  std::string stage;    // noise lines gradients hunt looks least_squares polish certificate
   std::string message;  // for people, may be empty for progress
   Index queries = 0;    // asked so far
   std::optional<Index> budget;
@@ -73,6 +73,28 @@ struct LeastSquaresReport {
   bool accepted = false;
 };
 
+/// How exact one neuron is, estimated from the noise of the answers: one standard deviation of each
+/// kind, u and w and bias those of the network, |u| Euclidean.
+struct NeuronError {
+  double weights = 0;     // of a component of |u| w
+  double bias = 0;        // of |u| bias
+  double hyperplane = 0;  // of a component of (w, bias) / |w|, the largest
+  double scale = 0;       // of |u| |w| and of the direction of u, relative
+  double floor = 0;  // 2^-50 / (|u| |w|): hyperplane and scale cannot be expected to be better
+};
+
+/// What a polish did.
+struct PolishReport {
+  bool asked = false;     // by the caller
+  bool accepted = false;  // the network is the polished one
+  double tolerance = 0;   // wanted largest error
+  Index fans = 0;         // new ones, of as many queries as there are inputs
+  Index pairs = 0;        // of which on both sides of one neuron's hyperplane
+  Index levels = 0;       // new points for the biases
+  Index rounds = 0;
+  Index unfinished = 0;  // neurons still less exact than wanted
+};
+
 struct RunReport {
   Outcome outcome = Outcome::not_reached;
   std::string message;  // why, where the outcome needs a reason
@@ -102,6 +124,8 @@ struct RunReport {
   std::optional<double> relative_error;  // rms_error / sd(F'); none where F' is constant
   std::optional<Certificate> certificate;
   LeastSquaresReport least_squares;
+  PolishReport polish;
+  std::vector<NeuronError> neuron_errors;  // of the network's neurons, in order; of a polish only
   // Mass of the largest slab that the clean N(0, I) points did not exclude, at the failure asked
   // for.
   double hunt_mass = 1;

@@ -84,6 +84,9 @@ void add_learn(CLI::App& app, int& exit_code) {
                    [o](Index n) { o->run.budget.queries = n; });
   add_whole_option(verb, "--certificate", "fresh points of the certificate (2048); 0: none", 0,
                    [o](Index n) { o->plan.certificate_points = n; });
+  verb.add_flag_callback(
+      "--polish", [o] { o->problem.polish = 0x1p-40; },
+      "go on until weights and biases are right to 2^-40, with unit outputs");
   add_choice_option(verb, "--mode", "adaptive, or the paper's uniform scan",
                     {"adaptive", "uniform"}, o->mode);
   add_real_option(verb, "--resolution", "width of slabs that must not be missed", kPositive,

@@ -51,6 +51,9 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
   if (const auto end = how_it_ends(run.asker, learn)) {
     strategy->finish_short(end->outcome(), end->what());
   }
+  if (problem.polish && !run.report.polish.asked) {
+    run.asker.warn("no polish: the run did not come to where one could begin");
+  }
   end_report(run.asker, run.noise, strategy->network(), run.report);
   return {strategy->network(), run.report};
 }
