@@ -36,7 +36,10 @@ int learn(LearnOptions& options) {
   options.plan.mode =
       options.mode == "uniform" ? QueryPlan::Mode::uniform : QueryPlan::Mode::adaptive;
   std::unique_ptr<Device> device;  // outlives the target, which uses its memory
-  const OpenTarget target = open_target(options.target, options.run.seed);
+  const auto pass_on = [&](std::string_view text) {
+    if (!options.quiet) fmt::print(stderr, "{}", text);
+  };
+  const OpenTarget target = open_target(options.target, options.run.seed, pass_on);
   require_places(target.file, "the target ", options.out, options.report);
   device = open_device(options.device);
 
@@ -73,6 +76,10 @@ void add_learn(CLI::App& app, int& exit_code) {
   add_seed_option(verb, o->run.seed);
   add_whole_option(verb, "--budget", "most queries, the certificate's included (no limit)", 1,
                    [o](Index n) { o->run.budget.queries = n; });
+  add_real_option(verb, "--seconds", "most time, but for the certificate (no limit)", kPositive,
+                  [o](double s) { o->run.budget.seconds = s; });
+  add_whole_option(verb, "--retries", "times a failed question is asked again (2)", 0,
+                   [o](Index n) { o->run.retries = n; });
   add_whole_option(verb, "--certificate", "fresh points of the certificate (2048); 0: none", 0,
                    [o](Index n) { o->plan.certificate_points = n; });
   add_choice_option(verb, "--mode", "adaptive, or the paper's uniform scan",

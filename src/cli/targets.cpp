@@ -7,6 +7,8 @@
 #include <cmath>
 #include <utility>
 
+#include "src/cli/number_options.hpp"
+
 namespace crease {
 namespace {
 
@@ -41,28 +43,83 @@ bool parse_answers(std::string_view text, Imperfection& answers) {
   return false;
 }
 
+constexpr std::string_view kExec = "exec:";
+
+bool is_command(const TargetOptions& options) {
+  return options.name.starts_with(kExec);
+}
+
+/// Options that say nothing of such a target are refused, not ignored.
+void check_options(const TargetOptions& options) {
+  if (is_command(options)) {
+    if (options.name.size() == kExec.size()) throw BadInput("exec: expected a command behind it");
+    if (!options.inputs || !options.outputs) {
+      throw BadInput("exec: expected --inputs D and --outputs P, which a command does not tell");
+    }
+    if (options.answers) throw BadInput("--answers: expected a file as target, not a command");
+    return;
+  }
+  const std::pair<const char*, bool> given[] = {{"--inputs", options.inputs.has_value()},
+                                                {"--outputs", options.outputs.has_value()},
+                                                {"--timeout", options.timeout.has_value()},
+                                                {"--batch", options.batch.has_value()}};
+  for (const auto& [name, is_given] : given) {
+    if (is_given) {
+      throw BadInput(std::string(name) + ": expected a target exec:COMMAND, not a file");
+    }
+  }
+}
+
+std::unique_ptr<Oracle> open_command(const TargetOptions& options,
+                                     std::function<void(std::string_view)> errors) {
+  ProcessOptions process;
+  process.command = options.name.substr(kExec.size());
+  process.inputs = *options.inputs;
+  process.outputs = *options.outputs;
+  if (options.timeout) process.timeout_seconds = *options.timeout;
+  if (options.batch) process.batch = *options.batch;
+  process.errors = std::move(errors);
+  return make_process_oracle(std::move(process));
+}
+
 }  // namespace
 
 void add_target_options(CLI::App& verb, TargetOptions& options) {
-  verb.add_option("TARGET", options.name, "file of the network that answers")->required();
+  verb.add_option("TARGET", options.name,
+                  "file of the network that answers, or exec:COMMAND, a program that does (README)")
+      ->required();
   verb.add_option(
           "--answers",
           [&options](const CLI::results_t& texts) {
-            if (parse_answers(texts.at(0), options.answers)) return true;
+            if (parse_answers(texts.at(0), options.answers.emplace())) return true;
             throw CLI::ValidationError(
                 "--answers", std::string("expected ") + kAnswers + ", not \"" + texts.at(0) + "\"");
           },
           "how exactly a file's network answers (float64)")
       ->type_name("float64|float32|float16|round:N|noise:S")
       ->expected(1);
+  add_whole_option(verb, "--inputs", "of a command: d", 1,
+                   [&options](Index d) { options.inputs = d; });
+  add_whole_option(verb, "--outputs", "of a command: p", 1,
+                   [&options](Index p) { options.outputs = p; });
+  add_real_option(verb, "--timeout", "seconds a command may take for a request (60)", kPositive,
+                  [&options](double s) { options.timeout = s; });
+  add_whole_option(verb, "--batch", "points of a request to a command, at most (4096)", 1,
+                   [&options](Index n) { options.batch = n; });
 }
 
-OpenTarget open_target(const TargetOptions& options, Seed seed) {
+OpenTarget open_target(const TargetOptions& options, Seed seed,
+                       std::function<void(std::string_view)> errors) {
+  check_options(options);
   OpenTarget target;
+  if (is_command(options)) {
+    target.oracle = open_command(options, std::move(errors));
+    return target;
+  }
   target.file = options.name;
   target.oracle = make_network_oracle(load_network(options.name));
-  if (options.answers.kind != Imperfection::Kind::float64) {
-    Imperfection answers = options.answers;
+  if (options.answers && options.answers->kind != Imperfection::Kind::float64) {
+    Imperfection answers = *options.answers;
     answers.seed = seed;
     target.oracle = make_imperfect_oracle(std::move(target.oracle), answers);
   }

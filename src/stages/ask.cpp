@@ -43,13 +43,11 @@ Index Asker::left() const {
 }
 
 void Asker::before(Index points, Round round) {
-  if (!finishing_) {
-    if (run_->stop && run_->stop()) throw EndOfRun(Outcome::stopped, "stopped by the caller");
-    if (run_->budget.seconds && seconds_since_start() > *run_->budget.seconds) {
-      throw EndOfRun(
-          Outcome::out_of_budget,
-          "the time budget of " + std::to_string(*run_->budget.seconds) + " seconds is spent");
-    }
+  if (stop_requested()) throw EndOfRun(Outcome::stopped, "stopped by the caller");
+  if (is_late()) {
+    throw EndOfRun(
+        Outcome::out_of_budget,
+        "the time budget of " + std::to_string(*run_->budget.seconds) + " seconds is spent");
   }
   if (points > left()) {
     throw EndOfRun(Outcome::out_of_budget, "the next batch of " + std::to_string(points) +
@@ -57,31 +55,92 @@ void Asker::before(Index points, Round round) {
                                                std::to_string(*limit_) + " queries allowed here");
   }
   if (round == Round::next || rounds_ == 0) ++rounds_;
+  unanswered_ += in_hand_;  // of a batch before that never was whole
+  in_hand_ = 0;
+  batch_points_ = points;
 }
 
 void Asker::fail(const std::string& message) const {
-  if (asked_ == 0) throw OracleError(message);
-  throw EndOfRun(Outcome::oracle_failed, message);
+  const std::string where = "batch " + std::to_string(batches_ + 1) + " (" +
+                            std::to_string(batch_points_) + " points, stage " + stage_ + "): ";
+  if (asked_ == 0) throw OracleError(where + message);
+  throw EndOfRun(Outcome::oracle_failed, where + message);
+}
+
+bool Asker::stop_requested() const {
+  return !finishing_ && run_->stop && run_->stop();
+}
+
+bool Asker::is_late() const {
+  return !finishing_ && run_->budget.seconds && seconds_since_start() > *run_->budget.seconds;
+}
+
+/// After a failure: returns where the oracle is to be asked again, and ends the run else. Nothing
+/// is asked again before the first answer: then a box that is set up wrongly is more likely than
+/// one that stumbled, and nothing is lost. Nor, under way to an end, for a caller who waits for it.
+void Asker::before_retry(Index attempt, const std::string& message) {
+  if (stop_requested()) {
+    throw EndOfRun(Outcome::stopped,
+                   "stopped by the caller, after the black box failed: " + message);
+  }
+  const bool waited_for = run_->stop && run_->stop();
+  if (asked_ == 0 || attempt >= run_->retries || is_late() || waited_for) fail(message);
+  warn("batch " + std::to_string(batches_ + 1) + " (" + std::to_string(batch_points_) +
+       " points): asked again, " + std::to_string(attempt + 1) + " of " +
+       std::to_string(run_->retries) + ": " + message);
 }
 
 template <class Question>
-void Asker::ask(Question&& question) const {
-  try {
-    question();
-  } catch (const DeviceError&) {
-    throw;
-  } catch (const std::exception& error) {
-    fail(error.what());
-  } catch (...) {
-    fail("the oracle threw something that is no std::exception");
+bool Asker::attempt(Index points, Question&& question) {
+  for (Index attempt = 0;; ++attempt) {
+    std::string message;
+    try {
+      const bool answered = question();
+      if (answered) in_hand_ += points;
+      return answered;
+    } catch (const DeviceError&) {
+      throw;
+    } catch (const FileError& error) {
+      // Something of ours around the oracle, a log: the oracle itself may have answered.
+      unanswered_ += points;
+      fail(error.what());
+    } catch (const std::exception& error) {
+      message = error.what();
+    } catch (...) {
+      message = "the oracle threw something that is no std::exception";
+    }
+    unanswered_ += points;
+    before_retry(attempt, message);
   }
+}
+
+template <class Question>
+void Asker::ask(Question&& question) {
+  question();
+}
+
+void Asker::answer(ConstDeviceView x, DeviceView y) {
+  attempt(x.rows, [&] {
+    oracle_->answer(*device_, x, y);
+    return true;
+  });
+}
+
+bool Asker::answer_lines(const Lines& lines, ConstDeviceView t, DeviceView y) {
+  return attempt(t.rows, [&] { return oracle_->answer_lines(*device_, lines, t, y); });
+}
+
+bool Asker::answer_fan(const Fan& fan, DeviceView y) {
+  return attempt(y.rows, [&] { return oracle_->answer_fan(*device_, fan, y); });
 }
 
 void Asker::take(Index answers, Index bad_row) {
   if (bad_row >= 0) {
-    fail("the oracle answered NaN or infinity in row " + std::to_string(bad_row) +
-         " of a batch of " + std::to_string(answers) + " (stage " + stage_ + ")");
+    fail("expected finite numbers, the oracle answered NaN or infinity in row " +
+         std::to_string(bad_row) + " (of 0 to " + std::to_string(answers - 1) + ")");
   }
+  in_hand_ = 0;
+  ++batches_;
   asked_ += answers;
   queries_[stage_] += answers;
 }
@@ -103,7 +162,7 @@ DeviceMatrix Asker::points(ConstDeviceView x, Round round) {
   ask([&] {
     for (Index first = 0; first < x.rows; first += chunk) {
       const Index count = std::min(chunk, x.rows - first);
-      oracle_->answer(*device_, x.row_block(first, count), y.view().row_block(first, count));
+      answer(x.row_block(first, count), y.view().row_block(first, count));
     }
   });
   take(y.rows(), first_non_finite_row(*device_, y));
@@ -142,7 +201,7 @@ DeviceMatrix Asker::lines(const Lines& lines, ConstDeviceView t, Round round) {
 }
 
 void Asker::ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y) {
-  if (oracle_->answer_lines(*device_, lines, t, y)) return;
+  if (answer_lines(lines, t, y)) return;
   const Index chunk = rows_in(run_->budget.device_bytes, inputs_, outputs_);
   DeviceMatrix x(*device_, std::min(chunk, t.rows), inputs_);
   Index line = 0;
@@ -155,7 +214,7 @@ void Asker::ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y) {
                   x.view().row_block(from - first, to - from));
       from = to;
     }
-    oracle_->answer(*device_, x.view().row_block(0, end - first), y.row_block(first, end - first));
+    answer(x.view().row_block(0, end - first), y.row_block(first, end - first));
   }
 }
 
@@ -192,7 +251,7 @@ DeviceMatrix Asker::fan(const Fan& fan, Round round) {
   const Index chunk = std::clamp<Index>(most / q, 1, m);
   const Index width = std::min(most, q);
   ask([&] {
-    if (!oracle_->answer_fan(*device_, fan, y)) {
+    if (!answer_fan(fan, y)) {
       DeviceMatrix x(*device_, chunk * width, inputs_);
       for (Index first = 0; first < m; first += chunk) {
         const Index count = std::min(chunk, m - first);
@@ -204,8 +263,7 @@ DeviceMatrix Asker::fan(const Fan& fan, Round round) {
               {fan.centers.row_block(first, count), fan.directions.row_block(from, directions),
                fan.steps.row_block(first, count).col_block(from, directions)},
               points);
-          oracle_->answer(*device_, points,
-                          y.view().row_block(first * q + from, count * directions));
+          answer(points, y.view().row_block(first * q + from, count * directions));
         }
       }
     }
@@ -239,6 +297,7 @@ void Asker::write(RunReport& report) {
   report.seconds = seconds_;
   report.total_seconds = seconds_since_start();
   report.rounds = rounds_;
+  report.unanswered_queries = unanswered();
   report.warnings = warnings_;
 }
 

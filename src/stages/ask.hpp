@@ -34,8 +34,10 @@ enum class Round { next, same };
 ///
 /// Every point is one query. A batch that the query limit does not cover is not asked at all and
 /// ends the run with out_of_budget; so do a spent time budget, and RunControl::stop with `stopped`.
-/// An oracle that throws or answers NaN or infinity ends it with oracle_failed, or throws
-/// OracleError if nothing was answered yet.
+/// An oracle that throws is asked the same again, RunControl::retries times; then, or where it
+/// answers NaN or infinity, the run ends with oracle_failed, or with an OracleError if nothing was
+/// answered yet (nothing is asked again before that). What was asked and not answered costs no
+/// budget and is counted apart.
 class Asker {
  public:
   Asker(Device& device, Oracle& oracle, const RunControl& run);
@@ -78,6 +80,8 @@ class Asker {
   Paid* paid() const { return paid_; }
 
   Index asked() const { return asked_; }
+  /// Points of calls that failed, each time they did, and of batches that never were whole.
+  Index unanswered() const { return unanswered_ + in_hand_; }
   Index rounds() const { return rounds_; }
 
   /// State that progress events repeat; call report() to send one.
@@ -90,9 +94,17 @@ class Asker {
 
  private:
   void before(Index points, Round round);
-  /// Runs the question; what it throws ends the run.
   template <class Question>
-  void ask(Question&& question) const;
+  void ask(Question&& question);
+  /// Calls question() until it does not throw: one call of the oracle, of so many points.
+  template <class Question>
+  bool attempt(Index points, Question&& question);
+  void before_retry(Index attempt, const std::string& message);
+  void answer(ConstDeviceView x, DeviceView y);
+  bool answer_lines(const Lines& lines, ConstDeviceView t, DeviceView y);
+  bool answer_fan(const Fan& fan, DeviceView y);
+  bool stop_requested() const;
+  bool is_late() const;
   void ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y);
   /// Counts answers; the first row that is not finite, if there is one, ends the run instead.
   void take(Index answers, Index bad_row);
@@ -111,6 +123,10 @@ class Asker {
   Paid* paid_ = nullptr;
   Index asked_ = 0;
   Index rounds_ = 0;
+  Index batches_ = 0;       // answered
+  Index batch_points_ = 0;  // of the batch in hand, and ...
+  Index in_hand_ = 0;       // ... as many of them are answered
+  Index unanswered_ = 0;
   Index events_kinks_ = 0;
   Index events_neurons_ = 0;
   std::optional<double> events_error_;
