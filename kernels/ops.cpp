@@ -2,7 +2,6 @@
 #include "kernels/ops.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <utility>
 
@@ -112,14 +111,6 @@ void relu_lines_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slo
           "relu_lines_sum: first must be [m + 1], ascending from 0 to the rows of out");
   if (is_empty(out)) return;
   device.ops().relu_lines_sum(offsets, slopes, output, constant, tilt, first, t, out);
-}
-
-void relu_line_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
-                   ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
-                   ConstDeviceView t, DeviceView out) {
-  require(offsets.cols == 1, "relu_line_sum: offsets and slopes must be [k, 1]");
-  const std::array<Index, 2> all = {0, out.rows};
-  relu_lines_sum(device, offsets, slopes, output, constant, tilt, all, t, out);
 }
 
 void relu_fan_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes_t,

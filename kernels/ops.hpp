@@ -118,11 +118,6 @@ void relu_lines_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slo
                     ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
                     std::span<const Index> first, ConstDeviceView t, DeviceView out);
 
-/// The same for one line: m = 1, and all points are its own.
-void relu_line_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
-                   ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
-                   ConstDeviceView t, DeviceView out);
-
 // ----------------------------------------------------------------------------------------------
 // pairs
 

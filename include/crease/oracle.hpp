@@ -34,6 +34,17 @@ struct Fan {
   ConstDeviceView steps;       // [m, q]
 };
 
+/// What an oracle knows of its own answers.
+struct AnswerKind {
+  /// Every answer comes with its standard deviation: y has 2 p columns in every question, the p
+  /// answers, then their p standard deviations, >= 0; +infinity where the answer (any finite
+  /// number) says nothing. The learner then does not measure the noise. Fixed from the first
+  /// question on.
+  bool sigmas = false;
+  std::string format;  // for the report: "log-probabilities float64", ...; empty: to be found out
+  std::string modulo;  // what the answers do not determine, for the report; empty: nothing
+};
+
 /// A function F: R^d -> R^p that a learner may evaluate where it likes.
 /// An oracle may throw; what it throws becomes Outcome::oracle_failed with its text.
 class Oracle {
@@ -43,7 +54,11 @@ class Oracle {
   virtual Index input_dim() const = 0;   // d
   virtual Index output_dim() const = 0;  // p
 
-  /// y [n, p] <- F(x), x [n, d] row by row, ordered after and before other work of `device`.
+  /// An oracle that passes answers on unchanged passes this on too.
+  virtual AnswerKind answer_kind() const { return {}; }
+
+  /// y [n, p] <- F(x), x [n, d] row by row, ordered after and before other work of `device`; y
+  /// [n, 2 p] where answer_kind() says so, here and below.
   virtual void answer(Device& device, ConstDeviceView x, DeviceView y) = 0;
 
   /// Structured batches. An oracle that can use the structure fills y and returns true; one that
@@ -53,6 +68,10 @@ class Oracle {
   virtual bool answer_line(Device& device, const Line& line, ConstDeviceView t, DeviceView y);
   virtual bool answer_lines(Device& device, const Lines& lines, ConstDeviceView t, DeviceView y);
   virtual bool answer_fan(Device& device, const Fan& fan, DeviceView y);
+
+  /// Rows answered so far that were taken from another run's log (<crease/answer_log.hpp>): they
+  /// are no queries and cost no budget. An oracle that wraps another passes its number on.
+  virtual Index reused() const { return 0; }
 };
 
 /// A known network as a black box; lines and fans are answered without building their points.

@@ -21,7 +21,8 @@ Json queries(const RunReport& report) {
   Json json = {{"total", report.learning_queries + report.certificate_queries},
                {"learning", report.learning_queries},
                {"certificate", report.certificate_queries},
-               {"unanswered", report.unanswered_queries}};
+               {"unanswered", report.unanswered_queries},
+               {"reused", report.reused_queries}};
   for (const char* stage : kStages) json[stage] = 0;
   for (const auto& [stage, count] : report.queries) {
     if (stage != "certificate") json[stage] = count;

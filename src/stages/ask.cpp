@@ -2,7 +2,6 @@
 #include "src/stages/ask.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -19,7 +18,9 @@ Asker::Asker(Device& device, Oracle& oracle, const RunControl& run)
       run_(&run),
       inputs_(oracle.input_dim()),
       outputs_(oracle.output_dim()),
+      knows_sigmas_(oracle.answer_kind().sigmas),
       limit_(run.budget.queries),
+      reused_before_(oracle.reused()),
       start_(std::chrono::steady_clock::now()),
       stage_start_(start_) {
   require(inputs_ >= 1 && outputs_ >= 1, "the oracle must have at least one input and one output");
@@ -101,7 +102,10 @@ bool Asker::attempt(Index points, Question&& question) {
     } catch (const DeviceError&) {
       throw;
     } catch (const FileError& error) {
-      // Something of ours around the oracle, a log: the oracle itself may have answered.
+      // Of a log around the oracle: the oracle itself may have answered.
+      unanswered_ += points;
+      fail(error.what());
+    } catch (const BadInput& error) {  // it would be no better the second time
       unanswered_ += points;
       fail(error.what());
     } catch (const std::exception& error) {
@@ -112,11 +116,6 @@ bool Asker::attempt(Index points, Question&& question) {
     unanswered_ += points;
     before_retry(attempt, message);
   }
-}
-
-template <class Question>
-void Asker::ask(Question&& question) {
-  question();
 }
 
 void Asker::answer(ConstDeviceView x, DeviceView y) {
@@ -141,8 +140,45 @@ void Asker::take(Index answers, Index bad_row) {
   }
   in_hand_ = 0;
   ++batches_;
-  asked_ += answers;
-  queries_[stage_] += answers;
+  // What another run's log knew was asked for then.
+  const Index reused = oracle_->reused() - reused_before_;
+  reused_before_ += reused;
+  reused_ += reused;
+  asked_ += answers - reused;
+  queries_[stage_] += answers - reused;
+}
+
+void Asker::check_sigmas(ConstHostView sigmas, bool wanted) const {
+  for (Index i = 0; i < sigmas.rows; ++i) {
+    for (Index o = 0; o < sigmas.cols; ++o) {
+      const double sigma = sigmas(i, o);
+      if (sigma >= 0 && (wanted || !std::isinf(sigma))) continue;
+      const std::string where = " in row " + std::to_string(i);
+      fail(sigma >= 0
+               ? "the oracle gave no information" + where + ", which cannot do without"
+               : "the oracle answered a standard deviation that is negative or no number" + where);
+    }
+  }
+}
+
+DeviceMatrix Asker::nothing(HostMatrix* sigmas) {
+  if (sigmas != nullptr) *sigmas = HostMatrix();
+  return DeviceMatrix(*device_, 0, outputs_);
+}
+
+DeviceMatrix Asker::take_apart(DeviceMatrix y, HostMatrix* sigmas) {
+  if (!knows_sigmas_) {
+    if (sigmas != nullptr) *sigmas = HostMatrix();
+    take(y.rows(), first_non_finite_row(*device_, y));
+    return y;
+  }
+  DeviceMatrix values(*device_, y.rows(), outputs_);
+  copy(*device_, y.view().col_block(0, outputs_), values);
+  HostMatrix each = download(*device_, y.view().col_block(outputs_, outputs_));
+  check_sigmas(each, sigmas != nullptr);
+  take(y.rows(), first_non_finite_row(*device_, values));
+  if (sigmas != nullptr) *sigmas = std::move(each);
+  return values;
 }
 
 namespace {
@@ -154,20 +190,18 @@ Index rows_in(Index bytes, Index d, Index p) {
 
 }  // namespace
 
-DeviceMatrix Asker::points(ConstDeviceView x, Round round) {
-  DeviceMatrix y(*device_, x.rows, outputs_);
-  if (y.rows() == 0) return y;
+DeviceMatrix Asker::points(ConstDeviceView x, Round round, HostMatrix* sigmas) {
+  if (x.rows == 0) return nothing(sigmas);
+  DeviceMatrix y(*device_, x.rows, columns());
   before(x.rows, round);
-  const Index chunk = rows_in(run_->budget.device_bytes, inputs_, outputs_);
-  ask([&] {
-    for (Index first = 0; first < x.rows; first += chunk) {
-      const Index count = std::min(chunk, x.rows - first);
-      answer(x.row_block(first, count), y.view().row_block(first, count));
-    }
-  });
-  take(y.rows(), first_non_finite_row(*device_, y));
-  if (keeps()) paid_->add_points(download(*device_, x), download(*device_, y));
-  return y;
+  const Index chunk = rows_in(run_->budget.device_bytes, inputs_, columns());
+  for (Index first = 0; first < x.rows; first += chunk) {
+    const Index count = std::min(chunk, x.rows - first);
+    answer(x.row_block(first, count), y.view().row_block(first, count));
+  }
+  DeviceMatrix answers = take_apart(std::move(y), sigmas);
+  if (keeps()) paid_->add_points(download(*device_, x), download(*device_, answers));
+  return answers;
 }
 
 /// In line_points' own words, so that they are the points an oracle without lines was asked.
@@ -185,24 +219,19 @@ void Asker::keep_line_points(const Lines& lines, ConstHostView t, ConstHostView 
   }
 }
 
-DeviceMatrix Asker::line(const Line& line, ConstDeviceView t, Round round) {
-  const std::array<Index, 2> all = {0, t.rows};
-  return lines({line.origin, line.direction, all}, t, round);
-}
-
-DeviceMatrix Asker::lines(const Lines& lines, ConstDeviceView t, Round round) {
-  DeviceMatrix y(*device_, t.rows, outputs_);
-  if (y.rows() == 0) return y;
+DeviceMatrix Asker::lines(const Lines& lines, ConstDeviceView t, Round round, HostMatrix* sigmas) {
+  if (t.rows == 0) return nothing(sigmas);
+  DeviceMatrix y(*device_, t.rows, columns());
   before(t.rows, round);
-  ask([&] { ask_lines(lines, t, y); });
-  take(y.rows(), first_non_finite_row(*device_, y));
-  if (keeps()) keep_line_points(lines, download(*device_, t), download(*device_, y));
-  return y;
+  ask_lines(lines, t, y);
+  DeviceMatrix answers = take_apart(std::move(y), sigmas);
+  if (keeps()) keep_line_points(lines, download(*device_, t), download(*device_, answers));
+  return answers;
 }
 
 void Asker::ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y) {
   if (answer_lines(lines, t, y)) return;
-  const Index chunk = rows_in(run_->budget.device_bytes, inputs_, outputs_);
+  const Index chunk = rows_in(run_->budget.device_bytes, inputs_, columns());
   DeviceMatrix x(*device_, std::min(chunk, t.rows), inputs_);
   Index line = 0;
   for (Index first = 0; first < t.rows; first += chunk) {
@@ -219,13 +248,24 @@ void Asker::ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y) {
 }
 
 HostMatrix Asker::residuals(const Lines& lines, const std::vector<double>& t,
-                            const DeviceNetwork* known, Round round) {
+                            const DeviceNetwork* known, Round round, HostMatrix* sigmas) {
   const auto n = static_cast<Index>(t.size());
+  if (sigmas != nullptr) *sigmas = HostMatrix();
   if (n == 0) return HostMatrix(0, outputs_);
+  if (knows_sigmas_) {
+    const DeviceMatrix where = upload(*device_, {t.data(), n, 1, 1});
+    DeviceMatrix answers = this->lines(lines, where, round, sigmas);
+    if (known != nullptr) {
+      DeviceMatrix expected(*device_, n, outputs_);
+      known->evaluate_lines(lines, where, expected);
+      subtract(*device_, expected, answers);
+    }
+    return download(*device_, answers);
+  }
   before(n, round);
   const DeviceMatrix where = upload(*device_, {t.data(), n, 1, 1});
   DeviceMatrix both(*device_, known == nullptr ? n : 2 * n, outputs_);
-  ask([&] { ask_lines(lines, where, both.view().row_block(0, n)); });
+  ask_lines(lines, where, both.view().row_block(0, n));
   if (known != nullptr) known->evaluate_lines(lines, where, both.view().row_block(n, n));
   const HostMatrix values = download(*device_, both);
   const auto is_bad = [](double value) { return !std::isfinite(value); };
@@ -240,36 +280,32 @@ HostMatrix Asker::residuals(const Lines& lines, const std::vector<double>& t,
   return residuals;
 }
 
-DeviceMatrix Asker::fan(const Fan& fan, Round round) {
+DeviceMatrix Asker::fan(const Fan& fan, Round round, HostMatrix* sigmas) {
   const Index m = fan.centers.rows;
   const Index q = fan.directions.rows;
-  DeviceMatrix y(*device_, m * q, outputs_);
-  if (y.rows() == 0) return y;
+  if (m * q == 0) return nothing(sigmas);
+  DeviceMatrix y(*device_, m * q, columns());
   before(m * q, round);
   // A chunk is itself a fan: whole centres, or a part of one where a centre alone is too much.
-  const Index most = rows_in(run_->budget.device_bytes, inputs_, outputs_);
+  const Index most = rows_in(run_->budget.device_bytes, inputs_, columns());
   const Index chunk = std::clamp<Index>(most / q, 1, m);
   const Index width = std::min(most, q);
-  ask([&] {
-    if (!answer_fan(fan, y)) {
-      DeviceMatrix x(*device_, chunk * width, inputs_);
-      for (Index first = 0; first < m; first += chunk) {
-        const Index count = std::min(chunk, m - first);
-        for (Index from = 0; from < q; from += width) {
-          const Index directions = std::min(width, q - from);
-          const DeviceView points = x.view().row_block(0, count * directions);
-          fan_points(
-              *device_,
-              {fan.centers.row_block(first, count), fan.directions.row_block(from, directions),
-               fan.steps.row_block(first, count).col_block(from, directions)},
-              points);
-          answer(points, y.view().row_block(first * q + from, count * directions));
-        }
+  if (!answer_fan(fan, y)) {
+    DeviceMatrix x(*device_, chunk * width, inputs_);
+    for (Index first = 0; first < m; first += chunk) {
+      const Index count = std::min(chunk, m - first);
+      for (Index from = 0; from < q; from += width) {
+        const Index directions = std::min(width, q - from);
+        const DeviceView points = x.view().row_block(0, count * directions);
+        fan_points(*device_,
+                   {fan.centers.row_block(first, count), fan.directions.row_block(from, directions),
+                    fan.steps.row_block(first, count).col_block(from, directions)},
+                   points);
+        answer(points, y.view().row_block(first * q + from, count * directions));
       }
     }
-  });
-  take(y.rows(), first_non_finite_row(*device_, y));
-  return y;
+  }
+  return take_apart(std::move(y), sigmas);
 }
 
 void Asker::set_progress(Index kinks, Index neurons, std::optional<double> relative_error) {
@@ -294,6 +330,7 @@ void Asker::warn(std::string message) {
 void Asker::write(RunReport& report) {
   enter("");
   report.queries = queries_;
+  report.reused_queries = reused_;
   report.seconds = seconds_;
   report.total_seconds = seconds_since_start();
   report.rounds = rounds_;

@@ -32,12 +32,17 @@ enum class Round { next, same };
 
 /// Asks an oracle on behalf of one run.
 ///
-/// Every point is one query. A batch that the query limit does not cover is not asked at all and
-/// ends the run with out_of_budget; so do a spent time budget, and RunControl::stop with `stopped`.
-/// An oracle that throws is asked the same again, RunControl::retries times; then, or where it
-/// answers NaN or infinity, the run ends with oracle_failed, or with an OracleError if nothing was
-/// answered yet (nothing is asked again before that). What was asked and not answered costs no
-/// budget and is counted apart.
+/// Every point is one query, unless its answer is reused from another run's log. A batch that the
+/// query limit does not cover is not asked at all and ends the run with out_of_budget; so do a
+/// spent time budget, and RunControl::stop with `stopped`. An oracle that throws is asked the same
+/// again, RunControl::retries times; then, or where it answers NaN or infinity, the run ends with
+/// oracle_failed, or with an OracleError if nothing was answered yet (nothing is asked again before
+/// that). What was asked and not answered costs no budget and is counted apart.
+///
+/// An oracle may know the standard deviation of each of its answers (AnswerKind::sigmas). Who asks
+/// then takes them by `sigmas`, [n, p], +infinity where an answer says nothing; empty where the
+/// oracle does not know. Who does not take them is not given answers that say nothing: they end the
+/// run with oracle_failed.
 class Asker {
  public:
   Asker(Device& device, Oracle& oracle, const RunControl& run);
@@ -45,20 +50,24 @@ class Asker {
   Device& device() { return *device_; }
   Index inputs() const { return inputs_; }
   Index outputs() const { return outputs_; }
+  /// Whether answers come with their standard deviations.
+  bool knows_sigmas() const { return knows_sigmas_; }
+  /// What the oracle says of its answers so far.
+  AnswerKind answer_kind() const { return oracle_->answer_kind(); }
 
   /// From here on queries, seconds and events count for this stage.
   void enter(std::string_view stage);
 
   /// Answers [n, p] at points, along a line or several, on a fan (row i * q + j). Wait.
-  DeviceMatrix points(ConstDeviceView x, Round round = Round::next);
-  DeviceMatrix line(const Line& line, ConstDeviceView t, Round round = Round::next);
-  DeviceMatrix lines(const Lines& lines, ConstDeviceView t, Round round = Round::next);
-  DeviceMatrix fan(const Fan& fan, Round round = Round::next);
+  DeviceMatrix points(ConstDeviceView x, Round round = Round::next, HostMatrix* sigmas = nullptr);
+  DeviceMatrix lines(const Lines& lines, ConstDeviceView t, Round round = Round::next,
+                     HostMatrix* sigmas = nullptr);
+  DeviceMatrix fan(const Fan& fan, Round round = Round::next, HostMatrix* sigmas = nullptr);
 
   /// Answers [n, p] along lines on the host, less what `known` says of the same points (null:
   /// nothing): one batch, one download, one wait.
   HostMatrix residuals(const Lines& lines, const std::vector<double>& t, const DeviceNetwork* known,
-                       Round round = Round::next);
+                       Round round = Round::next, HostMatrix* sigmas = nullptr);
 
   /// No more than this many queries in all; none lifts the limit.
   void limit(std::optional<Index> queries) { limit_ = queries; }
@@ -94,8 +103,6 @@ class Asker {
 
  private:
   void before(Index points, Round round);
-  template <class Question>
-  void ask(Question&& question);
   /// Calls question() until it does not throw: one call of the oracle, of so many points.
   template <class Question>
   bool attempt(Index points, Question&& question);
@@ -106,10 +113,16 @@ class Asker {
   bool stop_requested() const;
   bool is_late() const;
   void ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y);
+  /// Columns of an answer: p, or 2 p with standard deviations.
+  Index columns() const { return knows_sigmas_ ? 2 * outputs_ : outputs_; }
   /// Counts answers; the first row that is not finite, if there is one, ends the run instead.
   void take(Index answers, Index bad_row);
   bool keeps() const { return paid_ != nullptr && stage_ != "certificate"; }
   void keep_line_points(const Lines& lines, ConstHostView t, ConstHostView y);
+  DeviceMatrix nothing(HostMatrix* sigmas);
+  /// Checks and counts answers [n, columns()] and takes them apart.
+  DeviceMatrix take_apart(DeviceMatrix y, HostMatrix* sigmas);
+  void check_sigmas(ConstHostView sigmas, bool wanted) const;
   [[noreturn]] void fail(const std::string& message) const;
   double seconds_since_start() const;
 
@@ -118,10 +131,13 @@ class Asker {
   const RunControl* run_;
   Index inputs_;
   Index outputs_;
+  bool knows_sigmas_;
   std::optional<Index> limit_;
   bool finishing_ = false;
   Paid* paid_ = nullptr;
   Index asked_ = 0;
+  Index reused_ = 0;
+  Index reused_before_;  // the oracle's number at the last answer
   Index rounds_ = 0;
   Index batches_ = 0;       // answered
   Index batch_points_ = 0;  // of the batch in hand, and ...
