@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace crease {
 
@@ -143,5 +144,34 @@ struct LogOddsOptions {
 /// format out of its range.
 std::unique_ptr<Oracle> make_log_odds_oracle(std::unique_ptr<Oracle> probabilities,
                                              const LogOddsOptions& options = {});
+
+/// A program as a black box.
+struct ProcessOptions {
+  std::string command;  // what `sh -c` is given
+  Index inputs = 0;
+  Index outputs = 0;
+  double timeout_seconds = 60;  // from the start of a request to the end of its reply
+  Index batch = 4096;           // points of a request, at most
+  // Gets what the program writes to its standard error output, as it comes; may be empty. The last
+  // lines of a program that failed are part of the error's text in any case.
+  std::function<void(std::string_view)> errors;
+};
+
+/// Asks a program through its standard input and output, all numbers little-endian:
+///   request  int64 n, int64 d, then n d float64, point by point
+///   reply    int64 n, int64 p, then n p float64, answer by answer
+/// The program answers one request after the other and ends where its input does. It is started
+/// with the first question, in a process group of its own, so that a signal of the terminal does
+/// not reach it; it is ended with the oracle: its input is closed, and what has not ended 5 seconds
+/// later is killed.
+///
+/// Answers that are too few, too late, of another shape, or followed or preceded by anything are an
+/// OracleError that says what was expected and what came; the program and its process group are
+/// killed, and started anew with the next question. Asked the same again, it is not asked again
+/// what it has answered of it already. NaN and infinity are passed on.
+///
+/// Throws BadInput on an empty command, sizes below 1, or a timeout that is not positive. Linux and
+/// POSIX only. No signal handler is touched.
+std::unique_ptr<Oracle> make_process_oracle(ProcessOptions options);
 
 }  // namespace crease

@@ -39,7 +39,10 @@ int learn(LearnOptions& options, const CLI::App& verb) {
       options.mode == "uniform" ? QueryPlan::Mode::uniform : QueryPlan::Mode::adaptive;
   std::unique_ptr<Device> device;  // outlives the target, which uses its memory
   std::unique_ptr<RunLog> log;
-  OpenTarget target = open_target(options.target, options.run.seed);
+  const auto pass_on = [&](std::string_view text) {
+    if (!options.quiet) fmt::print(stderr, "{}", text);
+  };
+  OpenTarget target = open_target(options.target, options.run.seed, pass_on);
   require_places(target.file, "the target ", options.out, options.report);
   device = open_device(options.device);
   log = std::make_unique<RunLog>(options.log, verb, target, *device, options.run);
@@ -82,6 +85,10 @@ void add_learn(CLI::App& app, int& exit_code) {
   add_seed_option(verb, o->run.seed);
   add_whole_option(verb, "--budget", "most queries, the certificate's included (no limit)", 1,
                    [o](Index n) { o->run.budget.queries = n; });
+  add_real_option(verb, "--seconds", "most time, but for the certificate (no limit)", kPositive,
+                  [o](double s) { o->run.budget.seconds = s; });
+  add_whole_option(verb, "--retries", "times a failed question is asked again (2)", 0,
+                   [o](Index n) { o->run.retries = n; });
   add_whole_option(verb, "--certificate", "fresh points of the certificate (2048); 0: none", 0,
                    [o](Index n) { o->plan.certificate_points = n; });
   verb.add_flag_callback(

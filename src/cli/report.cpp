@@ -11,7 +11,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // Always there, also where a stage asked nothing.
-constexpr const char* kStages[] = {"noise", "lines", "gradients", "hunt",
+constexpr const char* kStages[] = {"noise", "lines",         "gradients", "hunt",
                                    "looks", "least_squares", "polish"};
 
 Json or_null(const std::optional<double>& number) {
@@ -22,6 +22,7 @@ Json queries(const RunReport& report) {
   Json json = {{"total", report.learning_queries + report.certificate_queries},
                {"learning", report.learning_queries},
                {"certificate", report.certificate_queries},
+               {"unanswered", report.unanswered_queries},
                {"reused", report.reused_queries}};
   for (const char* stage : kStages) json[stage] = 0;
   for (const auto& [stage, count] : report.queries) {
@@ -41,16 +42,19 @@ Json certificate(const RunReport& report) {
 Json polish(const RunReport& report) {
   const PolishReport& p = report.polish;
   if (!p.asked) return nullptr;
-  return {{"accepted", p.accepted}, {"tolerance", p.tolerance}, {"fans", p.fans},
-          {"pairs", p.pairs},       {"levels", p.levels},       {"rounds", p.rounds},
+  return {{"accepted", p.accepted},    {"tolerance", p.tolerance}, {"fans", p.fans},
+          {"pairs", p.pairs},          {"levels", p.levels},       {"rounds", p.rounds},
           {"unfinished", p.unfinished}};
 }
 
 /// One list a kind, a number a neuron; null without a polish.
 Json neuron_errors(const RunReport& report) {
   if (!report.polish.accepted) return nullptr;
-  Json json = {{"weights", Json::array()}, {"biases", Json::array()}, {"hyperplanes", Json::array()},
-               {"scales", Json::array()},  {"floors", Json::array()}};
+  Json json = {{"weights", Json::array()},
+               {"biases", Json::array()},
+               {"hyperplanes", Json::array()},
+               {"scales", Json::array()},
+               {"floors", Json::array()}};
   for (const NeuronError& error : report.neuron_errors) {
     json["weights"].push_back(error.weights);
     json["biases"].push_back(error.bias);

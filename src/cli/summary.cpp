@@ -42,6 +42,10 @@ std::string queries(const RunReport& report) {
     if (stage == "certificate" || count == 0) continue;
     stages += fmt::format("{}{} {}", stages.empty() ? "" : ", ", stage, count);
   }
+  if (report.unanswered_queries > 0) {
+    stages +=
+        fmt::format("{}{} asked in vain", stages.empty() ? "" : ", ", report.unanswered_queries);
+  }
   return stages.empty() ? text : text + "\n                 " + stages;
 }
 

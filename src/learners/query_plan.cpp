@@ -44,6 +44,7 @@ void check(const QueryProblem& problem, const QueryPlan& plan, const RunControl&
   if (run.budget.queries) require(*run.budget.queries >= 1, "the budget must be at least 1 query");
   if (run.budget.seconds) require_positive(*run.budget.seconds, "the time budget");
   require(run.budget.device_bytes >= 1, "device_bytes must be at least 1");
+  require(run.retries >= 0, "retries must not be negative");
   require(plan.certificate_points >= 0, "certificate_points must not be negative");
   require(plan.look_points >= 1, "look_points must be at least 1");
   require(std::isfinite(plan.resolution) && plan.resolution >= 0,
