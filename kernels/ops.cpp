@@ -327,4 +327,20 @@ void gaussian_coupling_sums(Device& device, ConstDeviceView normals, ConstDevice
   device.ops().gaussian_coupling_sums(normals, thresholds, jumps, groups, first, sums);
 }
 
+void round_answers(Device& device, const Imperfection& format, DeviceView y) {
+  using Kind = Imperfection::Kind;
+  require(format.kind != Kind::noise, "round_answers: noise is no rounding");
+  require(format.decimals >= 0 && format.decimals <= Imperfection::kMostDecimals,
+          "round_answers: decimals must be between 0 and 22");
+  if (is_empty(y) || format.kind == Kind::float64) return;
+  device.ops().round_answers(format, y);
+}
+
+void add_answer_noise(Device& device, Seed seed, double deviation, DeviceView y) {
+  require(std::isfinite(deviation) && deviation >= 0,
+          "add_answer_noise: deviation must be finite and not negative");
+  if (is_empty(y)) return;
+  device.ops().add_answer_noise(seed, deviation, y);
+}
+
 }  // namespace crease

@@ -315,6 +315,24 @@ void gaussian_coupling_sums(Device& device, ConstDeviceView normals, ConstDevice
                             DeviceView sums);
 
 // ----------------------------------------------------------------------------------------------
+// answers
+
+/// y <- each number of y in the format: float32, float16 or decimals (<crease/oracle.hpp>);
+/// decimals are round(y 10^n) / 10^n with both operations rounded once, and y itself from 2^52
+/// 10^-n on. NaN stays NaN; infinity is what a float32 or float16 has for numbers too large.
+///
+/// y [n, p]    format.kind  float64 changes nothing; noise is refused (add_answer_noise)
+/// Bits.
+void round_answers(Device& device, const Imperfection& format, DeviceView y);
+
+/// y[i, o] <- y[i, o] + deviation * z, z = normals of fill_gaussian at row h, column o of a stream
+/// of their own; h is a hash of i, n and the p numbers in row i of y before.
+///
+/// y [n, p]    deviation  finite, >= 0
+/// Bits.
+void add_answer_noise(Device& device, Seed seed, double deviation, DeviceView y);
+
+// ----------------------------------------------------------------------------------------------
 // backends
 
 /// One pure virtual per primitive, same contract, arguments already checked and outputs not empty.
@@ -376,6 +394,8 @@ class Ops {
   virtual void gaussian_coupling_sums(ConstDeviceView normals, ConstDeviceView thresholds,
                                       ConstDeviceView jumps, ConstDeviceView groups, Index first,
                                       DeviceView sums) = 0;
+  virtual void round_answers(const Imperfection& format, DeviceView y) = 0;
+  virtual void add_answer_noise(Seed seed, double deviation, DeviceView y) = 0;
 };
 
 }  // namespace crease

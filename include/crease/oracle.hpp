@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 
 namespace crease {
 
@@ -32,6 +33,17 @@ struct Fan {
   ConstDeviceView steps;       // [m, q]
 };
 
+/// What an oracle knows of its own answers.
+struct AnswerKind {
+  /// Every answer comes with its standard deviation: y has 2 p columns in every question, the p
+  /// answers, then their p standard deviations, >= 0; +infinity where the answer (any finite
+  /// number) says nothing. The learner then does not measure the noise. Fixed from the first
+  /// question on.
+  bool sigmas = false;
+  std::string format;  // for the report: "log-probabilities float64", ...; empty: to be found out
+  std::string modulo;  // what the answers do not determine, for the report; empty: nothing
+};
+
 /// A function F: R^d -> R^p that a learner may evaluate where it likes.
 /// An oracle may throw; what it throws becomes Outcome::oracle_failed with its text.
 class Oracle {
@@ -41,7 +53,11 @@ class Oracle {
   virtual Index input_dim() const = 0;   // d
   virtual Index output_dim() const = 0;  // p
 
-  /// y [n, p] <- F(x), x [n, d] row by row, ordered after and before other work of `device`.
+  /// An oracle that passes answers on unchanged passes this on too.
+  virtual AnswerKind answer_kind() const { return {}; }
+
+  /// y [n, p] <- F(x), x [n, d] row by row, ordered after and before other work of `device`; y
+  /// [n, 2 p] where answer_kind() says so, here and below.
   virtual void answer(Device& device, ConstDeviceView x, DeviceView y) = 0;
 
   /// Structured batches. An oracle that can use the structure fills y and returns true; one that
@@ -61,5 +77,30 @@ std::unique_ptr<Oracle> make_network_oracle(ReluNetwork network);
 /// y [n, p] <- F(x [n, d]) by a function on the host.
 using HostFunction = std::function<void(ConstHostView x, HostView y)>;
 std::unique_ptr<Oracle> make_host_oracle(Index inputs, Index outputs, HostFunction function);
+
+/// What becomes of an answer y on its way out of a black box that is not exact.
+struct Imperfection {
+  enum class Kind {
+    float64,   // y
+    float32,   // the nearest IEEE 754 binary32 number, ties to even; beyond the largest: infinity
+    float16,   // the same with binary16, whose largest number is 65504
+    decimals,  // the nearest multiple of 10^-decimals, ties to even
+    noise      // y + deviation * z, z a standard normal
+  };
+  static constexpr int kMostDecimals = 22;  // 10^22 is the last power of ten that is a double
+
+  Kind kind = Kind::float64;
+  int decimals = 0;      // 0 to kMostDecimals
+  double deviation = 0;  // of the noise, in the units of the answers; >= 0
+  Seed seed;             // of the noise
+};
+
+/// Answers as `oracle` does, each number then brought into `format`; lines and fans stay lines and
+/// fans. Infinity, where a format has no number large enough, goes to the one who asks. The noise
+/// is a pure function of the seed, the exact answers of a row, the row's place in its batch, the
+/// batch's size and the output: a batch asked again is answered alike, the same point twice in one
+/// batch is not. Throws BadInput on a null oracle or a format out of its range.
+std::unique_ptr<Oracle> make_imperfect_oracle(std::unique_ptr<Oracle> oracle,
+                                              const Imperfection& format);
 
 }  // namespace crease

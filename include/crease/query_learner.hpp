@@ -14,6 +14,9 @@ struct QueryProblem {
   double accuracy = 1e-8;           // wanted rms(F - F') / sd(F) under N(0, I); > 0
   double failure = 0.01;            // delta of the certificate; in (0, 1)
   std::optional<double> lipschitz;  // promise: F - F' is L-Lipschitz; > 0
+  // Wanted largest error of |u| w and |u| bias of every neuron; in (0, 1), 2^-40 is a good one.
+  // None: whatever the accuracy above needs.
+  std::optional<double> polish;
 };
 
 /// Every number a run uses, with the reason of its default. Sources: Chen, Klivans, Meka 2021 ("the

@@ -1,6 +1,5 @@
 // crease learn: from a target's answers to its network.
 #include <crease/files.hpp>
-#include <crease/oracle.hpp>
 #include <crease/query_learner.hpp>
 
 #include <fmt/format.h>
@@ -14,13 +13,14 @@
 #include "src/cli/report.hpp"
 #include "src/cli/stop_signal.hpp"
 #include "src/cli/summary.hpp"
+#include "src/cli/targets.hpp"
 #include "src/cli/verbs.hpp"
 
 namespace crease {
 namespace {
 
 struct LearnOptions {
-  std::string target;
+  TargetOptions target;
   std::string out;
   std::string report;
   QueryProblem problem;
@@ -35,10 +35,10 @@ struct LearnOptions {
 int learn(LearnOptions& options) {
   options.plan.mode =
       options.mode == "uniform" ? QueryPlan::Mode::uniform : QueryPlan::Mode::adaptive;
-  const ReluNetwork target = load_network(options.target);
-  require_places(options.target, "the target ", options.out, options.report);
-  const auto device = open_device(options.device);
-  const auto oracle = make_network_oracle(target);  // after the device, whose memory it uses
+  std::unique_ptr<Device> device;  // outlives the target, which uses its memory
+  const OpenTarget target = open_target(options.target, options.run.seed);
+  require_places(target.file, "the target ", options.out, options.report);
+  device = open_device(options.device);
 
   catch_stop_signals();
   options.run.stop = stop_requested;
@@ -46,7 +46,8 @@ int learn(LearnOptions& options) {
   {
     Progress progress(stderr, options.quiet, device->name());
     options.run.log = [&progress](const Event& event) { progress(event); };
-    learned = learn_from_queries(*device, *oracle, options.problem, options.plan, options.run);
+    learned =
+        learn_from_queries(*device, *target.oracle, options.problem, options.plan, options.run);
   }
 
   save_network(options.out,
@@ -62,7 +63,7 @@ void add_learn(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<LearnOptions>();
   LearnOptions* o = options.get();
   CLI::App& verb = *app.add_subcommand("learn", "learn a network from its answers alone");
-  verb.add_option("TARGET", o->target, "file of the network that answers")->required();
+  add_target_options(verb, o->target);
   verb.add_option("--out", o->out, "file to write, .safetensors or .npz")->required();
   verb.add_option("--report", o->report, "file for a report, JSON");
   add_real_option(verb, "--accuracy", "wanted relative error (1e-8)", kPositive,

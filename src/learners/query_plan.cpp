@@ -38,6 +38,7 @@ void check(const QueryProblem& problem, const QueryPlan& plan, const RunControl&
   require_positive(problem.accuracy, "accuracy");
   require(problem.failure > 0 && problem.failure < 1, "failure must lie between 0 and 1");
   if (problem.lipschitz) require_positive(*problem.lipschitz, "lipschitz");
+  if (problem.polish) require_between(*problem.polish, 0, 1, "polish");
   if (run.budget.queries) require(*run.budget.queries >= 1, "the budget must be at least 1 query");
   if (run.budget.seconds) require_positive(*run.budget.seconds, "the time budget");
   require(run.budget.device_bytes >= 1, "device_bytes must be at least 1");

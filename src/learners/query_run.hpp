@@ -5,6 +5,7 @@
 
 #include "src/stages/ask.hpp"
 #include "src/stages/noise.hpp"
+#include "src/stages/paid.hpp"
 #include "src/stages/random.hpp"
 
 namespace crease {
@@ -18,7 +19,11 @@ struct QueryRun {
         plan(plan_of_run),
         control(control_of_run),
         asker(device, oracle, control),
-        random(control.seed) {}
+        random(control.seed) {
+    if (!problem.polish) return;
+    paid.emplace(asker.inputs(), asker.outputs(), control.budget.device_bytes);
+    asker.keep(&*paid);
+  }
 
   /// Queries kept for the certificate: its size, or a quarter of the budget where that is less.
   Index reserved() const {
@@ -37,6 +42,7 @@ struct QueryRun {
   const QueryPlan& plan;
   const RunControl& control;
   Asker asker;
+  std::optional<Paid> paid;  // kept where a polish was asked for
   Random random;
   NoiseModel noise;  // of no output before it was measured
   RunReport report;

@@ -8,6 +8,7 @@
 
 #include "kernels/ops.hpp"
 #include "src/device_network.hpp"
+#include "src/stages/paid.hpp"
 
 namespace crease {
 
@@ -17,6 +18,7 @@ Asker::Asker(Device& device, Oracle& oracle, const RunControl& run)
       run_(&run),
       inputs_(oracle.input_dim()),
       outputs_(oracle.output_dim()),
+      knows_sigmas_(oracle.answer_kind().sigmas),
       limit_(run.budget.queries),
       start_(std::chrono::steady_clock::now()),
       stage_start_(start_) {
@@ -84,6 +86,40 @@ void Asker::take(Index answers, Index bad_row) {
   queries_[stage_] += answers;
 }
 
+void Asker::check_sigmas(ConstHostView sigmas, bool wanted) const {
+  for (Index i = 0; i < sigmas.rows; ++i) {
+    for (Index o = 0; o < sigmas.cols; ++o) {
+      const double sigma = sigmas(i, o);
+      if (sigma >= 0 && (wanted || !std::isinf(sigma))) continue;
+      const std::string where = " in row " + std::to_string(i) + " of a batch of " +
+                                std::to_string(sigmas.rows) + " (stage " + stage_ + ")";
+      fail(sigma >= 0
+               ? "the oracle gave no information" + where + ", which cannot do without"
+               : "the oracle answered a standard deviation that is negative or no number" + where);
+    }
+  }
+}
+
+DeviceMatrix Asker::nothing(HostMatrix* sigmas) {
+  if (sigmas != nullptr) *sigmas = HostMatrix();
+  return DeviceMatrix(*device_, 0, outputs_);
+}
+
+DeviceMatrix Asker::take_apart(DeviceMatrix y, HostMatrix* sigmas) {
+  if (!knows_sigmas_) {
+    if (sigmas != nullptr) *sigmas = HostMatrix();
+    take(y.rows(), first_non_finite_row(*device_, y));
+    return y;
+  }
+  DeviceMatrix values(*device_, y.rows(), outputs_);
+  copy(*device_, y.view().col_block(0, outputs_), values);
+  HostMatrix each = download(*device_, y.view().col_block(outputs_, outputs_));
+  check_sigmas(each, sigmas != nullptr);
+  take(y.rows(), first_non_finite_row(*device_, values));
+  if (sigmas != nullptr) *sigmas = std::move(each);
+  return values;
+}
+
 namespace {
 
 /// Rows of d inputs and p outputs that fit into `bytes`; at least 1.
@@ -93,33 +129,50 @@ Index rows_in(Index bytes, Index d, Index p) {
 
 }  // namespace
 
-DeviceMatrix Asker::points(ConstDeviceView x, Round round) {
-  DeviceMatrix y(*device_, x.rows, outputs_);
-  if (y.rows() == 0) return y;
+DeviceMatrix Asker::points(ConstDeviceView x, Round round, HostMatrix* sigmas) {
+  if (x.rows == 0) return nothing(sigmas);
+  DeviceMatrix y(*device_, x.rows, columns());
   before(x.rows, round);
-  const Index chunk = rows_in(run_->budget.device_bytes, inputs_, outputs_);
+  const Index chunk = rows_in(run_->budget.device_bytes, inputs_, columns());
   ask([&] {
     for (Index first = 0; first < x.rows; first += chunk) {
       const Index count = std::min(chunk, x.rows - first);
       oracle_->answer(*device_, x.row_block(first, count), y.view().row_block(first, count));
     }
   });
-  take(y.rows(), first_non_finite_row(*device_, y));
-  return y;
+  DeviceMatrix answers = take_apart(std::move(y), sigmas);
+  if (keeps()) paid_->add_points(download(*device_, x), download(*device_, answers));
+  return answers;
 }
 
-DeviceMatrix Asker::lines(const Lines& lines, ConstDeviceView t, Round round) {
-  DeviceMatrix y(*device_, t.rows, outputs_);
-  if (y.rows() == 0) return y;
+/// In line_points' own words, so that they are the points an oracle without lines was asked.
+void Asker::keep_line_points(const Lines& lines, ConstHostView t, ConstHostView y) {
+  const HostMatrix origins = download(*device_, lines.origins);
+  const HostMatrix directions = download(*device_, lines.directions);
+  HostMatrix x(1, inputs_);
+  Index line = 0;
+  for (Index i = 0; i < t.rows; ++i) {
+    while (lines.first[static_cast<std::size_t>(line) + 1] <= i) ++line;
+    for (Index j = 0; j < inputs_; ++j) {
+      x(0, j) = origins(line, j) + t.data[i * t.ld] * directions(line, j);
+    }
+    paid_->add_points(x, y.row_block(i, 1));
+  }
+}
+
+DeviceMatrix Asker::lines(const Lines& lines, ConstDeviceView t, Round round, HostMatrix* sigmas) {
+  if (t.rows == 0) return nothing(sigmas);
+  DeviceMatrix y(*device_, t.rows, columns());
   before(t.rows, round);
   ask([&] { ask_lines(lines, t, y); });
-  take(y.rows(), first_non_finite_row(*device_, y));
-  return y;
+  DeviceMatrix answers = take_apart(std::move(y), sigmas);
+  if (keeps()) keep_line_points(lines, download(*device_, t), download(*device_, answers));
+  return answers;
 }
 
 void Asker::ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y) {
   if (oracle_->answer_lines(*device_, lines, t, y)) return;
-  const Index chunk = rows_in(run_->budget.device_bytes, inputs_, outputs_);
+  const Index chunk = rows_in(run_->budget.device_bytes, inputs_, columns());
   DeviceMatrix x(*device_, std::min(chunk, t.rows), inputs_);
   Index line = 0;
   for (Index first = 0; first < t.rows; first += chunk) {
@@ -136,9 +189,20 @@ void Asker::ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y) {
 }
 
 HostMatrix Asker::residuals(const Lines& lines, const std::vector<double>& t,
-                            const DeviceNetwork* known, Round round) {
+                            const DeviceNetwork* known, Round round, HostMatrix* sigmas) {
   const auto n = static_cast<Index>(t.size());
+  if (sigmas != nullptr) *sigmas = HostMatrix();
   if (n == 0) return HostMatrix(0, outputs_);
+  if (knows_sigmas_) {
+    const DeviceMatrix where = upload(*device_, {t.data(), n, 1, 1});
+    DeviceMatrix answers = this->lines(lines, where, round, sigmas);
+    if (known != nullptr) {
+      DeviceMatrix expected(*device_, n, outputs_);
+      known->evaluate_lines(lines, where, expected);
+      subtract(*device_, expected, answers);
+    }
+    return download(*device_, answers);
+  }
   before(n, round);
   const DeviceMatrix where = upload(*device_, {t.data(), n, 1, 1});
   DeviceMatrix both(*device_, known == nullptr ? n : 2 * n, outputs_);
@@ -148,6 +212,7 @@ HostMatrix Asker::residuals(const Lines& lines, const std::vector<double>& t,
   const auto is_bad = [](double value) { return !std::isfinite(value); };
   const double* bad = std::find_if(values.data(), values.row(n), is_bad);
   take(n, bad == values.row(n) ? -1 : (bad - values.data()) / outputs_);
+  if (keeps()) keep_line_points(lines, {t.data(), n, 1, 1}, values.view().row_block(0, n));
   HostMatrix residuals(n, outputs_);
   for (Index i = 0; i < residuals.size(); ++i) {
     residuals.data()[i] = values.data()[i];
@@ -156,14 +221,14 @@ HostMatrix Asker::residuals(const Lines& lines, const std::vector<double>& t,
   return residuals;
 }
 
-DeviceMatrix Asker::fan(const Fan& fan, Round round) {
+DeviceMatrix Asker::fan(const Fan& fan, Round round, HostMatrix* sigmas) {
   const Index m = fan.centers.rows;
   const Index q = fan.directions.rows;
-  DeviceMatrix y(*device_, m * q, outputs_);
-  if (y.rows() == 0) return y;
+  if (m * q == 0) return nothing(sigmas);
+  DeviceMatrix y(*device_, m * q, columns());
   before(m * q, round);
   // A chunk is itself a fan: whole centres, or a part of one where a centre alone is too much.
-  const Index most = rows_in(run_->budget.device_bytes, inputs_, outputs_);
+  const Index most = rows_in(run_->budget.device_bytes, inputs_, columns());
   const Index chunk = std::clamp<Index>(most / q, 1, m);
   const Index width = std::min(most, q);
   ask([&] {
@@ -185,8 +250,7 @@ DeviceMatrix Asker::fan(const Fan& fan, Round round) {
       }
     }
   });
-  take(y.rows(), first_non_finite_row(*device_, y));
-  return y;
+  return take_apart(std::move(y), sigmas);
 }
 
 void Asker::set_progress(Index kinks, Index neurons, std::optional<double> relative_error) {

@@ -12,6 +12,7 @@
 namespace crease {
 
 class DeviceNetwork;
+class Paid;
 
 /// Ends a run from within a stage; the learner turns it into the outcome of its result.
 class EndOfRun : public std::exception {
@@ -35,6 +36,11 @@ enum class Round { next, same };
 /// ends the run with out_of_budget; so do a spent time budget, and RunControl::stop with `stopped`.
 /// An oracle that throws or answers NaN or infinity ends it with oracle_failed, or throws
 /// OracleError if nothing was answered yet.
+///
+/// An oracle may know the standard deviation of each of its answers (AnswerKind::sigmas). Who asks
+/// then takes them by `sigmas`, [n, p], +infinity where an answer says nothing; empty where the
+/// oracle does not know. Who does not take them is not given answers that say nothing: they end the
+/// run with oracle_failed.
 class Asker {
  public:
   Asker(Device& device, Oracle& oracle, const RunControl& run);
@@ -42,19 +48,24 @@ class Asker {
   Device& device() { return *device_; }
   Index inputs() const { return inputs_; }
   Index outputs() const { return outputs_; }
+  /// Whether answers come with their standard deviations.
+  bool knows_sigmas() const { return knows_sigmas_; }
+  /// What the oracle says of its answers so far.
+  AnswerKind answer_kind() const { return oracle_->answer_kind(); }
 
   /// From here on queries, seconds and events count for this stage.
   void enter(std::string_view stage);
 
   /// Answers [n, p] at points, along a line or several, on a fan (row i * q + j). Wait.
-  DeviceMatrix points(ConstDeviceView x, Round round = Round::next);
-  DeviceMatrix lines(const Lines& lines, ConstDeviceView t, Round round = Round::next);
-  DeviceMatrix fan(const Fan& fan, Round round = Round::next);
+  DeviceMatrix points(ConstDeviceView x, Round round = Round::next, HostMatrix* sigmas = nullptr);
+  DeviceMatrix lines(const Lines& lines, ConstDeviceView t, Round round = Round::next,
+                     HostMatrix* sigmas = nullptr);
+  DeviceMatrix fan(const Fan& fan, Round round = Round::next, HostMatrix* sigmas = nullptr);
 
   /// Answers [n, p] along lines on the host, less what `known` says of the same points (null:
   /// nothing): one batch, one download, one wait.
   HostMatrix residuals(const Lines& lines, const std::vector<double>& t, const DeviceNetwork* known,
-                       Round round = Round::next);
+                       Round round = Round::next, HostMatrix* sigmas = nullptr);
 
   /// No more than this many queries in all; none lifts the limit.
   void limit(std::optional<Index> queries) { limit_ = queries; }
@@ -68,6 +79,12 @@ class Asker {
   /// Go on although the caller wants to stop or time is up: for the certificate of a run that ends
   /// short.
   void finish_regardless() { finishing_ = true; }
+
+  /// From here on answers at points and along lines are kept in `paid` (null: no longer), those of
+  /// the certificate excepted; fans are kept by who knows their centres' answers. It must outlive
+  /// the asking.
+  void keep(Paid* paid) { paid_ = paid; }
+  Paid* paid() const { return paid_; }
 
   Index asked() const { return asked_; }
   Index rounds() const { return rounds_; }
@@ -86,8 +103,16 @@ class Asker {
   template <class Question>
   void ask(Question&& question) const;
   void ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y);
+  /// Columns of an answer: p, or 2 p with standard deviations.
+  Index columns() const { return knows_sigmas_ ? 2 * outputs_ : outputs_; }
   /// Counts answers; the first row that is not finite, if there is one, ends the run instead.
   void take(Index answers, Index bad_row);
+  bool keeps() const { return paid_ != nullptr && stage_ != "certificate"; }
+  void keep_line_points(const Lines& lines, ConstHostView t, ConstHostView y);
+  DeviceMatrix nothing(HostMatrix* sigmas);
+  /// Checks and counts answers [n, columns()] and takes them apart.
+  DeviceMatrix take_apart(DeviceMatrix y, HostMatrix* sigmas);
+  void check_sigmas(ConstHostView sigmas, bool wanted) const;
   [[noreturn]] void fail(const std::string& message) const;
   double seconds_since_start() const;
 
@@ -96,8 +121,10 @@ class Asker {
   const RunControl* run_;
   Index inputs_;
   Index outputs_;
+  bool knows_sigmas_;
   std::optional<Index> limit_;
   bool finishing_ = false;
+  Paid* paid_ = nullptr;
   Index asked_ = 0;
   Index rounds_ = 0;
   Index events_kinks_ = 0;

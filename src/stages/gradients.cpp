@@ -34,7 +34,8 @@ Measurement::Measurement(Asker& asker, const SearchedLine& line, const NoiseMode
       known_gradient_error_(hypothesis.gradient_error()),
       known_step_(static_cast<std::size_t>(p_), 0.0),
       excluded_(pieces.size(), false),
-      center_asked_(pieces.size(), false) {
+      center_asked_(pieces.size(), false),
+      center_answers_(static_cast<Index>(pieces.size()), p_) {
   for (Index j = 0; j < hypothesis.neurons(); ++j) {
     for (Index o = 0; o < p_; ++o) {
       double& largest = known_step_[static_cast<std::size_t>(o)];
@@ -49,6 +50,7 @@ void Measurement::draw_basis(Random& random) {
   basis_ = random.gaussian_points(device_, Stream::directions, d_, d_);
   orthonormal_rows(device_, basis_);
   basis_on_host_ = download(device_, basis_);
+  if (asker_.paid() != nullptr) paid_basis_ = std::make_shared<const HostMatrix>(basis_on_host_);
   for (Index j = 0; j < d_; ++j) {
     basis_along_.push_back(dot(basis_on_host_.row(j), line_.direction.data(), d_));
   }
@@ -114,6 +116,13 @@ void Measurement::ask_centers(const std::vector<std::size_t>& todo) {
   if (fresh.empty()) return;
   const DeviceMatrix x = upload(device_, points);
   DeviceMatrix values = asker_.points(x, Round::same);
+  if (asker_.paid() != nullptr) {
+    const HostMatrix answers = download(device_, values);
+    for (std::size_t i = 0; i < fresh.size(); ++i) {
+      std::copy_n(answers.row(static_cast<Index>(i)), p_,
+                  center_answers_.row(static_cast<Index>(fresh[i])));
+    }
+  }
   DeviceMatrix known(device_, x.rows(), p_);
   current_->evaluate(x, known);
   subtract(device_, known, values);
@@ -122,6 +131,25 @@ void Measurement::ask_centers(const std::vector<std::size_t>& todo) {
     for (Index o = 0; o < p_; ++o) {
       pieces_.values(static_cast<Index>(fresh[i]), o) = residuals(static_cast<Index>(i), o);
     }
+  }
+}
+
+void Measurement::keep_paid(const FanAnswers& fan, const HostMatrix& centers,
+                            ConstDeviceView answers) {
+  for (std::size_t i = 0; i < fan.todo.size(); ++i) {
+    const auto row = static_cast<Index>(i);
+    const auto m = static_cast<Index>(fan.todo[i]);
+    PaidFan paid;
+    paid.center.assign(centers.row(row), centers.row(row) + d_);
+    paid.directions = paid_basis_;
+    paid.steps.assign(fan.steps.row(row), fan.steps.row(row) + d_);
+    paid.answers = download(device_, answers.row_block(row * d_, d_));
+    const HostMatrix& middle = line_.of_residual ? center_answers_ : pieces_.values;
+    paid.center_answer.assign(middle.row(m), middle.row(m) + p_);
+    for (Index o = 0; o < p_; ++o) {
+      paid.center_noise.push_back(noise_.sigma(line_.rho(pieces_.t[fan.todo[i]]), o));
+    }
+    asker_.paid()->add_fan(std::move(paid));
   }
 }
 
@@ -215,6 +243,9 @@ FanAnswers Measurement::ask_chunk(const std::vector<std::size_t>& todo, double s
   DeviceMatrix values = asker_.fan(question, round);
   if (line_.of_residual) {
     ask_centers(todo);
+  }
+  if (asker_.paid() != nullptr) keep_paid(fan, centers_on_host, values);
+  if (line_.of_residual) {
     DeviceMatrix known(device_, count * d_, p_);
     current_->evaluate_fan(question, known);
     subtract(device_, known, values);

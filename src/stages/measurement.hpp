@@ -3,6 +3,7 @@
 #pragma once
 
 #include "src/stages/gradients.hpp"
+#include "src/stages/paid.hpp"
 
 namespace crease {
 
@@ -33,6 +34,8 @@ class Measurement {
   /// Asks and takes what passes; returns the answers of the pieces that failed.
   FanAnswers ask(const std::vector<std::size_t>& todo, double shrink);
   FanAnswers ask_chunk(const std::vector<std::size_t>& todo, double shrink, Round round);
+  /// Keeps what was answered on a fan, before anything is subtracted from it.
+  void keep_paid(const FanAnswers& fan, const HostMatrix& centers, ConstDeviceView answers);
   void choose_steps(FanAnswers& fan, ConstDeviceView centers, double shrink);
 
   /// True, and the gradient is stored, if its slope along the line is the slope of the line.
@@ -60,8 +63,10 @@ class Measurement {
   std::vector<double> known_step_;  // [p] largest step a known hyperplane leaves
   std::vector<bool> excluded_;
   std::vector<bool> center_asked_;
+  HostMatrix center_answers_;  // [n, p] of F, on a line of the residual, once they were asked
   DeviceMatrix basis_;  // [d, d] orthonormal rows, one basis for all pieces of the line
   HostMatrix basis_on_host_;
+  std::shared_ptr<const HostMatrix> paid_basis_;  // the same, where answers are kept
   std::vector<double> basis_along_;  // [d] <basis row, direction of the line>
 };
 

@@ -19,6 +19,7 @@ enum class Stream : std::uint64_t {
   hunt,
   certificate,
   uniform_mode,
+  cells,
 };
 
 class Random {

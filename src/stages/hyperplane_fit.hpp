@@ -1,0 +1,146 @@
+// All hyperplanes of a network at once: Levenberg-Marquardt with variable projection.
+#pragma once
+
+#include <crease/network.hpp>
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+namespace crease {
+
+/// F'(x) = sum_i scales_i |<v_i, x> + e_i| + linear (x, 1),   |v_i| = 1.
+///
+/// relu(z) = z / 2 + |z| / 2: orientation disappears, (v, e) and (-v, -e) are the same neuron.
+struct Hyperplanes {
+  HostMatrix planes;  // [k, d + 1], rows (v_i, e_i)
+  HostMatrix scales;  // [k, p]
+  HostMatrix linear;  // [p, d + 1], the constant last
+
+  Hyperplanes() = default;
+  /// No neurons, zero everywhere.
+  Hyperplanes(Index inputs, Index outputs)
+      : planes(0, inputs + 1), scales(0, outputs), linear(outputs, inputs + 1) {}
+
+  Index inputs() const { return linear.cols() - 1; }
+  Index outputs() const { return linear.rows(); }
+  Index neurons() const { return planes.rows(); }
+
+  /// A neuron more, of scale 0: <normal, x> + offset is divided by |normal|. BadInput where the
+  /// normal is 0 or a number is not finite.
+  void add(const std::vector<double>& normal, double offset);
+
+  /// Without the neurons that are marked.
+  Hyperplanes without(const std::vector<bool>& marked) const;
+};
+
+/// The same function. A neuron without weights is a constant; one that is_dead leaves nothing.
+Hyperplanes hyperplanes_of(const ReluNetwork& network);
+
+/// The same function, each neuron as w = 2 |c| v, bias = 2 |c| e, output c / |c|, and what is left
+/// over in the linear part. Neurons of scale 0 are left out.
+ReluNetwork relu_network_of(const Hyperplanes& network);
+
+/// y [n, p] <- F'(x) for x [n, d], in chunks of at most most_bytes. Waits for nothing.
+void evaluate(Device& device, const Hyperplanes& network, ConstDeviceView x, Index most_bytes,
+              DeviceView y);
+
+/// Examples (x, y), y = F(x) + errors, and how far each may be trusted.
+struct FitRows {
+  ConstDeviceView x;             // [n, d]
+  ConstDeviceView y;             // [n, p]
+  ConstDeviceView weights = {};  // empty: all 1; [n, 1] or [n, p]: 1 / sigma, finite, >= 0
+};
+
+struct HyperplaneFitPlan {
+  Index most_steps = 40;  // spec: the hardest fit that ended took 48, from a random start
+
+  /// Damping mu: mu n |delta|^2 is added to what is minimised. Right as it stands where E x x^T = I.
+  double damping = 1e-3;        // 1e-5 for a start that is nearly right (after pruning)
+  double least_damping = 1e-9;  // below the noise of every Gram matrix
+  double most_damping = 10;     // a longer fight is lost: steps of a tenth of the neurons' size
+
+  /// At most so many unknowns are solved for by their normal equations, in double precision.
+  Index dense_unknowns = 300;
+  /// The others by conjugate gradients, to a residual (in the norm of the preconditioner) of
+  /// `loose` times the first one while the rms is above `tighten` times its start, then `tight`.
+  double loose = 1e-2;
+  double tight = 1e-3;
+  double tighten = 0.05;
+  Index loose_iterations = 40;
+  Index tight_iterations = 80;
+
+  /// Root mean square of the errors of y times weights; 0: not known. The fit ends below
+  /// near_noise times that once a step gains less than near_gain, or fails.
+  double noise = 0;
+  double near_noise = 1.3;
+  double near_gain = 0.15;  // of the mean square
+  /// It ends after two steps in a row that gain less than this, anywhere.
+  double stall = 5e-3;
+
+  /// The inputs are not N(0, I): centre and whiten them first, by their sample covariance.
+  bool whiten = false;
+
+  /// Scratch, besides x, y and what n (d + 1 + p) numbers take.
+  Index most_bytes = Index{1} << 30;
+  /// Asked before every step: end here?
+  std::function<bool()> stop;
+};
+
+struct HyperplaneFitStep {
+  double damping;
+  Index cg_iterations;  // 0: dense
+  double rms;           // after it; infinity where the scales could not be solved for
+  bool accepted;
+};
+
+struct HyperplaneFit {
+  enum class End { at_noise, stalled, most_damping, most_steps, stopped };
+
+  Hyperplanes network;
+  double first_rms = 0;  // of the start, with its best scales
+  double rms = 0;        // root of the mean square of weights (y - F'), over rows and outputs
+  End end = End::most_steps;
+  Index cg_iterations = 0;
+  std::vector<HyperplaneFitStep> history;
+};
+
+/// Levenberg-Marquardt over all hyperplanes, patterns anew in every step, scales and linear part
+/// always the best for the hyperplanes (variable projection). With S_i = sign(<v_i, x> + e_i) fixed
+/// and x1 = (x, 1), the step minimises, over rows and outputs,
+///   |weights (y - F' - sum_i S_i u_io <delta_i, x1> - sum_i |<V_i, x1>| eta_io - <alpha_o, x1>)|^2
+///     + mu n (|delta|^2 + |eta|^2 + |alpha|^2),   V_i = (v_i, e_i),  u_i = c_i / |c_i|;
+/// then V_i <- |c_i| V_i + delta_i, of unit normal, and (c, linear) are solved for. For p = 1 that
+/// is theta_i = c_i V_i <- theta_i + delta_i (u = 1), which holds every change of the scale, and
+/// there is no eta. For p > 1, eta lets the direction of c_i in R^p turn with the hyperplane:
+/// without it (scales after planes) convergence is linear.
+///
+/// A step is taken if the mean square falls (mu / 8), else mu * 8; a Cholesky factor that does not
+/// exist is a step that failed. Normal equations or conjugate gradients, see the plan. The
+/// preconditioner is (E S_i S_j <u_i, u_j> + mu)^-1 (x) I_{d+1}: right to low rank for N(0, I).
+///
+/// Throws BadInput where shapes do not fit, x or y is not finite, n = 0, or a weight is negative or
+/// not finite. Waits.
+HyperplaneFit fit_hyperplanes(Device& device, const FitRows& rows, Hyperplanes start,
+                              const HyperplaneFitPlan& plan = {});
+
+/// The best scales and linear part for the hyperplanes of `network` (its own are not read), by
+/// normal equations with unit columns and a ridge of 1e-10, refined on the residual. No value where
+/// there is no Cholesky factor.
+struct SolvedScales {
+  Hyperplanes network;
+  double rms = 0;  // as in HyperplaneFit
+  /// Per neuron: rms'^2 = rms^2 + importance^2 if it is dropped and the others are solved for again,
+  /// importance_i^2 = sum over o of c_io^2 / (H^-1)_ii / (n p), H the Gram matrix of
+  /// [|<V_i, x1>|, x1].
+  std::vector<double> importance;
+};
+std::optional<SolvedScales> solve_scales(Device& device, const FitRows& rows,
+                                         const Hyperplanes& network,
+                                         Index most_bytes = Index{1} << 30);
+
+/// Root of the mean square of weights (y - F') over rows and outputs; 0 where there are none.
+double residual_rms(Device& device, const FitRows& rows, const Hyperplanes& network,
+                    Index most_bytes = Index{1} << 30);
+
+}  // namespace crease
