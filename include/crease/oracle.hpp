@@ -67,6 +67,10 @@ class Oracle {
   virtual bool answer_line(Device& device, const Line& line, ConstDeviceView t, DeviceView y);
   virtual bool answer_lines(Device& device, const Lines& lines, ConstDeviceView t, DeviceView y);
   virtual bool answer_fan(Device& device, const Fan& fan, DeviceView y);
+
+  /// Rows answered so far that were taken from another run's log (<crease/answer_log.hpp>): they
+  /// are no queries and cost no budget. An oracle that wraps another passes its number on.
+  virtual Index reused() const { return 0; }
 };
 
 /// A known network as a black box; lines and fans are answered without building their points.

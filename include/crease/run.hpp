@@ -84,7 +84,8 @@ struct RunReport {
   double answer_noise = 0;
   Index learning_queries = 0;
   Index certificate_queries = 0;
-  std::map<std::string, Index> queries;   // by stage
+  std::map<std::string, Index> queries;  // by stage
+  Index reused_queries = 0;  // answers taken from logs of other runs: part of no other number
   std::map<std::string, double> seconds;  // by stage
   double total_seconds = 0;
   Index rounds = 0;           // batches that had to wait for the one before, certificate included

@@ -20,7 +20,8 @@ Json or_null(const std::optional<double>& number) {
 Json queries(const RunReport& report) {
   Json json = {{"total", report.learning_queries + report.certificate_queries},
                {"learning", report.learning_queries},
-               {"certificate", report.certificate_queries}};
+               {"certificate", report.certificate_queries},
+               {"reused", report.reused_queries}};
   for (const char* stage : kStages) json[stage] = 0;
   for (const auto& [stage, count] : report.queries) {
     if (stage != "certificate") json[stage] = count;

@@ -20,6 +20,7 @@ Asker::Asker(Device& device, Oracle& oracle, const RunControl& run)
       outputs_(oracle.output_dim()),
       knows_sigmas_(oracle.answer_kind().sigmas),
       limit_(run.budget.queries),
+      reused_before_(oracle.reused()),
       start_(std::chrono::steady_clock::now()),
       stage_start_(start_) {
   require(inputs_ >= 1 && outputs_ >= 1, "the oracle must have at least one input and one output");
@@ -82,8 +83,12 @@ void Asker::take(Index answers, Index bad_row) {
     fail("the oracle answered NaN or infinity in row " + std::to_string(bad_row) +
          " of a batch of " + std::to_string(answers) + " (stage " + stage_ + ")");
   }
-  asked_ += answers;
-  queries_[stage_] += answers;
+  // What another run's log knew was asked for then.
+  const Index reused = oracle_->reused() - reused_before_;
+  reused_before_ += reused;
+  reused_ += reused;
+  asked_ += answers - reused;
+  queries_[stage_] += answers - reused;
 }
 
 void Asker::check_sigmas(ConstHostView sigmas, bool wanted) const {
@@ -275,6 +280,7 @@ void Asker::warn(std::string message) {
 void Asker::write(RunReport& report) {
   enter("");
   report.queries = queries_;
+  report.reused_queries = reused_;
   report.seconds = seconds_;
   report.total_seconds = seconds_since_start();
   report.rounds = rounds_;

@@ -32,10 +32,10 @@ enum class Round { next, same };
 
 /// Asks an oracle on behalf of one run.
 ///
-/// Every point is one query. A batch that the query limit does not cover is not asked at all and
-/// ends the run with out_of_budget; so do a spent time budget, and RunControl::stop with `stopped`.
-/// An oracle that throws or answers NaN or infinity ends it with oracle_failed, or throws
-/// OracleError if nothing was answered yet.
+/// Every point is one query, unless its answer is reused from another run's log. A batch that the
+/// query limit does not cover is not asked at all and ends the run with out_of_budget; so do a
+/// spent time budget, and RunControl::stop with `stopped`. An oracle that throws or answers NaN or
+/// infinity ends it with oracle_failed, or throws OracleError if nothing was answered yet.
 ///
 /// An oracle may know the standard deviation of each of its answers (AnswerKind::sigmas). Who asks
 /// then takes them by `sigmas`, [n, p], +infinity where an answer says nothing; empty where the
@@ -126,6 +126,8 @@ class Asker {
   bool finishing_ = false;
   Paid* paid_ = nullptr;
   Index asked_ = 0;
+  Index reused_ = 0;
+  Index reused_before_;  // the oracle's number at the last answer
   Index rounds_ = 0;
   Index events_kinks_ = 0;
   Index events_neurons_ = 0;

@@ -8,6 +8,7 @@
 #include "src/device_network.hpp"
 #include "src/stages/ask.hpp"
 #include "src/stages/measurement.hpp"
+#include "src/stages/numbers.hpp"
 #include "tests/support/asking.hpp"
 #include "tests/support/devices.hpp"
 #include "tests/support/near.hpp"
