@@ -50,9 +50,13 @@ std::string to_string(Outcome outcome);
 /// norm).
 struct Certificate {
   Index points = 0;
+  // Of these, points whose answer said nothing (AnswerKind::sigmas). T and rms_error are over the
+  // others, and in (A) and (B) the silent points count as points where e > T.
+  Index silent = 0;
   double confidence = 0;     // 1 - delta, of (A) and of (B)
   double largest_error = 0;  // T = max e over the points
-  double mass = 1;           // (A) e <= T except on Gaussian mass <= 1 - delta^(1/n); no assumption
+  double mass = 1;           // (A) e <= T except on Gaussian mass <= this; no assumption. With no
+                             // silent point it is 1 - delta^(1/n)
   double lipschitz = 0;      // (B) if F - F' is L-Lipschitz, L this ...
   double rms_bound = 0;      // ... then rms e <= this
   double rms_error = 0;      // root mean square of e over the points
@@ -78,7 +82,10 @@ struct RunReport {
   Index inputs = 0;
   Index outputs = 0;
   Index neurons = 0;
-  std::string answer_format;  // float64, float32, decimal
+  std::string answer_format;  // float64, float32, decimal, or what the oracle says
+  // What the answers do not determine (AnswerKind::modulo): errors are measured modulo that, and
+  // the network is the one without it. Empty: nothing.
+  std::string modulo;
   // One standard deviation of an answer that does not grow with it, the largest over the outputs; 0
   // where only rounding in proportion to the answers was measured.
   double answer_noise = 0;

@@ -128,7 +128,8 @@ bool AdaptiveLearner::certify_network() {
   ++certificates_;
   // Points of the hunt say that no bump as large as this was met, although the network changed
   // since.
-  report_.hunt_mass = unseen_mass(problem_.failure, look, hunt_.gaussian_points());
+  report_.hunt_mass =
+      unseen_mass(problem_.failure, look, hunt_.gaussian_points(), hunt_.silent_gaussian_points());
   worst_ = look.worst;
   worst_ratio_ = look.worst_ratio;
   return look.beyond == 0;

@@ -20,6 +20,8 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
 
   QueryRun run(device, oracle, problem, plan, control);
   const bool uniform = plan.mode == QueryPlan::Mode::uniform;
+  require(!uniform || !run.asker.knows_sigmas(),
+          "the uniform mode needs answers of one accuracy, not a standard deviation of each");
   std::unique_ptr<QueryStrategy> strategy;
   if (uniform) {
     strategy = std::make_unique<UniformLearner>(run);
@@ -29,7 +31,8 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
   begin_report(run.asker, control, uniform ? "uniform" : "adaptive", run.report);
   const auto learn = [&] {
     if (!uniform) run.limit_learning();  // a uniform plan has its price in full
-    run.noise = probe_noise(run.asker, run.random);
+    run.noise =
+        run.asker.knows_sigmas() ? told_noise(run.asker) : probe_noise(run.asker, run.random);
     strategy->learn();
   };
   if (const auto end = how_it_ends(run.asker, learn)) {

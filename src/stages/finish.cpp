@@ -12,7 +12,18 @@
 namespace crease {
 namespace {
 
-constexpr double kFloor = 64;  // roundings
+constexpr double kFloor = 64;        // roundings
+constexpr double kMostSilent = 0.1;  // of the certificate's points: with more nothing is reached
+
+/// Median over the points, of the largest over the outputs; 0 where none was told.
+double typical_sigma(const HostMatrix& sigmas) {
+  std::vector<double> largest;
+  for (Index i = 0; i < sigmas.rows(); ++i) {
+    const double sigma = *std::max_element(sigmas.row(i), sigmas.row(i) + sigmas.cols());
+    if (std::isfinite(sigma)) largest.push_back(sigma);
+  }
+  return median(std::move(largest));
+}
 
 /// No neuron, and no slope that stands above its measured error: constant, as far as answers tell.
 bool is_flat(const Hypothesis& hypothesis, double sigmas) {
@@ -36,10 +47,12 @@ double deviation_or_zero(Device& device, const ReluNetwork& network) {
   return sd > kFloor * kRounding * size ? sd : 0.0;
 }
 
-double unseen_mass(double failure, const Look& look, Index more_points) {
+double unseen_mass(double failure, const Look& look, Index more_points, Index more_silent) {
   if (look.beyond > 0 || look.errors.empty()) return 1;
-  const auto points = static_cast<double>(look.errors.size()) + static_cast<double>(more_points);
-  return 1 - std::pow(failure, 1 / points);
+  const Index points = static_cast<Index>(look.errors.size()) + more_points;
+  const Index silent = look.silent + more_silent;
+  return silent > 0 ? unseen_mass(points, silent, failure)
+                    : 1 - std::pow(failure, 1 / static_cast<double>(points));
 }
 
 Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const QueryPlan& plan,
@@ -65,9 +78,12 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
                                     problem.lipschitz.value_or(largest_lipschitz_guess(network)));
   certificate.beyond_limit = look.beyond;
   report.certificate = certificate;
-  report.hunt_mass = unseen_mass(problem.failure, look, 0);
-  report.rms_error = certificate.rms_error;
-  report.relative_error = sd > 0 ? std::optional(certificate.rms_error / sd) : std::nullopt;
+  report.hunt_mass = unseen_mass(problem.failure, look, 0, 0);
+  const bool measured = certificate.silent < certificate.points;
+  report.rms_error = measured ? std::optional(certificate.rms_error) : std::nullopt;
+  report.relative_error =
+      measured && sd > 0 ? std::optional(certificate.rms_error / sd) : std::nullopt;
+  report.answer_noise = std::max(report.answer_noise, typical_sigma(look.sigmas));
   asker.set_progress(0, network.neurons(), report.relative_error);
   asker.report();
 
@@ -75,6 +91,10 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
   if (look.beyond > 0) {
     report.message = std::to_string(look.beyond) + " of " + std::to_string(points) +
                      " fresh points show an error beyond its limit";
+  } else if (static_cast<double>(look.silent) > kMostSilent * static_cast<double>(points)) {
+    report.message = "the answers at " + std::to_string(look.silent) + " of " +
+                     std::to_string(points) +
+                     " fresh points say nothing: no more than the others can be vouched for";
   } else if (!(certificate.rms_error <= allowed)) {
     report.message = "what was found is right, but less accurate than asked for";
   } else {
@@ -120,7 +140,9 @@ void end_report(Asker& asker, const NoiseModel& noise, const ReluNetwork& networ
   report.neurons = network.neurons();
   asker.write(report);
   report.learning_queries = asker.asked() - report.certificate_queries;
-  report.answer_format = noise.format;
+  const AnswerKind kind = asker.answer_kind();
+  report.answer_format = kind.format.empty() ? noise.format : kind.format;
+  report.modulo = kind.modulo;
   for (const double sigma : noise.absolute)
     report.answer_noise = std::max(report.answer_noise, sigma);
   report.peak_device_bytes = asker.device().stats().peak_bytes;
