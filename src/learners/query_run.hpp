@@ -23,7 +23,7 @@ struct QueryRun {
         owned_asker(std::make_unique<Asker>(device, oracle, control)),
         asker(*owned_asker),
         random(control.seed) {
-    if (!problem.polish) return;
+    if (!problem.polish || asker.knows_sigmas()) return;
     paid.emplace(asker.inputs(), asker.outputs(), control.budget.device_bytes);
     asker.keep(&*paid);
   }
@@ -48,7 +48,7 @@ struct QueryRun {
   /// Learning may ask all but the reserved queries; the certificate may ask those too.
   void limit_learning() {
     if (!control.budget.queries) return;
-    asker.limit(std::max(asker.asked(), *control.budget.queries - reserved()));
+    asker.limit(std::max(asker.charged(), *control.budget.queries - reserved()));
   }
   void lift_limit() { asker.limit(control.budget.queries); }
 

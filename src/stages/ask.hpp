@@ -34,8 +34,10 @@ enum class Round { next, same };
 ///
 /// Every point is one query, unless its answer is reused from another run's log. A batch that the
 /// query limit does not cover is not asked at all and ends the run with out_of_budget; so do a
-/// spent time budget, and RunControl::stop with `stopped`. An oracle that throws or answers NaN or
-/// infinity ends it with oracle_failed, or throws OracleError if nothing was answered yet.
+/// spent time budget, and RunControl::stop with `stopped`. An oracle that throws is asked the same
+/// again, RunControl::retries times; then, or where it answers NaN or infinity, the run ends with
+/// oracle_failed, or with an OracleError if nothing was answered yet (nothing is asked again before
+/// that). What was asked and not answered costs no budget and is counted apart.
 ///
 /// An oracle may know the standard deviation of each of its answers (AnswerKind::sigmas). Who asks
 /// then takes them by `sigmas`, [n, p], +infinity where an answer says nothing; empty where the
@@ -94,7 +96,11 @@ class Asker {
   void keep(Paid* paid) { paid_ = paid; }
   Paid* paid() const { return paid_; }
 
+  /// Points answered, and how many of them are queries: answers from another run's log are not.
   virtual Index asked() const { return asked_; }
+  virtual Index charged() const { return asked_ - reused_; }
+  /// Points of calls that failed, each time they did, and of batches that never were whole.
+  virtual Index unanswered() const { return unanswered_ + in_hand_; }
   virtual Index rounds() const { return rounds_; }
 
   /// State that progress events repeat; call report() to send one.
@@ -111,9 +117,15 @@ class Asker {
 
  private:
   void before(Index points, Round round);
-  /// Runs the question; what it throws ends the run.
+  /// Calls question() until it does not throw: one call of the oracle, of so many points.
   template <class Question>
-  void ask(Question&& question) const;
+  bool attempt(Index points, Question&& question);
+  void before_retry(Index attempt, const std::string& message);
+  void answer(ConstDeviceView x, DeviceView y);
+  bool answer_lines(const Lines& lines, ConstDeviceView t, DeviceView y);
+  bool answer_fan(const Fan& fan, DeviceView y);
+  bool stop_requested() const;
+  bool is_late() const;
   void ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y);
   /// Columns of an answer: p, or 2 p with standard deviations.
   Index columns() const { return knows_sigmas_ ? 2 * outputs_ : outputs_; }
@@ -141,6 +153,10 @@ class Asker {
   Index reused_ = 0;
   Index reused_before_;  // the oracle's number at the last answer
   Index rounds_ = 0;
+  Index batches_ = 0;       // answered
+  Index batch_points_ = 0;  // of the batch in hand, and ...
+  Index in_hand_ = 0;       // ... as many of them are answered
+  Index unanswered_ = 0;
   Index events_kinks_ = 0;
   Index events_neurons_ = 0;
   std::optional<double> events_error_;

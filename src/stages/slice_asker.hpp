@@ -28,6 +28,8 @@ class SliceAsker final : public Asker {
   Index left() const override { return whole_.left(); }
   void finish_regardless() override { whole_.finish_regardless(); }
   Index asked() const override { return whole_.asked(); }
+  Index charged() const override { return whole_.charged(); }
+  Index unanswered() const override { return whole_.unanswered(); }
   Index rounds() const override { return whole_.rounds(); }
   void set_progress(Index kinks, Index neurons, std::optional<double> relative_error) override {
     whole_.set_progress(kinks, neurons, relative_error);
