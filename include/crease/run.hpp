@@ -38,6 +38,9 @@ struct RunControl {
   Seed seed;
   std::function<void(const Event&)> log;  // may be empty
   std::function<bool()> stop;             // may be empty; asked before each batch
+  // An oracle that throws is asked the same again, this often for each call; not before its first
+  // answer. Each time is a warning event.
+  Index retries = 2;
 };
 
 /// How a run ended (README, "Outcomes"). Ending short is a result, not an exception.
@@ -101,10 +104,11 @@ struct RunReport {
   std::string device;
   Seed seed;
   std::string mode;
+  std::string method;  // what the noise of the answers chose: exact, noisy; uniform: the scan
   Index inputs = 0;
   Index outputs = 0;
   Index neurons = 0;
-  std::string answer_format;  // float64, float32, decimal, or what the oracle says
+  std::string answer_format;  // float64, float32, float16, decimal, noise, or what the oracle says
   // What the answers do not determine (AnswerKind::modulo): errors are measured modulo that, and
   // the network is the one without it. Empty: nothing.
   std::string modulo;
@@ -113,6 +117,7 @@ struct RunReport {
   double answer_noise = 0;
   Index learning_queries = 0;
   Index certificate_queries = 0;
+  Index unanswered_queries = 0;  // asked, each time, in calls that failed; in none of the others
   std::map<std::string, Index> queries;  // by stage
   Index reused_queries = 0;  // answers taken from logs of other runs: part of no other number
   std::map<std::string, double> seconds;  // by stage

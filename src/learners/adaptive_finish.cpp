@@ -116,6 +116,12 @@ void AdaptiveLearner::fit() {
   }
   before_fit_ = hypothesis_;
   if (!plan_.least_squares) return;
+  if (given_ && last_look_.beyond == 0) {
+    // Its points would be most of what a lift saves, and what they could correct is below noise.
+    report_.least_squares.reason =
+        "not run: nothing above the noise was left to fit after the lift";
+    return;
+  }
   fit_least_squares(asker_, random_, noise_, plan_, run_.control.budget.device_bytes, hypothesis_,
                     last_look_, report_.least_squares);
   rebuild();
@@ -171,6 +177,7 @@ double AdaptiveLearner::droppable_rms() {
 /// accuracy asked for, it was the errors of the parts that were underestimated.
 void AdaptiveLearner::go_on() {
   const Index neurons = hypothesis_.neurons();
+  given_ = false;
   search();
   const double sd = deviation();
   const double allowed = sd > 0 ? problem_.accuracy * sd : problem_.accuracy;
