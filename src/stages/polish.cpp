@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <limits>
+#include <numbers>
 #include <numeric>
 
 #include "src/device_network.hpp"
@@ -23,8 +25,13 @@ constexpr double kPriors = 64;                    // times what is known, so tha
 constexpr double kLeastWeightPrior = 1e-14;
 constexpr double kLeastLevelPrior = 1e-13;
 constexpr double kLeastOffsetError = 1e-15;
-constexpr double kMostFans = 1.05;     // of the unknowns of one input
-constexpr Index kLevelsForEach = 2;    // new points for each neuron's bias
+constexpr double kMostFans = 1.05;  // of the unknowns of one input
+// The error of a centre is common to d directions whose signs lean away from the tightest
+// hyperplane: along its normal it counts sqrt(2 d / pi) times.
+constexpr Index kBesideShare = 64;     // inputs for each pair of points beside a centre ...
+constexpr double kBesideRoom = 0.25;   // ... so far from it, in units of its room ...
+constexpr double kBesideFar = 1e-4;    // ... and of rho, at most
+constexpr Index kPairsForEach = 2;     // pairs of new points for each neuron's bias
 constexpr double kMostDoubted = 0.25;  // of the rows: more are not wrong patterns but neurons
 constexpr Index kRounds = 3;
 constexpr Index kSweeps = 4;
@@ -52,6 +59,7 @@ class Polisher {
         k_(hypothesis.neurons()),
         p_(hypothesis.outputs),
         d_(hypothesis.inputs),
+        beside_((d_ + kBesideShare - 1) / kBesideShare),
         x_(0, d_),
         y_(0, p_) {
     result_.report.asked = true;
@@ -59,6 +67,9 @@ class Polisher {
     for (const PaidFan& fan : paid.fans()) fans_.push_back(&fan);
     take_points(paid);
     set_targets(tolerance * kTighter);
+    level_pairs_.x = HostMatrix(0, d_);
+    level_pairs_.y = HostMatrix(0, p_);
+    leans_.assign(static_cast<std::size_t>(k_), false);
   }
 
   Polished run();
@@ -76,7 +87,7 @@ class Polisher {
   void check();
   void estimate(double factor);
   Index affordable() const {
-    return (asker_.left() - std::min(asker_.left(), kCheckPoints)) / (d_ + 1);
+    return (asker_.left() - std::min(asker_.left(), kCheckPoints)) / (d_ + 2 * beside_);
   }
 
   Asker& asker_;
@@ -88,16 +99,19 @@ class Polisher {
   Index k_;
   Index p_;
   Index d_;
+  Index beside_;                  // pairs of points that say what a new fan's centre answers
   std::deque<PaidFan> own_fans_;  // addresses stay
   std::vector<const PaidFan*> fans_;
   HostMatrix x_;  // points and answers for levels
   HostMatrix y_;
+  LevelPairs level_pairs_;
   std::vector<double> wanted_;
   std::vector<double> weight_prior_;
   std::vector<double> level_prior_;
   std::shared_ptr<const HostMatrix> directions_;
   HostMatrix gradient_covariance_;
   double doubted_ = 0;              // share of the rows
+  std::vector<bool> leans_;         // [k] measured by fans that lean away from its hyperplane
   std::vector<double> turn_error_;  // [k] of the outputs' directions
   std::optional<LevelFit> levels_;
   bool short_of_queries_ = false;
@@ -178,31 +192,55 @@ void Polisher::ask_part(std::vector<WantedFan>& wanted, std::size_t first, std::
     centers.append_row(wanted[m].center.data(), d_);
     steps.append_row(wanted[m].steps.data(), d_);
   }
-  const Index before = y_.rows();
   const DeviceMatrix centers_on_device = upload(device_, centers);
-  const HostMatrix middle = download(device_, asker_.points(centers_on_device, round));
   const DeviceMatrix directions = upload(device_, *wanted[first].directions);
-  const DeviceMatrix steps_on_device = upload(device_, steps);
   const DeviceMatrix answers =
-      asker_.fan({centers_on_device, directions, steps_on_device}, Round::same);
+      asker_.fan({centers_on_device, directions, upload(device_, steps)}, round);
   const HostMatrix values = download(device_, answers);
+  // The centres, from both sides: an oracle that knows fans rounds these as it does the others.
+  HostMatrix around(0, d_);
+  HostMatrix aside(steps.rows(), 2 * beside_);
+  for (Index j = 0; j < 2 * beside_; ++j) {
+    around.append_row(wanted[first].directions->row(j / 2), d_);
+    for (Index m = 0; m < aside.rows(); ++m) {
+      const std::vector<double>& center = wanted[first + static_cast<std::size_t>(m)].center;
+      const double step = std::min(kBesideRoom * wanted[first + static_cast<std::size_t>(m)].room,
+                                   kBesideFar * std::sqrt(1 + dot(center, center)));
+      aside(m, j) = j % 2 == 0 ? step : -step;
+    }
+  }
+  const DeviceMatrix near =
+      asker_.fan({centers_on_device, upload(device_, around), upload(device_, aside)}, Round::same);
+  const HostMatrix middles = download(device_, near);
   for (std::size_t m = first; m < end; ++m) {
     const auto i = static_cast<Index>(m - first);
-    x_.append_row(centers.row(i), d_);
-    y_.append_row(middle.row(i), p_);
     PaidFan fan;
     fan.center = wanted[m].center;
     fan.directions = wanted[m].directions;
     fan.steps = wanted[m].steps;
     fan.answers = HostMatrix(d_, p_);
     std::copy_n(values.row(i * d_), d_ * p_, fan.answers.data());
-    fan.center_answer.assign(middle.row(i), middle.row(i) + p_);
+    fan.center_answer.assign(static_cast<std::size_t>(p_), 0.0);
+    const auto count = static_cast<double>(2 * beside_);
+    for (Index j = 0; j < 2 * beside_; ++j) {
+      for (Index o = 0; o < p_; ++o) {
+        // Differences from the first are exact: their mean is rounded once.
+        fan.center_answer[static_cast<std::size_t>(o)] +=
+            (middles(i * 2 * beside_ + j, o) - middles(i * 2 * beside_, o)) / count;
+      }
+    }
+    for (Index o = 0; o < p_; ++o) {
+      fan.center_answer[static_cast<std::size_t>(o)] += middles(i * 2 * beside_, o);
+    }
     const double rho = std::sqrt(1 + dot(fan.center, fan.center));
-    for (Index o = 0; o < p_; ++o) fan.center_noise.push_back(noise_.sigma(rho, o));
+    for (Index o = 0; o < p_; ++o) {
+      fan.center_noise.push_back(noise_.sigma(rho, o) / std::sqrt(count));
+    }
+    x_.append_row(fan.center.data(), d_);
+    y_.append_row(fan.center_answer.data(), p_);
     own_fans_.push_back(std::move(fan));
     fans_.push_back(&own_fans_.back());
   }
-  require(y_.rows() == before + static_cast<Index>(end - first), "polish lost an answer");
 }
 
 /// One round: what shares directions, as far as memory goes, is one batch.
@@ -226,20 +264,26 @@ void Polisher::ask_fans(std::vector<WantedFan> wanted) {
 }
 
 void Polisher::ask_levels() {
-  const Index allowed = asker_.left() - std::min(asker_.left(), kCheckPoints);
-  const Index most = std::min(kLevelsForEach * k_ - result_.report.levels, allowed);
+  const Index allowed = (asker_.left() - std::min(asker_.left(), kCheckPoints)) / 2;
+  const Index most =
+      std::min(kPairsForEach * k_ - static_cast<Index>(level_pairs_.neuron.size()), allowed);
   if (most < 1) {
     short_of_queries_ = short_of_queries_ || allowed == 0;
     return;
   }
   std::vector<double> wanted = wanted_;
   std::fill(wanted.begin() + k_, wanted.end(), std::numeric_limits<double>::infinity());
-  const HostMatrix chosen =
+  const LevelPairs chosen =
       choose_levels(device_, random_, network_.hypothesis(start_), network_, noise_,
                     gradient_covariance_, levels_->covariance(), wanted, most);
-  if (chosen.rows() == 0) return;
-  ask_points(chosen);
-  result_.report.levels += chosen.rows();
+  if (chosen.neuron.empty()) return;
+  const HostMatrix y = download(device_, asker_.points(upload(device_, chosen.x)));
+  for (Index r = 0; r < chosen.x.rows(); ++r) {
+    level_pairs_.x.append_row(chosen.x.row(r), d_);
+    level_pairs_.y.append_row(y.row(r), p_);
+  }
+  level_pairs_.neuron.insert(level_pairs_.neuron.end(), chosen.neuron.begin(), chosen.neuron.end());
+  result_.report.levels += chosen.x.rows();
 }
 
 /// Gradients and levels in turn: each is linear while the other stays.
@@ -253,12 +297,12 @@ void Polisher::solve(FanDesign& design) {
     if (!levels_) {
       const auto fit = [&] {
         levels_.emplace(device_, network_, network_.hypothesis(start_), noise_,
-                        gradient_covariance_, level_prior_, x_, y_);
+                        gradient_covariance_, level_prior_, x_, y_, level_pairs_);
       };
       fit();
-      const Index before = x_.rows();
+      const std::size_t before = level_pairs_.neuron.size();
       ask_levels();
-      if (x_.rows() > before) fit();
+      if (level_pairs_.neuron.size() > before) fit();
     }
     levels_->sweep(network_);
     double least = std::numeric_limits<double>::infinity();
@@ -285,7 +329,7 @@ Polished Polisher::run() {
   ask_fitted_centers();
   noise_ =
       mirrored_noise(asker_, random_, network_, noise_, fan_rows(device_, network_, noise_, fans_));
-  for (PaidFan& fan : own_fans_) {
+  for (PaidFan& fan : own_fans_) {  // so far only those whose fitted centres were asked
     const double rho = std::sqrt(1 + dot(fan.center, fan.center));
     for (Index o = 0; o < p_; ++o) {
       fan.center_noise[static_cast<std::size_t>(o)] = noise_.sigma(rho, o);
@@ -318,7 +362,15 @@ Polished Polisher::run() {
     if (pairs_before && affordable() < most - result_.report.fans && !design.all_good()) {
       short_of_queries_ = true;
     }
-    for (const WantedFan& fan : wanted) result_.report.pairs += fan.of_pair ? 1 : 0;
+    const bool cells = !wanted.empty() && !wanted.front().of_pair;
+    for (std::size_t m = 0; m < wanted.size(); ++m) {
+      if (!wanted[m].of_pair) continue;
+      result_.report.pairs += 1;
+      for (std::size_t i = 0; m % 2 == 1 && i < leans_.size(); ++i) {
+        if (wanted[m].active[i] != wanted[m - 1].active[i]) leans_[i] = true;
+      }
+    }
+    if (cells) leans_.assign(leans_.size(), true);
     ask_fans(std::move(wanted));
     solve(design);
     ++result_.report.rounds;
@@ -431,7 +483,10 @@ void Polisher::estimate(double factor) {
     error.hyperplane =
         std::max(error.weights, std::hypot(error.bias, error.weights * network_.bias[ii] / size)) /
         size;
-    error.scale = std::hypot(error.weights / size, factor * turn_error_[ii]);
+    const double common =
+        2 * static_cast<double>(d_) / std::numbers::pi / static_cast<double>(2 * beside_ + 1);
+    error.scale = std::hypot(error.weights * std::sqrt(1 + (leans_[ii] ? common : 0.0)) / size,
+                             factor * turn_error_[ii]);
     error.floor = kFloor / size;
     result_.errors.push_back(error);
     squares += error.weights * error.weights;
