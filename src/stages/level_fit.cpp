@@ -108,7 +108,11 @@ LevelFit::LevelFit(Device& device, const UnitNetwork& network, const Hypothesis&
     unit[i] = 0;
     sigma_.push_back(prior_[i]);
   }
-  factor();
+}
+
+const HostMatrix& LevelFit::covariance() {
+  if (!fit_) factor();
+  return covariance_;
 }
 
 void LevelFit::add_pairs(const UnitNetwork& network, const Hypothesis& planes,
@@ -183,7 +187,8 @@ std::vector<double> LevelFit::pair_sigmas() const {
 }
 
 /// The fit is covariance * rows^T / sigma^2 of the values.
-std::vector<double> LevelFit::lever() const {
+std::vector<double> LevelFit::lever() {
+  if (!fit_) factor();
   const Index p = y_.cols();
   const Index n = (x_.rows() + pair_count()) * p;
   const Index k = static_cast<Index>(prior_.size()) - p;
@@ -243,6 +248,7 @@ HostMatrix LevelFit::differences(const UnitNetwork& network) const {
 void LevelFit::sweep(UnitNetwork& network) {
   const Index k = network.neurons();
   const Index p = network.output_count();
+  if (!fit_) factor();
   const HostMatrix right = differences(network);
   HostMatrix change = fit_->solve(right);
   if (!weighed_) {

@@ -35,7 +35,7 @@ class LevelFit {
   void sweep(UnitNetwork& network);
 
   /// Of biases and constants. [k + p, k + p]
-  const HostMatrix& covariance() const { return covariance_; }
+  const HostMatrix& covariance();
   Index points() const { return x_.rows(); }
   /// Pairs whose sides are certain, their rows and what these are in error by.
   const LevelPairs& pairs() const { return pairs_; }
@@ -44,11 +44,11 @@ class LevelFit {
 
   /// How far from the origin each bias was measured, in effect: an error e of weights_j makes an
   /// error <e, y_j> of bias_j, and this is |y_j|. [k]
-  std::vector<double> lever() const;
+  std::vector<double> lever();
 
  private:
   Index pair_count() const { return static_cast<Index>(pairs_.neuron.size()); }
-  void factor();
+  void factor();  // once something is solved for
   void add_pairs(const UnitNetwork& network, const Hypothesis& planes, const NoiseModel& noise,
                  const HostMatrix& gradient_covariance, const LevelPairs& pairs);
   /// F_o - F'_o at the points, then of the pairs; 0 for the prior.

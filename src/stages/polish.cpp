@@ -18,10 +18,10 @@
 namespace crease {
 namespace {
 
-constexpr double kSafety = 5;  // the largest of k d errors, in standard deviations
-constexpr double kTighter = 0.35355339059327373;  // the noise is seen about one bit too small
-constexpr double kFloor = 0x1p-50;                // |u| |w| times the error of a hyperplane
-constexpr double kPriors = 64;                    // times what is known, so that it hardly weighs
+constexpr double kSafety = 5;       // the largest of k d errors, in standard deviations
+constexpr double kTighter = 0.5;    // the noise is seen about one bit too small
+constexpr double kFloor = 0x1p-50;  // |u| |w| times the error of a hyperplane
+constexpr double kPriors = 64;      // times what is known, so that it hardly weighs
 constexpr double kLeastWeightPrior = 1e-14;
 constexpr double kLeastLevelPrior = 1e-13;
 constexpr double kLeastOffsetError = 1e-15;

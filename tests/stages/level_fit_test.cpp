@@ -38,8 +38,7 @@ TEST_P(LevelFitTest, PointsBesideTheHyperplanesMakeBiasesExact) {
     std::fill(wanted.begin() + kNeurons, wanted.end(), std::numeric_limits<double>::infinity());
     const HostMatrix nothing_x(0, kInputs);
     const HostMatrix nothing_y(0, p);
-    const LevelFit before(device(), network, rough, noise, weights_exact, prior, nothing_x,
-                          nothing_y);
+    LevelFit before(device(), network, rough, noise, weights_exact, prior, nothing_x, nothing_y);
     Random random{Seed{4}};
 
     LevelPairs pairs = choose_levels(device(), random, rough, network, noise, weights_exact,
