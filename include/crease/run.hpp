@@ -79,10 +79,11 @@ struct RunReport {
   std::string device;
   Seed seed;
   std::string mode;
+  std::string method;  // what the noise of the answers chose: exact, noisy; uniform: the scan
   Index inputs = 0;
   Index outputs = 0;
   Index neurons = 0;
-  std::string answer_format;  // float64, float32, decimal, or what the oracle says
+  std::string answer_format;  // float64, float32, float16, decimal, noise, or what the oracle says
   // What the answers do not determine (AnswerKind::modulo): errors are measured modulo that, and
   // the network is the one without it. Empty: nothing.
   std::string modulo;

@@ -44,6 +44,7 @@ int learn(LearnOptions& options, const CLI::App& verb) {
   device = open_device(options.device);
   log = std::make_unique<RunLog>(options.log, verb, target, *device, options.run);
   target.oracle = log->wrap(std::move(target.oracle));
+  target.oracle = log_odds_if_asked(options.target, std::move(target.oracle));
 
   catch_stop_signals();
   options.run.stop = stop_requested;

@@ -33,7 +33,8 @@ Json certificate(const RunReport& report) {
   if (!report.certificate) return nullptr;
   const Certificate& c = *report.certificate;
   return {{"points", c.points}, {"confidence", c.confidence}, {"largest_error", c.largest_error},
-          {"mass", c.mass},     {"lipschitz", c.lipschitz},   {"rms_bound", c.rms_bound}};
+          {"mass", c.mass},     {"lipschitz", c.lipschitz},   {"rms_bound", c.rms_bound},
+          {"silent", c.silent}};
 }
 
 }  // namespace
@@ -46,10 +47,12 @@ std::string report_as_json(const RunReport& report) {
   json["device"] = report.device;
   json["seed"] = report.seed.value;
   json["mode"] = report.mode;
+  json["method"] = report.method;
   json["inputs"] = report.inputs;
   json["outputs"] = report.outputs;
   json["neurons"] = report.neurons;
   json["answers"] = {{"format", report.answer_format}, {"noise", report.answer_noise}};
+  json["modulo"] = report.modulo.empty() ? Json() : Json(report.modulo);
   json["queries"] = queries(report);
   json["rounds"] = report.rounds;
   json["learning_rounds"] = report.learning_rounds;

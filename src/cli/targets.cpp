@@ -9,11 +9,24 @@
 #include <cmath>
 #include <utility>
 
-#include "src/digest.hpp"
+ReluNetwork network = load_network(options.name);
+target.identity = "network " + to_string(digest_of(network));
+target.oracle = make_network_oracle(std::move(network));
+if (!options.softmax.empty()) {
+  require(options.answers.kind != Imperfection::Kind::noise,
+          "--softmax: probabilities may be rounded, but not noisy");
+  require(target.oracle->output_dim() >= 2,
+          "--softmax needs two outputs or more; " + options.name + " has one");
+  target.identity += ", " + options.softmax;
+  target.oracle =
+      make_softmax_oracle(std::move(target.oracle), options.softmax == kLogProbabilities);
+}
 
 namespace crease {
 namespace {
 
+constexpr const char* kProbabilities = "probabilities";
+constexpr const char* kLogProbabilities = "log-probabilities";
 constexpr const char* kAnswers = "float64, float32, float16, round:N (decimals) or noise:S";
 
 template <class Number>
@@ -75,14 +88,28 @@ void add_target_options(CLI::App& verb, TargetOptions& options) {
           "how exactly a file's network answers (float64)")
       ->type_name("float64|float32|float16|round:N|noise:S")
       ->expected(1);
+  add_choice_option(verb, "--softmax", "the answers are those of a softmax: learn its logits",
+                    {kProbabilities, kLogProbabilities}, options.softmax);
 }
 
 OpenTarget open_target(const TargetOptions& options, Seed seed) {
   OpenTarget target;
   target.file = options.name;
+<<<<<<< HEAD
   ReluNetwork network = load_network(options.name);
   target.identity = "network " + to_string(digest_of(network));
   target.oracle = make_network_oracle(std::move(network));
+=======
+  target.oracle = make_network_oracle(load_network(options.name));
+  if (!options.softmax.empty()) {
+    require(options.answers.kind != Imperfection::Kind::noise,
+            "--softmax: probabilities may be rounded, but not noisy");
+    require(target.oracle->output_dim() >= 2,
+            "--softmax needs two outputs or more; " + options.name + " has one");
+    target.oracle =
+        make_softmax_oracle(std::move(target.oracle), options.softmax == kLogProbabilities);
+  }
+>>>>>>> main
   if (options.answers.kind != Imperfection::Kind::float64) {
     Imperfection answers = options.answers;
     answers.seed = seed;
@@ -90,6 +117,16 @@ OpenTarget open_target(const TargetOptions& options, Seed seed) {
     target.oracle = make_imperfect_oracle(std::move(target.oracle), answers);
   }
   return target;
+}
+
+std::unique_ptr<Oracle> log_odds_if_asked(const TargetOptions& options,
+                                          std::unique_ptr<Oracle> oracle) {
+  if (options.softmax.empty()) return oracle;
+  require(oracle->output_dim() >= 2,
+          "--softmax needs two outputs or more: one probability alone has no odds");
+  LogOddsOptions told;
+  told.logarithms = options.softmax == kLogProbabilities;
+  return make_log_odds_oracle(std::move(oracle), told);
 }
 
 }  // namespace crease

@@ -12,9 +12,12 @@ namespace crease {
 struct TargetOptions {
   std::string name;      // a file
   Imperfection answers;  // of a file: what becomes of its exact answers
+  // "probabilities" or "log-probabilities" where the answers are those of a softmax: its logits are
+  // learned, modulo their common function. Empty: the answers are what is learned.
+  std::string softmax;
 };
 
-/// TARGET, --answers
+/// TARGET, --answers, --softmax
 void add_target_options(CLI::App& verb, TargetOptions& options);
 
 /// A black box, ready to be asked. It must be destroyed before the device that asks it.
@@ -29,5 +32,10 @@ struct OpenTarget {
 /// Opens what the options name; nothing is asked. `seed` is the run's: simulated noise comes from
 /// it. Throws BadInput or FileError.
 OpenTarget open_target(const TargetOptions& options, Seed seed);
+
+/// With --softmax, the log-odds of what `oracle` answers; otherwise `oracle` itself. The last of
+/// all wrappers: a log keeps what the black box answered.
+std::unique_ptr<Oracle> log_odds_if_asked(const TargetOptions& options,
+                                          std::unique_ptr<Oracle> oracle);
 
 }  // namespace crease

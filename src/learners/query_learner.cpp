@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "src/learners/adaptive_learner.hpp"
+#include "src/learners/noisy_learner.hpp"
 #include "src/learners/query_memory.hpp"
 #include "src/learners/query_plan.hpp"
 #include "src/learners/uniform_learner.hpp"
@@ -29,10 +30,19 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
     strategy = std::make_unique<AdaptiveLearner>(run);
   }
   begin_report(run.asker, control, uniform ? "uniform" : "adaptive", run.report);
+  run.report.method = uniform ? "uniform" : "exact";
   const auto learn = [&] {
     if (!uniform) run.limit_learning();  // a uniform plan has its price in full
-    run.noise =
-        run.asker.knows_sigmas() ? told_noise(run.asker) : probe_noise(run.asker, run.random);
+    const bool told = run.asker.knows_sigmas();
+    run.noise = told ? told_noise(run.asker) : probe_noise(run.asker, run.random);
+    if (!uniform && !told && (run.noise.coarse || !is_exact(run.noise))) {
+      AnswerNoise noise = measure_noise(run.asker, run.random, run.noise);
+      run.noise = noise.model;
+      if (!is_exact(run.noise)) {
+        run.report.method = "noisy";
+        strategy = std::make_unique<NoisyLearner>(run, std::move(noise));
+      }
+    }
     strategy->learn();
   };
   if (const auto end = how_it_ends(run.asker, learn)) {

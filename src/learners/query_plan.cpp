@@ -66,6 +66,10 @@ void check(const QueryProblem& problem, const QueryPlan& plan, const RunControl&
   require_positive(plan.neuron_accuracy, "neuron_accuracy");
   require_between(plan.group_conditioning, 0, 1, "group_conditioning");
   require(plan.lines >= 1 && plan.idle_lines >= 1, "lines and idle_lines must be at least 1");
+  require(plan.noisy_lines >= 1 && plan.noisy_rounds >= 1 && plan.noisy_steps >= 1,
+          "noisy_lines, noisy_rounds and noisy_steps must be at least 1");
+  require(std::isfinite(plan.noisy_rows) && plan.noisy_rows > 1, "noisy_rows must be above 1");
+  require_positive(plan.noisy_queries, "noisy_queries");
   check_uniform(plan);
 }
 

@@ -20,7 +20,7 @@ struct QueryRun {
         control(control_of_run),
         asker(device, oracle, control),
         random(control.seed) {
-    if (!problem.polish) return;
+    if (!problem.polish || asker.knows_sigmas()) return;
     paid.emplace(asker.inputs(), asker.outputs(), control.budget.device_bytes);
     asker.keep(&*paid);
   }
