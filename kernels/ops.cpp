@@ -291,6 +291,26 @@ void lsqr_rotate(Device& device, DeviceView state) {
   device.ops().lsqr_rotate(state);
 }
 
+void cg_begin(Device& device, double tolerance, DeviceView state) {
+  require(tolerance >= 0 && std::isfinite(tolerance),
+          "cg_begin: the tolerance must not be negative");
+  require(state.rows == kCgRows, "cg_begin: state must be [kCgRows, p]");
+  if (is_empty(state)) return;
+  device.ops().cg_begin(tolerance, state);
+}
+
+void cg_step(Device& device, DeviceView state) {
+  require(state.rows == kCgRows, "cg_step: state must be [kCgRows, p]");
+  if (is_empty(state)) return;
+  device.ops().cg_step(state);
+}
+
+void cg_turn(Device& device, DeviceView state) {
+  require(state.rows == kCgRows, "cg_turn: state must be [kCgRows, p]");
+  if (is_empty(state)) return;
+  device.ops().cg_turn(state);
+}
+
 double svd(Device& device, DeviceView a, DeviceView left_t, DeviceView values, DeviceView right) {
   require(a.rows == a.cols, "svd: a must be square");
   require(is_shape(left_t, a.rows, a.rows) && is_shape(right, a.rows, a.rows),
@@ -303,6 +323,36 @@ double svd(Device& device, DeviceView a, DeviceView left_t, DeviceView values, D
 std::unique_ptr<Recording> record(Device& device, std::function<void()> work) {
   require(static_cast<bool>(work), "record: there is no work");
   return device.ops().record(std::move(work));
+}
+
+void absolute(Device& device, DeviceView y) {
+  if (is_empty(y)) return;
+  device.ops().absolute(y);
+}
+
+void hinge_jacobian_rows(Device& device, ConstDeviceView z, ConstDeviceView x,
+                         ConstDeviceView directions, Index output, DeviceView out) {
+  const Index p = directions.cols;
+  const Index width = x.cols + 1 + (p > 1 ? p : 0);
+  require(z.rows == x.rows, "hinge_jacobian_rows: z and x must have the same rows");
+  require(directions.rows == z.cols, "hinge_jacobian_rows: directions must be [k, p]");
+  require(output >= 0 && output < p, "hinge_jacobian_rows: there is no such output");
+  require(is_shape(out, x.rows, (z.cols + p) * width),
+          "hinge_jacobian_rows: out must be [n, (k + p) w]");
+  if (is_empty(out)) return;
+  device.ops().hinge_jacobian_rows(z, x, directions, output, out);
+}
+
+std::unique_ptr<HingeJacobian> linearize_hinges(Device& device, ConstDeviceView x,
+                                                ConstDeviceView planes, ConstDeviceView directions,
+                                                ConstDeviceView weights, bool hold) {
+  const Index p = directions.cols;
+  require(x.rows >= 1 && p >= 1, "linearize_hinges: there must be rows and outputs");
+  require(planes.cols == x.cols + 1, "linearize_hinges: planes must be [k, d + 1]");
+  require(directions.rows == planes.rows, "linearize_hinges: directions must be [k, p]");
+  require(is_empty(weights) || (weights.rows == x.rows && (weights.cols == 1 || weights.cols == p)),
+          "linearize_hinges: weights must be [n, 1] or [n, p]");
+  return device.ops().linearize_hinges(x, planes, directions, weights, hold);
 }
 
 void gaussian_gram(Device& device, ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
@@ -341,6 +391,20 @@ void add_answer_noise(Device& device, Seed seed, double deviation, DeviceView y)
           "add_answer_noise: deviation must be finite and not negative");
   if (is_empty(y)) return;
   device.ops().add_answer_noise(seed, deviation, y);
+}
+
+void softmax(Device& device, bool logarithms, DeviceView y) {
+  if (is_empty(y)) return;
+  device.ops().softmax(logarithms, y);
+}
+
+void log_odds(Device& device, const OddsFormat& format, DeviceView y) {
+  require(y.cols % 2 == 0 && y.cols >= 4, "log_odds: y must have 2 p columns, p >= 2");
+  const auto good = [](double x) { return std::isfinite(x) && x >= 0; };
+  require(good(format.half_unit) && good(format.rounding) && good(format.smallest),
+          "log_odds: q, u and the smallest probability must be finite and not negative");
+  if (is_empty(y)) return;
+  device.ops().log_odds(format, y);
 }
 
 }  // namespace crease

@@ -246,6 +246,31 @@ void lsqr_begin(Device& device, double tolerance, DeviceView state);
 /// step.   state [kLsqrRows, p]. Bits.
 void lsqr_rotate(Device& device, DeviceView state);
 
+/// The scalars of conjugate gradients for A x = b (Hestenes and Stiefel 1952), one column per
+/// system.
+enum class CgRow : Index {
+  product,     // <residual, preconditioned residual>
+  curvature,   // in of cg_step: <q, A q>
+  next,        // in of cg_turn: the new product
+  step,        // out of cg_step: product / curvature; 0 for a column that has stopped
+  minus_step,  // out of cg_step
+  ratio,       // out of cg_turn: next / product; 0 for a column that has stopped
+  limit,       // product at which a column stops
+  running,     // 1, or 0 once product <= limit, or where a curvature is not positive
+};
+inline constexpr Index kCgRows = 8;
+
+/// limit = tolerance^2 product, running where product > 0.   state [kCgRows, p]. Bits.
+void cg_begin(Device& device, double tolerance, DeviceView state);
+
+/// step and minus_step from product and curvature; a column whose curvature is not above 0 stops
+/// without a step.   state [kCgRows, p]. Bits.
+void cg_step(Device& device, DeviceView state);
+
+/// ratio from next and product, then product = next, and whether the column runs on.
+/// state [kCgRows, p]. Bits.
+void cg_turn(Device& device, DeviceView state);
+
 /// Singular value decomposition a = left_t^T diag(values) right of a square matrix; a is used up.
 ///
 /// left_t  [q, q]  rows are left singular vectors
@@ -275,6 +300,68 @@ class Recording {
 /// primitives that do not wait, but neither allocate matrices, nor upload or download, nor depend
 /// on anything that changes on the host. Must not outlive its device.
 std::unique_ptr<Recording> record(Device& device, std::function<void()> work);
+
+// ----------------------------------------------------------------------------------------------
+// hinges
+
+/// y = |y|; NaN stays NaN. Bits.
+void absolute(Device& device, DeviceView y);
+
+/// Rows of the Jacobian of F(x) = sum_i c_i |<V_i, x1>| + A x1, x1 = (x, 1), patterns fixed, for
+/// one of its p outputs:
+///   out[n, i w + j]           = s(z[n, i]) directions[i, o] x1[n, j]   i < k, j <= d, s(z) = z < 0
+///   ?
+///                               -1 : 1
+///   out[n, i w + d + 1 + o']  = o' = o ? |z[n, i]| : 0                 only where p > 1
+///   out[n, (k + o') w + j]    = o' = o ? x1[n, j] : 0                  o' < p; 0 beyond j = d
+///
+/// z           [n, k]  <V_i, x1_n>
+/// x           [n, d]
+/// directions  [k, p]  c_i / |c_i|; 1 where p = 1
+/// output      o, 0 <= o < p
+/// out         [n, (k + p) w],  w = d + 1 where p = 1, else d + 1 + p
+///
+/// Bits.
+void hinge_jacobian_rows(Device& device, ConstDeviceView z, ConstDeviceView x,
+                         ConstDeviceView directions, Index output, DeviceView out);
+
+/// The same Jacobian J [n p, (k + p) w] of many rows, each times its weight, never built: products
+/// in single precision, for solvers that only need a direction. A vector of unknowns is a matrix
+/// u [k + p, w], whose unused corner (rows from k on, columns from d + 1 on) does not count and
+/// comes out as 0. Signs are kept as bits.
+class HingeJacobian {
+ public:
+  HingeJacobian() = default;
+  virtual ~HingeJacobian() = default;
+  HingeJacobian(const HingeJacobian&) = delete;
+  HingeJacobian& operator=(const HingeJacobian&) = delete;
+
+  /// out = J^T J u + shift u.   u, out [k + p, w] contiguous (ld = w). In single precision: within
+  /// 2^-23 (n + k + d + p + 16) times the same sum of |terms|. Allocates nothing.
+  virtual void normal_product(ConstDeviceView u, double shift, DeviceView out) = 0;
+
+  /// out = scale J^T r, where r [n, p] already holds the weights once. Same rounding, and
+  /// scale * r must be of a size that single precision holds.
+  virtual void back_product(ConstDeviceView r, double scale, DeviceView out) = 0;
+
+  /// g[i, j] = sum of S_i S_j over the first `rows` rows, S_k = 1; no weights.   g [k + 1, k + 1].
+  /// rows < 2^24. Exact.
+  virtual void sign_gram(Index rows, DeviceView g) = 0;
+};
+
+/// J at x, scales c along `directions`, hyperplanes V.
+///
+/// x           [n, d]  must outlive the result
+/// planes      [k, d + 1]
+/// directions  [k, p]  as above
+/// weights     empty (all 1), [n, 1] or [n, p]
+/// hold        keep x1 in single precision (4 n (d + 1) bytes) and, where p > 1, |z| (4 n k bytes);
+///             else both are made again in every product
+///
+/// Signs are those of z in single precision.
+std::unique_ptr<HingeJacobian> linearize_hinges(Device& device, ConstDeviceView x,
+                                                ConstDeviceView planes, ConstDeviceView directions,
+                                                ConstDeviceView weights, bool hold);
 
 // ----------------------------------------------------------------------------------------------
 // gaussian
@@ -333,6 +420,47 @@ void round_answers(Device& device, const Imperfection& format, DeviceView y);
 void add_answer_noise(Device& device, Seed seed, double deviation, DeviceView y);
 
 // ----------------------------------------------------------------------------------------------
+// odds
+
+/// Rows of logits become probabilities, or their logarithms:
+///   y[i, o] <- exp(y[i, o] - m) / s,  or  (y[i, o] - m) - log(s),
+/// m the largest of the row, s = sum_o exp(y[i, o] - m) in ascending o. A row that holds NaN or
+/// infinity becomes NaN throughout.
+///
+/// y [n, p]
+/// exp and log are each library's: twins agree within 8 (p + 2) eps of the largest magnitude of a
+/// row's results.
+void softmax(Device& device, bool logarithms, DeviceView y);
+
+/// How numbers that stand for probabilities were written (LogOddsOptions in <crease/oracle.hpp>).
+struct OddsFormat {
+  bool logarithms = false;  // the numbers are log p_o, otherwise p_o
+  double half_unit = 0;     // q, half a unit of the last decimal; 0 without decimals
+  double rounding = 0;      // u, relative, of a number in this format
+  double smallest = 0;      // p_o <= this says nothing; of probabilities alone
+};
+
+/// Rows of probabilities become centred log-odds z, beside their standard deviations:
+///   z_o = log p_o - mean_o log p_o,   sigma_o = sqrt(e_o^2 + mean_o(e_o^2) / p),
+///   e_o = sqrt(q^2 / p_o^2 + 4 u^2) + 2^-53 |log p_o|     of probabilities,
+///   e_o = sqrt(q^2 + u^2) + u |log p_o|                   of their logarithms;
+/// the second term of sigma is the error of the mean, which carries that of the rarest output. A
+/// row with p_o <= smallest, or log p_o = -infinity, says nothing: z = 0, sigma = infinity
+/// throughout. A row that is no row of probabilities becomes NaN, with what is wrong in place of
+/// the first two sigmas, and infinity in the others: (0, v) for a number v outside [0, 1] (a
+/// logarithm above 0), (1, s) for a sum s of the p_o that is off 1 by more than kOddsSlack + p q;
+/// numbers may be beyond their range by that slack too.
+///
+/// y [n, 2 p], p >= 2; on entry the numbers stand in the first p columns, and the others are not
+/// read; on return (z, sigma).
+/// exp and log are each library's: twins agree in z within 8 (p + 2) eps max_o |log p_o|, in sigma
+/// within 16 (p + 2) eps sigma.
+void log_odds(Device& device, const OddsFormat& format, DeviceView y);
+
+/// How far the sum of probabilities may be off 1.
+inline constexpr double kOddsSlack = 1e-3;
+
+// ----------------------------------------------------------------------------------------------
 // backends
 
 /// One pure virtual per primitive, same contract, arguments already checked and outputs not empty.
@@ -387,8 +515,17 @@ class Ops {
   virtual void unit_diagonal(double cutoff, double shift, DeviceView g, DeviceView factors) = 0;
   virtual void lsqr_begin(double tolerance, DeviceView state) = 0;
   virtual void lsqr_rotate(DeviceView state) = 0;
+  virtual void cg_begin(double tolerance, DeviceView state) = 0;
+  virtual void cg_step(DeviceView state) = 0;
+  virtual void cg_turn(DeviceView state) = 0;
   virtual double svd(DeviceView a, DeviceView left_t, DeviceView values, DeviceView right) = 0;
   virtual std::unique_ptr<Recording> record(std::function<void()> work) = 0;
+  virtual void absolute(DeviceView y) = 0;
+  virtual void hinge_jacobian_rows(ConstDeviceView z, ConstDeviceView x, ConstDeviceView directions,
+                                   Index output, DeviceView out) = 0;
+  virtual std::unique_ptr<HingeJacobian> linearize_hinges(ConstDeviceView x, ConstDeviceView planes,
+                                                          ConstDeviceView directions,
+                                                          ConstDeviceView weights, bool hold) = 0;
   virtual void gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
                              DeviceView g) = 0;
   virtual void gaussian_coupling_sums(ConstDeviceView normals, ConstDeviceView thresholds,
@@ -396,6 +533,8 @@ class Ops {
                                       DeviceView sums) = 0;
   virtual void round_answers(const Imperfection& format, DeviceView y) = 0;
   virtual void add_answer_noise(Seed seed, double deviation, DeviceView y) = 0;
+  virtual void softmax(bool logarithms, DeviceView y) = 0;
+  virtual void log_odds(const OddsFormat& format, DeviceView y) = 0;
 };
 
 }  // namespace crease

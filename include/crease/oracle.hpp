@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -107,6 +108,42 @@ struct Imperfection {
 /// batch is not. Throws BadInput on a null oracle or a format out of its range.
 std::unique_ptr<Oracle> make_imperfect_oracle(std::unique_ptr<Oracle> oracle,
                                               const Imperfection& format);
+
+/// softmax(logits) of another oracle's answers, or the logarithms of that; lines and fans stay
+/// lines and fans. Answers that are not finite become NaN. Throws BadInput on a null oracle, fewer
+/// than two outputs, or one whose answers come with their standard deviations.
+std::unique_ptr<Oracle> make_softmax_oracle(std::unique_ptr<Oracle> logits,
+                                            bool logarithms = false);
+
+/// What is known of a black box that answers probabilities. What is not told is found out from its
+/// answers: logarithms from the first row (is a number negative?); the format as the first of
+/// decimals (0 to 10 digits, as few as there are), float16, float32, float64 that all numbers seen
+/// so far are in, until some thousands agree.
+struct LogOddsOptions {
+  std::optional<bool> logarithms;      // it answers log p_o, not p_o
+  std::optional<Imperfection> format;  // what its numbers were rounded to; no noise
+};
+
+/// The logits behind softmax probabilities p_o(x), modulo their common function: answers
+///   z_o = log p_o - mean_o log p_o = F_o - mean_o F_o,  the sum over o is 0,
+/// each with its standard deviation (AnswerKind::sigmas):
+///   sigma_o = sqrt(e_o^2 + mean_o(e_o^2) / p),
+///   e_o = sqrt(q^2 / p_o^2 + 4 u^2) + 2^-53 |log p_o|   where it answers p_o,
+///   e_o = sqrt(q^2 + u^2) + u |log p_o|                 where it answers log p_o,
+/// q half a unit of the last decimal (0 without), u the relative rounding of the format: 2^-53 of
+/// float64 and of decimals, 2^-24 of float32, 2^-11 of float16. A point says nothing where some p_o
+/// <= 2.3e-308 (float64), 1.2e-38 (float32), 6.2e-5 (float16), 20 q (decimals), or log p_o is
+/// -infinity: logits may differ by about 708, 87, 9.7, or log(1 / (20 q)).
+///
+/// softmax(F + h 1) = softmax(F) for every scalar function h: what is lost is h = mean_o F_o,
+/// itself a ReLU network. Neurons that act on all outputs alike are part of it.
+///
+/// Answers that are no probabilities (a number outside [0, 1] or NaN, a logarithm above 0, a sum
+/// off 1 by more than 1e-3 + p q) are an OracleError that names the row. Throws BadInput on a null
+/// oracle, fewer than two outputs, answers that come with their standard deviations, noise, or a
+/// format out of its range.
+std::unique_ptr<Oracle> make_log_odds_oracle(std::unique_ptr<Oracle> probabilities,
+                                             const LogOddsOptions& options = {});
 
 /// A program as a black box.
 struct ProcessOptions {

@@ -174,6 +174,45 @@ void CpuOps::lsqr_rotate(DeviceView state) {
   }
 }
 
+void CpuOps::cg_begin(double tolerance, DeviceView state) {
+  for (Index j = 0; j < state.cols; ++j) {
+    const auto at = [&](CgRow row) -> double& {
+      return state.data[static_cast<Index>(row) * state.ld + j];
+    };
+    at(CgRow::limit) = tolerance * tolerance * at(CgRow::product);
+    at(CgRow::running) = at(CgRow::product) > 0 ? 1.0 : 0.0;
+    at(CgRow::curvature) = 0;
+    at(CgRow::next) = 0;
+    at(CgRow::step) = 0;
+    at(CgRow::minus_step) = 0;
+    at(CgRow::ratio) = 0;
+  }
+}
+
+void CpuOps::cg_step(DeviceView state) {
+  for (Index j = 0; j < state.cols; ++j) {
+    const auto at = [&](CgRow row) -> double& {
+      return state.data[static_cast<Index>(row) * state.ld + j];
+    };
+    if (!(at(CgRow::curvature) > 0)) at(CgRow::running) = 0;
+    const bool running = at(CgRow::running) != 0;
+    at(CgRow::step) = running ? at(CgRow::product) / at(CgRow::curvature) : 0.0;
+    at(CgRow::minus_step) = -at(CgRow::step);
+  }
+}
+
+void CpuOps::cg_turn(DeviceView state) {
+  for (Index j = 0; j < state.cols; ++j) {
+    const auto at = [&](CgRow row) -> double& {
+      return state.data[static_cast<Index>(row) * state.ld + j];
+    };
+    if (!(at(CgRow::next) > at(CgRow::limit))) at(CgRow::running) = 0;
+    const bool running = at(CgRow::running) != 0;
+    at(CgRow::ratio) = running ? at(CgRow::next) / at(CgRow::product) : 0.0;
+    if (running) at(CgRow::product) = at(CgRow::next);
+  }
+}
+
 double CpuOps::svd(DeviceView a, DeviceView left_t, DeviceView values, DeviceView right) {
   const auto q = static_cast<lapack_int>(a.rows);
   openblas_set_num_threads(threads_for(a.rows * a.rows * a.rows));

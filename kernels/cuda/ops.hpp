@@ -56,8 +56,17 @@ class CudaOps final : public Ops {
   void unit_diagonal(double cutoff, double shift, DeviceView g, DeviceView factors) override;
   void lsqr_begin(double tolerance, DeviceView state) override;
   void lsqr_rotate(DeviceView state) override;
+  void cg_begin(double tolerance, DeviceView state) override;
+  void cg_step(DeviceView state) override;
+  void cg_turn(DeviceView state) override;
   double svd(DeviceView a, DeviceView left_t, DeviceView values, DeviceView right) override;
   std::unique_ptr<Recording> record(std::function<void()> work) override;
+  void absolute(DeviceView y) override;
+  void hinge_jacobian_rows(ConstDeviceView z, ConstDeviceView x, ConstDeviceView directions,
+                           Index output, DeviceView out) override;
+  std::unique_ptr<HingeJacobian> linearize_hinges(ConstDeviceView x, ConstDeviceView planes,
+                                                  ConstDeviceView directions,
+                                                  ConstDeviceView weights, bool hold) override;
   void gaussian_gram(ConstDeviceView weights, ConstDeviceView bias, bool with_inputs,
                      DeviceView g) override;
   void gaussian_coupling_sums(ConstDeviceView normals, ConstDeviceView thresholds,
@@ -65,6 +74,8 @@ class CudaOps final : public Ops {
                               DeviceView sums) override;
   void round_answers(const Imperfection& format, DeviceView y) override;
   void add_answer_noise(Seed seed, double deviation, DeviceView y) override;
+  void softmax(bool logarithms, DeviceView y) override;
+  void log_odds(const OddsFormat& format, DeviceView y) override;
 
  private:
   CudaContext& context_;

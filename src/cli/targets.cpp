@@ -3,15 +3,20 @@
 
 #include <crease/files.hpp>
 
+#include <fmt/format.h>
+
 #include <charconv>
 #include <cmath>
 #include <utility>
 
 #include "src/cli/number_options.hpp"
+#include "src/digest.hpp"
 
 namespace crease {
 namespace {
 
+constexpr const char* kProbabilities = "probabilities";
+constexpr const char* kLogProbabilities = "log-probabilities";
 constexpr const char* kAnswers = "float64, float32, float16, round:N (decimals) or noise:S";
 
 template <class Number>
@@ -41,6 +46,22 @@ bool parse_answers(std::string_view text, Imperfection& answers) {
            answers.deviation >= 0;
   }
   return false;
+}
+
+std::string to_string(const Imperfection& answers) {
+  switch (answers.kind) {
+    case Imperfection::Kind::float64:
+      return "float64";
+    case Imperfection::Kind::float32:
+      return "float32";
+    case Imperfection::Kind::float16:
+      return "float16";
+    case Imperfection::Kind::decimals:
+      return "round:" + std::to_string(answers.decimals);
+    case Imperfection::Kind::noise:
+      return fmt::format("noise:{} of seed {}", answers.deviation, answers.seed.value);
+  }
+  return "";
 }
 
 constexpr std::string_view kExec = "exec:";
@@ -98,6 +119,8 @@ void add_target_options(CLI::App& verb, TargetOptions& options) {
           "how exactly a file's network answers (float64)")
       ->type_name("float64|float32|float16|round:N|noise:S")
       ->expected(1);
+  add_choice_option(verb, "--softmax", "the answers are those of a softmax: learn its logits",
+                    {kProbabilities, kLogProbabilities}, options.softmax);
   add_whole_option(verb, "--inputs", "of a command: d", 1,
                    [&options](Index d) { options.inputs = d; });
   add_whole_option(verb, "--outputs", "of a command: p", 1,
@@ -113,17 +136,42 @@ OpenTarget open_target(const TargetOptions& options, Seed seed,
   check_options(options);
   OpenTarget target;
   if (is_command(options)) {
+    target.identity =
+        fmt::format("command {}, {} inputs, {} outputs", options.name.substr(kExec.size()),
+                    *options.inputs, *options.outputs);
     target.oracle = open_command(options, std::move(errors));
     return target;
   }
   target.file = options.name;
-  target.oracle = make_network_oracle(load_network(options.name));
-  if (options.answers && options.answers->kind != Imperfection::Kind::float64) {
-    Imperfection answers = *options.answers;
+  Imperfection answers = options.answers.value_or(Imperfection{});
+  ReluNetwork network = load_network(options.name);
+  target.identity = "network " + to_string(digest_of(network));
+  target.oracle = make_network_oracle(std::move(network));
+  if (!options.softmax.empty()) {
+    require(answers.kind != Imperfection::Kind::noise,
+            "--softmax: probabilities may be rounded, but not noisy");
+    require(target.oracle->output_dim() >= 2,
+            "--softmax needs two outputs or more; " + options.name + " has one");
+    target.identity += ", softmax " + options.softmax;
+    target.oracle =
+        make_softmax_oracle(std::move(target.oracle), options.softmax == kLogProbabilities);
+  }
+  if (answers.kind != Imperfection::Kind::float64) {
     answers.seed = seed;
+    target.identity += ", " + to_string(answers);
     target.oracle = make_imperfect_oracle(std::move(target.oracle), answers);
   }
   return target;
+}
+
+std::unique_ptr<Oracle> log_odds_if_asked(const TargetOptions& options,
+                                          std::unique_ptr<Oracle> oracle) {
+  if (options.softmax.empty()) return oracle;
+  require(oracle->output_dim() >= 2,
+          "--softmax needs two outputs or more: one probability alone has no odds");
+  LogOddsOptions told;
+  told.logarithms = options.softmax == kLogProbabilities;
+  return make_log_odds_oracle(std::move(oracle), told);
 }
 
 }  // namespace crease

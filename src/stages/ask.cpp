@@ -26,6 +26,17 @@ Asker::Asker(Device& device, Oracle& oracle, const RunControl& run)
   require(inputs_ >= 1 && outputs_ >= 1, "the oracle must have at least one input and one output");
 }
 
+Asker::Asker(const Asker& viewed, Index inputs)
+    : device_(viewed.device_),
+      oracle_(viewed.oracle_),
+      run_(viewed.run_),
+      inputs_(inputs),
+      outputs_(viewed.outputs_),
+      knows_sigmas_(viewed.knows_sigmas_),
+      reused_before_(viewed.reused_before_),
+      start_(viewed.start_),
+      stage_start_(start_) {}
+
 double Asker::seconds_since_start() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
@@ -40,7 +51,7 @@ void Asker::enter(std::string_view stage) {
 }
 
 Index Asker::left() const {
-  return limit_ ? std::max<Index>(0, *limit_ - asked_) : std::numeric_limits<Index>::max();
+  return limit_ ? std::max<Index>(0, *limit_ - charged()) : std::numeric_limits<Index>::max();
 }
 
 void Asker::before(Index points, Round round) {
@@ -144,7 +155,7 @@ void Asker::take(Index answers, Index bad_row) {
   const Index reused = oracle_->reused() - reused_before_;
   reused_before_ += reused;
   reused_ += reused;
-  asked_ += answers - reused;
+  asked_ += answers;
   queries_[stage_] += answers - reused;
 }
 
@@ -316,14 +327,14 @@ void Asker::set_progress(Index kinks, Index neurons, std::optional<double> relat
 
 void Asker::report(std::string message) {
   if (!run_->log) return;
-  run_->log({Event::Kind::progress, stage_, std::move(message), asked_, run_->budget.queries,
+  run_->log({Event::Kind::progress, stage_, std::move(message), charged(), run_->budget.queries,
              events_kinks_, events_neurons_, events_error_, seconds_since_start()});
 }
 
 void Asker::warn(std::string message) {
   warnings_.push_back(message);
   if (!run_->log) return;
-  run_->log({Event::Kind::warning, stage_, std::move(message), asked_, run_->budget.queries,
+  run_->log({Event::Kind::warning, stage_, std::move(message), charged(), run_->budget.queries,
              events_kinks_, events_neurons_, events_error_, seconds_since_start()});
 }
 

@@ -1,49 +1,13 @@
 // All hyperplanes of a network at once: Levenberg-Marquardt with variable projection.
 #pragma once
 
-#include <crease/network.hpp>
-
 #include <functional>
 #include <optional>
 #include <vector>
 
+#include "src/stages/hyperplanes.hpp"
+
 namespace crease {
-
-/// F'(x) = sum_i scales_i |<v_i, x> + e_i| + linear (x, 1),   |v_i| = 1.
-///
-/// relu(z) = z / 2 + |z| / 2: orientation disappears, (v, e) and (-v, -e) are the same neuron.
-struct Hyperplanes {
-  HostMatrix planes;  // [k, d + 1], rows (v_i, e_i)
-  HostMatrix scales;  // [k, p]
-  HostMatrix linear;  // [p, d + 1], the constant last
-
-  Hyperplanes() = default;
-  /// No neurons, zero everywhere.
-  Hyperplanes(Index inputs, Index outputs)
-      : planes(0, inputs + 1), scales(0, outputs), linear(outputs, inputs + 1) {}
-
-  Index inputs() const { return linear.cols() - 1; }
-  Index outputs() const { return linear.rows(); }
-  Index neurons() const { return planes.rows(); }
-
-  /// A neuron more, of scale 0: <normal, x> + offset is divided by |normal|. BadInput where the
-  /// normal is 0 or a number is not finite.
-  void add(const std::vector<double>& normal, double offset);
-
-  /// Without the neurons that are marked.
-  Hyperplanes without(const std::vector<bool>& marked) const;
-};
-
-/// The same function. A neuron without weights is a constant; one that is_dead leaves nothing.
-Hyperplanes hyperplanes_of(const ReluNetwork& network);
-
-/// The same function, each neuron as w = 2 |c| v, bias = 2 |c| e, output c / |c|, and what is left
-/// over in the linear part. Neurons of scale 0 are left out.
-ReluNetwork relu_network_of(const Hyperplanes& network);
-
-/// y [n, p] <- F'(x) for x [n, d], in chunks of at most most_bytes. Waits for nothing.
-void evaluate(Device& device, const Hyperplanes& network, ConstDeviceView x, Index most_bytes,
-              DeviceView y);
 
 /// Examples (x, y), y = F(x) + errors, and how far each may be trusted.
 struct FitRows {
@@ -55,7 +19,8 @@ struct FitRows {
 struct HyperplaneFitPlan {
   Index most_steps = 40;  // spec: the hardest fit that ended took 48, from a random start
 
-  /// Damping mu: mu n |delta|^2 is added to what is minimised. Right as it stands where E x x^T = I.
+  /// Damping mu: mu n |delta|^2 is added to what is minimised. Right as it stands where E x x^T =
+  /// I.
   double damping = 1e-3;        // 1e-5 for a start that is nearly right (after pruning)
   double least_damping = 1e-9;  // below the noise of every Gram matrix
   double most_damping = 10;     // a longer fight is lost: steps of a tenth of the neurons' size
@@ -130,8 +95,8 @@ HyperplaneFit fit_hyperplanes(Device& device, const FitRows& rows, Hyperplanes s
 struct SolvedScales {
   Hyperplanes network;
   double rms = 0;  // as in HyperplaneFit
-  /// Per neuron: rms'^2 = rms^2 + importance^2 if it is dropped and the others are solved for again,
-  /// importance_i^2 = sum over o of c_io^2 / (H^-1)_ii / (n p), H the Gram matrix of
+  /// Per neuron: rms'^2 = rms^2 + importance^2 if it is dropped and the others are solved for
+  /// again, importance_i^2 = sum over o of c_io^2 / (H^-1)_ii / (n p), H the Gram matrix of
   /// [|<V_i, x1>|, x1].
   std::vector<double> importance;
 };

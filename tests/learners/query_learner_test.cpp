@@ -2,6 +2,7 @@
 #include <crease/gaussian.hpp>
 #include <crease/query_learner.hpp>
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <ostream>
@@ -135,6 +136,23 @@ TEST_P(QueryLearnerTest, TheSameSeedGivesTheSameBits) {
   EXPECT_TRUE(same_bits(first.network, second.network));
   EXPECT_EQ(first.report.queries, second.report.queries);
   EXPECT_EQ(first.report.rounds, second.report.rounds);
+}
+
+// Runs 322, 970 and 1575 of `./dev trial`: slopes of rounding alone were more than the accuracy of
+// their own deviation.
+TEST_P(QueryLearnerTest, ConstantTargetsAreReachedHoweverTheirRoundingFalls) {
+  for (const auto& [seed, d, k, p] :
+       {std::array<Index, 4>{322, 10, 6, 1}, {970, 10, 10, 1}, {1575, 19, 8, 3}}) {
+    const ReluNetwork target =
+        make_family(planted("constant", d, k, p).family, {static_cast<std::uint64_t>(seed)});
+    const auto oracle = make_network_oracle(target);
+    RunControl run;
+    run.seed = {static_cast<std::uint64_t>(seed)};
+    const auto learned = learn_from_queries(device(), *oracle, {}, {}, run);
+    EXPECT_EQ(to_string(learned.report.outcome), "reached") << learned.report.message;
+    EXPECT_FALSE(learned.report.relative_error.has_value());
+    EXPECT_LE(true_rms(device(), target, learned.network), QueryProblem{}.accuracy);
+  }
 }
 
 TEST_P(QueryLearnerTest, LittleMemoryIsEnough) {
