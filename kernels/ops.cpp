@@ -393,4 +393,18 @@ void add_answer_noise(Device& device, Seed seed, double deviation, DeviceView y)
   device.ops().add_answer_noise(seed, deviation, y);
 }
 
+void softmax(Device& device, bool logarithms, DeviceView y) {
+  if (is_empty(y)) return;
+  device.ops().softmax(logarithms, y);
+}
+
+void log_odds(Device& device, const OddsFormat& format, DeviceView y) {
+  require(y.cols % 2 == 0 && y.cols >= 4, "log_odds: y must have 2 p columns, p >= 2");
+  const auto good = [](double x) { return std::isfinite(x) && x >= 0; };
+  require(good(format.half_unit) && good(format.rounding) && good(format.smallest),
+          "log_odds: q, u and the smallest probability must be finite and not negative");
+  if (is_empty(y)) return;
+  device.ops().log_odds(format, y);
+}
+
 }  // namespace crease

@@ -257,7 +257,11 @@ bool AdaptiveLearner::grow() {
   rebuild();
   bool clean = look();
   if (clean && first_line_ && resolve()) clean = look();
+  return goes_on(first, added, clean);
+}
 
+/// What the last look says of going on; `added` neurons came from the line before it.
+bool AdaptiveLearner::goes_on(bool first, Index added, bool clean) {
   if (!have_best_ || last_look_.rms < best_rms_) {
     best_ = hypothesis_;
   } else if (!first && added > 0 && policy_.tolerance > kRelaxed &&
@@ -302,8 +306,18 @@ Index AdaptiveLearner::most_lines() const {
   return plan_.lines + static_cast<Index>(std::max(0.0, kWideLines * std::log2(neurons / kWide)));
 }
 
+void AdaptiveLearner::start_from(Hypothesis hypothesis, Look look) {
+  hypothesis_ = std::move(hypothesis);
+  last_look_ = std::move(look);
+  given_ = true;
+  rebuild();
+}
+
 void AdaptiveLearner::search() {
-  while (grow()) {
+  bool more = !given_ || goes_on(true, hypothesis_.neurons(), last_look_.beyond == 0);
+  while (more) {
+    given_ = false;
+    more = grow();
   }
   if (have_best_ && last_look_.rms > 2 * best_rms_) {
     hypothesis_ = best_;

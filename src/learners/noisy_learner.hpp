@@ -25,23 +25,27 @@ class NoisyLearner final : public QueryStrategy {
  private:
   void find_neurons();
   void take_noise_ratio(const std::vector<double>& ratio);
-  bool ask_held_out();
+  void ask_held_out();
   bool explains_enough();
   void fit_until_noise();
-  bool ask_rows(Index neurons);
+  void ask_rows(Index wanted);
   Hyperplanes fit(Hyperplanes start, double damping, Index most_steps);
   void prune();
   void keep(Hyperplanes network, double held_out);
   void finish(const Hyperplanes& network);
-  bool certify_network();
-  void say_what_is_left(double allowed);
+  void turn();
+  void certify_network();
+  void say_what_is_left();
 
   double held_out_rms(const Hyperplanes& network) const;
+  /// The noise of one answer in every output, times `share`. [p]
+  std::vector<double> expected_error(double share) const;
   double unknowns(Index neurons) const;
   double fit_error(Index neurons) const;
   /// Rms on fresh points of the best fit there is, in units of the noise.
   double floor(Index neurons) const { return std::hypot(1.0, fit_error(neurons)); }
   Index rows_for(Index neurons, double share) const;
+  double superfluous() const;
   Index query_cap(Index neurons) const;
   Index scratch() const { return run_.control.budget.device_bytes; }
   bool ends() const;
@@ -56,14 +60,15 @@ class NoisyLearner final : public QueryStrategy {
   std::chrono::steady_clock::time_point start_;
 
   CrudeNeurons crude_;
-  Index kinks_ = 0;         // most on one line
-  bool complete_ = false;   // every kink of a line gave a clear neuron
-  AnsweredPoints rows_;     // the fit sees these
-  AnsweredPoints held_out_; // and never these
-  double spread_ = 0;       // deviation of the held-out answers, in units of the noise
+  Index kinks_ = 0;          // most on one line
+  bool complete_ = false;    // every kink of a line gave a clear neuron
+  AnsweredPoints rows_;      // the fit sees these
+  AnsweredPoints held_out_;  // and never these
+  double spread_ = 0;        // deviation of the held-out answers, in units of the noise
 
-  Hyperplanes best_;        // outputs in units of their noise
+  Hyperplanes best_;  // outputs in units of their noise
   double best_held_out_ = 0;
+  double train_rms_ = 0;  // of the last fit
   bool has_best_ = false;
   bool at_floor_ = false;
   ReluNetwork final_;

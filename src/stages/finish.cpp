@@ -80,13 +80,14 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
     return {};
   }
   asker.enter("certificate");
+  const Index before = asker.charged();
   const DeviceNetwork on_device(asker.device(), network);
   Look look =
       look_around(asker, random, Stream::certificate, points, hypothesis, on_device, noise, plan);
   // The last that needs the device: a report holds all of a certificate, or nothing of it.
   const double sd =
       is_flat(hypothesis, plan.sigmas) ? 0 : deviation_or_zero(asker.device(), network);
-  report.certificate_queries = points;
+  report.certificate_queries = asker.charged() - before;
   const auto certified = [&](const std::vector<double>& errors) {
     return certify(errors, look_failure(problem.failure, certificates + 1),
                    problem.lipschitz.value_or(largest_lipschitz_guess(network)));
@@ -159,7 +160,7 @@ void end_report(Asker& asker, const NoiseModel& noise, const ReluNetwork& networ
                 RunReport& report) {
   report.neurons = network.neurons();
   asker.write(report);
-  report.learning_queries = asker.asked() - report.certificate_queries;
+  report.learning_queries = asker.charged() - report.certificate_queries;
   const AnswerKind kind = asker.answer_kind();
   report.answer_format = kind.format.empty() ? noise.format : kind.format;
   report.modulo = kind.modulo;

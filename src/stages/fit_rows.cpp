@@ -12,11 +12,11 @@ namespace crease {
 namespace {
 
 constexpr Index kPool = 10;
-constexpr Index kJudged = 4000;      // rows that choose among the pool
-constexpr Index kMoments = 100000;   // rows of the moments
-constexpr Index kSmall = 8;          // inputs up to which the span of eigenvectors is everything
+constexpr Index kJudged = 4000;     // rows that choose among the pool
+constexpr Index kMoments = 100000;  // rows of the moments
+constexpr Index kSmall = 8;         // inputs up to which the span of eigenvectors is everything
 constexpr Index kLeastSpan = 4;
-constexpr int kPowerSteps = 8;       // of subspace iteration: seeds need a span, not eigenvectors
+constexpr int kPowerSteps = 8;  // of subspace iteration: seeds need a span, not eigenvectors
 constexpr double kOffset = 0.5;
 
 /// Orthonormal rows by Gram and Schmidt, twice; a row that vanishes is left zero.
@@ -40,14 +40,12 @@ HostMatrix leading_span(Device& device, ConstDeviceView x, const std::vector<dou
   double mean = 0;
   for (const double w : weights) mean += w / static_cast<double>(weights.size());
   DeviceMatrix moment(device, d, d);
-  const Index chunk =
-      std::max<Index>(1, most_bytes / (d * static_cast<Index>(sizeof(double))));
+  const Index chunk = std::max<Index>(1, most_bytes / (d * static_cast<Index>(sizeof(double))));
   for (Index first = 0; first < x.rows; first += chunk) {
     const Index n = std::min(chunk, x.rows - first);
     DeviceMatrix weighted(device, n, d);
     copy(device, x.row_block(first, n), weighted);
-    scale_rows(device,
-               upload(device, {weights.data() + first, n, 1, 1}), weighted);
+    scale_rows(device, upload(device, {weights.data() + first, n, 1, 1}), weighted);
     multiply(device, weighted, Transpose::yes, x.row_block(first, n), Transpose::no,
              1.0 / static_cast<double>(x.rows), first == 0 ? 0.0 : 1.0, moment);
   }

@@ -232,7 +232,7 @@ TEST_P(QueryLearnerTest, AnOracleThatFailsAtOnceIsAnError) {
     learn_from_queries(device(), *oracle, {});
     FAIL() << "expected OracleError";
   } catch (const OracleError& error) {
-    EXPECT_STREQ(error.what(), "the line is dead");
+    EXPECT_STREQ(error.what(), "batch 1 (12 points, stage noise): the line is dead");
   }
 }
 
