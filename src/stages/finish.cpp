@@ -51,7 +51,7 @@ double unseen_mass(double failure, const Look& look, Index more_points, Index mo
   if (look.beyond > 0 || look.errors.empty()) return 1;
   const Index points = static_cast<Index>(look.errors.size()) + more_points;
   const Index silent = look.silent + more_silent;
-  return silent > 0 ? unseen_mass(points, silent, failure)
+  return silent > 0 ? upper_mass(points, silent, failure)
                     : 1 - std::pow(failure, 1 / static_cast<double>(points));
 }
 
@@ -75,8 +75,9 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
   const double sd =
       is_flat(hypothesis, plan.sigmas) ? 0 : deviation_or_zero(asker.device(), network);
   report.certificate_queries = asker.charged() - before;
-  Certificate certificate = certify(look.errors, look_failure(problem.failure, certificates + 1),
-                                    problem.lipschitz.value_or(largest_lipschitz_guess(network)));
+  Certificate certificate =
+      certify(look.errors, look_failure(problem.failure, certificates + 1),
+              problem.lipschitz.value_or(largest_lipschitz_guess(network)), asker.knows_sigmas());
   certificate.beyond_limit = look.beyond;
   report.certificate = certificate;
   report.hunt_mass = unseen_mass(problem.failure, look, 0, 0);
