@@ -160,6 +160,7 @@ void Measurement::keep_paid(const FanAnswers& fan, const HostMatrix& centers,
     for (Index o = 0; o < p_; ++o) {
       paid.center_noise.push_back(noise_.sigma(line_.rho(pieces_.t[fan.todo[i]]), o));
     }
+    paid.center_asked = line_.of_residual;
     asker_.paid()->add_fan(std::move(paid));
   }
 }

@@ -19,6 +19,7 @@ constexpr double kSmaller = -0.25;   // ... this times its step
 constexpr double kMostUnlike = 0.1;  // of all gradients, after the first retry
 constexpr double kMostUnlikeAtOnce = 1.0 / 3;
 constexpr double kUndetermined = 1e-6;  // smallest over largest singular value of the patterns
+constexpr double kSignificant = 10;     // standard deviations of a linear part that is one
 constexpr int kSweeps = 6;
 constexpr double kSettled = 8 * kRounding;  // relative change of the last sweep
 constexpr double kUnsettled = 1e-9;         // a change above this must not grow
@@ -426,8 +427,12 @@ class Lifting {
     if (longest > 0) lift.largest_error /= longest;
     for (Index o = 0; o < p_; ++o) {
       const auto oo = static_cast<std::size_t>(o);
-      std::copy_n(unknown_.row(k_ + o), d_, whole.gradient.row(o));
       whole.gradient_noise[oo] = error(k_ + o);
+      // What is no more than noise is no linear part: else a constant would have a spread.
+      if (length(unknown_.row(k_ + o), d_) >
+          kSignificant * error(k_ + o) * std::sqrt(static_cast<double>(d_))) {
+        std::copy_n(unknown_.row(k_ + o), d_, whole.gradient.row(o));
+      }
       whole.constant(o, 0) = levels_(k_ + o, 0);
     }
     lift.network = std::move(whole);

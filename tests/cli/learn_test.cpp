@@ -164,7 +164,7 @@ TEST_F(LearnTest, TimeIsABudgetToo) {
 TEST_F(LearnTest, AnswersThatAreNotExactAreMeasuredAsSuch) {
   expect_ok(learn({"--answers", "float64"}));
   EXPECT_EQ(report()["answers"]["format"], "float64");
-  // Few queries: what is looked at is the noise that was measured before.
+  // Few queries: what is looked at is the noise that was measured before, to a factor of ten.
   const auto answers_of = [&](const std::string& answers, const std::string& seed) {
     run_program(learn({"--answers", answers, "--seed", seed, "--budget", "600"}));
     return report()["answers"];
