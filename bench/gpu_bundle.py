@@ -5,7 +5,7 @@ The folder is the repository's tracked files and `carried/`:
   commit            what was checked out; "+changes" where tracked files differ from it
   googletest/       GoogleTest's sources (Debian's package googletest), built on the spot
   prefix.tar.gz     include/, lib/ and CMake packages of every other dependency, from this machine:
-                    OpenBLAS, LAPACKE and libzip with the shared libraries they need, and headers.
+                    OpenBLAS, LAPACKE, libzip and SQLite with the shared libraries they need, and headers.
                     The C and C++ runtime and OpenMP's are not among them: the compiler there has its own.
 """
 import argparse
@@ -21,8 +21,9 @@ import tempfile
 LIMIT = 40e6  # bytes: what travels
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HEADERS = ["CLI", "nlohmann", "Random123", "fmt", "lapack.h", "lapacke.h", "lapacke_config.h",
-           "lapacke_mangling.h", "lapacke_utils.h", "cblas.h", "openblas_config.h", "zip.h", "zipconf.h"]
-LIBRARIES = ["openblas", "lapacke", "zip", "fmt"]
+           "lapacke_mangling.h", "lapacke_utils.h", "cblas.h", "openblas_config.h", "zip.h", "zipconf.h",
+           "sqlite3.h", "xxhash.h"]
+LIBRARIES = ["openblas", "lapacke", "zip", "sqlite3", "fmt"]
 CMAKE_PACKAGES = ["CLI11", "nlohmann_json", "fmt"]
 # Part of the toolchain there, which is as new as the one here or newer (glibc 2.36, g++ 12).
 TOOLCHAIN = re.compile(r"^(linux-vdso|ld-linux|lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+|gomp)\.so)")

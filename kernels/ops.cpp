@@ -2,7 +2,6 @@
 #include "kernels/ops.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <utility>
 
@@ -112,14 +111,6 @@ void relu_lines_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slo
           "relu_lines_sum: first must be [m + 1], ascending from 0 to the rows of out");
   if (is_empty(out)) return;
   device.ops().relu_lines_sum(offsets, slopes, output, constant, tilt, first, t, out);
-}
-
-void relu_line_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes,
-                   ConstDeviceView output, ConstDeviceView constant, ConstDeviceView tilt,
-                   ConstDeviceView t, DeviceView out) {
-  require(offsets.cols == 1, "relu_line_sum: offsets and slopes must be [k, 1]");
-  const std::array<Index, 2> all = {0, out.rows};
-  relu_lines_sum(device, offsets, slopes, output, constant, tilt, all, t, out);
 }
 
 void relu_fan_sum(Device& device, ConstDeviceView offsets, ConstDeviceView slopes_t,
@@ -384,6 +375,36 @@ void gaussian_coupling_sums(Device& device, ConstDeviceView normals, ConstDevice
   require(first >= 0 && first <= k, "gaussian_coupling_sums: first must be in [0, k]");
   if (is_empty(sums)) return;
   device.ops().gaussian_coupling_sums(normals, thresholds, jumps, groups, first, sums);
+}
+
+void round_answers(Device& device, const Imperfection& format, DeviceView y) {
+  using Kind = Imperfection::Kind;
+  require(format.kind != Kind::noise, "round_answers: noise is no rounding");
+  require(format.decimals >= 0 && format.decimals <= Imperfection::kMostDecimals,
+          "round_answers: decimals must be between 0 and 22");
+  if (is_empty(y) || format.kind == Kind::float64) return;
+  device.ops().round_answers(format, y);
+}
+
+void add_answer_noise(Device& device, Seed seed, double deviation, DeviceView y) {
+  require(std::isfinite(deviation) && deviation >= 0,
+          "add_answer_noise: deviation must be finite and not negative");
+  if (is_empty(y)) return;
+  device.ops().add_answer_noise(seed, deviation, y);
+}
+
+void softmax(Device& device, bool logarithms, DeviceView y) {
+  if (is_empty(y)) return;
+  device.ops().softmax(logarithms, y);
+}
+
+void log_odds(Device& device, const OddsFormat& format, DeviceView y) {
+  require(y.cols % 2 == 0 && y.cols >= 4, "log_odds: y must have 2 p columns, p >= 2");
+  const auto good = [](double x) { return std::isfinite(x) && x >= 0; };
+  require(good(format.half_unit) && good(format.rounding) && good(format.smallest),
+          "log_odds: q, u and the smallest probability must be finite and not negative");
+  if (is_empty(y)) return;
+  device.ops().log_odds(format, y);
 }
 
 }  // namespace crease

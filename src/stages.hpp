@@ -19,6 +19,11 @@
 //                                           stream, analytic or qr, over rows.hpp: lsqr.hpp,
 //                                           preconditioner.hpp, triangle.hpp, qr_solver.hpp,
 //                                           trust_region.hpp
+//   polish     polish (polish.hpp)          all neurons known: what was paid for (paid.hpp) and new
+//                                           fans (fan_design.hpp, fan_choice.cpp) in one least
+//                                           squares for the weights (fan_rows.hpp,
+//                                           gradient_fit.hpp), points for the biases
+//                                           (level_fit.hpp); noise from mirrored.hpp
 //   orient     orient (orientation.hpp)     the sides on which the neurons were active
 //   certify    vouch_for (finish.hpp), certify (certify.hpp)
 //                                           what fresh points say of the finished network

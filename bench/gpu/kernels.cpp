@@ -1,4 +1,5 @@
 // Rows of the primitives: each against the floor that its arithmetic and its traffic set.
+#include <array>
 #include <cstring>
 
 #include "bench/gpu/measure.hpp"
@@ -55,9 +56,10 @@ void lines(Bench& bench) {
     const DeviceMatrix offsets = bench.normals(k, 1), slopes = bench.normals(k, 1);
     const DeviceMatrix output = bench.normals(1, k), constant = bench.normals(1, 1);
     const DeviceMatrix tilt = bench.normals(1, 1), t = bench.normals(n, 1);
+    const std::array<Index, 2> one_line = {0, n};
     DeviceMatrix out(bench.device(), n, 1);
     bench.row("line", {{"n", n}, {"k", k}, {"p", 1}}, {0, 0, 8.0 * (2 * n + 3 * k)}, [&] {
-      relu_line_sum(bench.device(), offsets, slopes, output, constant, tilt, t, out);
+      relu_lines_sum(bench.device(), offsets, slopes, output, constant, tilt, one_line, t, out);
     });
   }
 }

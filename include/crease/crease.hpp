@@ -1,6 +1,7 @@
 // Everything that needs no CUDA.
 #pragma once
 
+#include <crease/answer_log.hpp>
 #include <crease/closeness.hpp>
 #include <crease/device.hpp>
 #include <crease/files.hpp>

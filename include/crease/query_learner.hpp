@@ -14,6 +14,9 @@ struct QueryProblem {
   double accuracy = 1e-8;           // wanted rms(F - F') / sd(F) under N(0, I); > 0
   double failure = 0.01;            // delta of the certificate; in (0, 1)
   std::optional<double> lipschitz;  // promise: F - F' is L-Lipschitz; > 0
+  // Wanted largest error of |u| w and |u| bias of every neuron; in (0, 1), 2^-40 is a good one.
+  // None: whatever the accuracy above needs.
+  std::optional<double> polish;
 };
 
 /// Every number a run uses, with the reason of its default. Sources: Chen, Klivans, Meka 2021 ("the
@@ -62,6 +65,19 @@ struct QueryPlan {
   Index lines = 14;           // at most, in one run
   Index idle_lines = 6;       // in a row that add no neuron: the search gives up
   bool least_squares = true;  // the regression stage (Section 4.4 of the paper), on the residual
+
+  // Answers that are not exact
+  Index noisy_lines = 4;  // at most; one is enough where its neurons explain the function
+  double noisy_rows =
+      2.5;  // rows of the fit per unknown: the best fit's error is 0.8 of an answer's
+  Index noisy_rounds = 8;     // of adding neurons and fitting again
+  Index noisy_steps = 40;     // of Levenberg and Marquardt in one fit
+  double noisy_queries = 20;  // per k (d + 1) of the widest network so far: no round beyond that
+
+  // Slice and lift: F on a few-dimensional slice first, then one gradient for each neuron
+  Index slice_from = 200;         // inputs from which on a run begins that way
+  Index slice_size = 0;           // coordinates of a slice; 0: inputs / 40, from 4 to 32
+  Index slice_look_points = 256;  // of each look at a slice
 
   // Uniform mode, the paper's scan: every number of it is fixed before the first query.
   Index uniform_lines = 20;       // independent Gaussian lines. A kink lies on the part that is cut

@@ -72,6 +72,10 @@ class CudaOps final : public Ops {
   void gaussian_coupling_sums(ConstDeviceView normals, ConstDeviceView thresholds,
                               ConstDeviceView jumps, ConstDeviceView groups, Index first,
                               DeviceView sums) override;
+  void round_answers(const Imperfection& format, DeviceView y) override;
+  void add_answer_noise(Seed seed, double deviation, DeviceView y) override;
+  void softmax(bool logarithms, DeviceView y) override;
+  void log_odds(const OddsFormat& format, DeviceView y) override;
 
  private:
   CudaContext& context_;

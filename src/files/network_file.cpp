@@ -97,12 +97,17 @@ ReluNetwork load_network(const std::string& path) {
 
   // p d numbers are allocated whether the file has them or not, and a weight with few or no numbers
   // may claim any size.
-  constexpr Index kMostWithoutNumbers = Index{1} << 27;
+  constexpr Index kMostWithoutNumbers = Index{1} << 20;
+  constexpr Index kMostPerNumber = 1024;
   Index linear = 0;
-  if (__builtin_mul_overflow(outputs, inputs, &linear) ||
-      (linear > kMostWithoutNumbers && !parts.has("skip.weight"))) {
-    parts.refuse("its sizes are too large: " + std::to_string(outputs) + " outputs of " +
-                 std::to_string(inputs) + " inputs");
+  const bool counted = !__builtin_mul_overflow(outputs, inputs, &linear);
+  const auto numbers = static_cast<Index>(hidden.values.size() + output.values.size());
+  const bool backed = parts.has("skip.weight")
+                          ? static_cast<Index>(parts.need("skip.weight").values.size()) == linear
+                          : linear <= kMostWithoutNumbers + kMostPerNumber * numbers;
+  if (!counted || !backed) {
+    parts.refuse("its sizes are too large for the numbers it has: " + std::to_string(outputs) +
+                 " outputs of " + std::to_string(inputs) + " inputs");
   }
   ReluNetwork network(inputs, neurons, outputs);
   parts.fill("0.weight", {neurons, inputs}, network.weights);

@@ -73,6 +73,7 @@ void read_exactly(zip_file_t* member, void* data, std::size_t bytes) {
 /// From Fortran to C order.
 std::vector<double> reordered(const std::vector<double>& values, const std::vector<Index>& shape) {
   std::vector<double> result(values.size());
+  if (values.empty()) return result;  // the other sizes of an empty shape may be anything
   std::vector<Index> stride(shape.size(), 1);
   for (std::size_t axis = shape.size(); axis-- > 1;) {
     stride[axis - 1] = stride[axis] * shape[axis];

@@ -170,7 +170,7 @@ std::vector<Index> UniformLearner::choose_columns(const ReducedRows& rows, doubl
     return columns;
   };
   std::vector<Index> columns = those([](Index, const CandidateNeuron&) { return true; });
-  best = fit_norm_bounded(rows, columns, bound);
+  best = fit_norm_bounded(device_, rows, columns, bound);
   const auto d = static_cast<double>(asker_.inputs());
   double noise_square = 0;
   for (Index o = 0; o < rows.outputs; ++o) {
@@ -191,7 +191,7 @@ std::vector<Index> UniformLearner::choose_columns(const ReducedRows& rows, doubl
   };
   const auto try_columns = [&](std::vector<Index> fewer) {
     if (fewer.size() >= columns.size()) return false;
-    BoundedFit fit = fit_norm_bounded(rows, fewer, bound);
+    BoundedFit fit = fit_norm_bounded(device_, rows, fewer, bound);
     const double error = explained(fit);
     if (!(fit.held_out_rms <= std::max(held_out, error))) return false;
     if (!(fit.fit_rms <= std::max(fitted, error))) return false;

@@ -6,8 +6,7 @@
 #include <limits>
 
 #include "kernels/ops.hpp"
-#include "src/small_dense.hpp"
-#include "src/stages/numbers.hpp"
+#include "src/stages/trust_region.hpp"
 
 namespace crease {
 namespace {
@@ -60,77 +59,19 @@ double residual_square(const HostMatrix& factor, const std::vector<Index>& colum
   return sum;
 }
 
-/// The ridge solutions of one least-squares problem, from its singular value decomposition.
-class RidgePath {
- public:
-  RidgePath(const HostMatrix& r, const std::vector<Index>& columns, Index features, Index outputs)
-      : projected_(0, outputs) {
-    const auto q = static_cast<Index>(columns.size());
-    HostMatrix z(r.rows(), q);
-    for (Index i = 0; i < r.rows(); ++i) {
-      for (Index j = 0; j < q; ++j) z(i, j) = r(i, columns[static_cast<std::size_t>(j)]);
-    }
-    parts_ = svd(std::move(z));
-    const double cutoff =
-        parts_.values.empty() ? 0 : 2 * kRounding * static_cast<double>(q) * parts_.values[0];
-    while (rank_ < static_cast<Index>(parts_.values.size()) && value(rank_) > cutoff) ++rank_;
-    projected_ = HostMatrix(rank_, outputs);
-    for (Index i = 0; i < r.rows(); ++i) {
-      for (Index s = 0; s < rank_; ++s) {
-        for (Index o = 0; o < outputs; ++o) {
-          projected_(s, o) += parts_.left(i, s) * r(i, features + o);
-        }
-      }
-    }
+/// [z | right] of the chosen columns, triangular again.
+DeviceMatrix chosen_factor(Device& device, const ReducedRows& rows,
+                           const std::vector<Index>& columns) {
+  const auto q = static_cast<Index>(columns.size());
+  HostMatrix chosen(rows.fit.rows(), q + rows.outputs);
+  for (Index i = 0; i < chosen.rows(); ++i) {
+    for (Index j = 0; j < q; ++j) chosen(i, j) = rows.fit(i, columns[static_cast<std::size_t>(j)]);
+    for (Index o = 0; o < rows.outputs; ++o) chosen(i, q + o) = rows.fit(i, rows.features + o);
   }
-
-  Index rank() const { return rank_; }
-  double condition() const { return rank_ > 0 ? value(0) / value(rank_ - 1) : 0; }
-
-  double norm(double ridge) const {
-    double sum = 0;
-    for (Index s = 0; s < rank_; ++s) {
-      const double factor = value(s) / (value(s) * value(s) + ridge);
-      for (Index o = 0; o < projected_.cols(); ++o) {
-        sum += factor * projected_(s, o) * factor * projected_(s, o);
-      }
-    }
-    return std::sqrt(sum);
-  }
-
-  /// The root of the secular equation, by bisection of log(ridge); the norm falls as it grows.
-  double ridge_of(double bound) const {
-    if (norm(0) <= bound) return 0;
-    double low = value(rank_ - 1) * value(rank_ - 1) * kRounding;
-    double high = value(0) * value(0);
-    while (norm(high) > bound) high *= 4;
-    while (high > low * (1 + 1e-6)) {
-      const double middle = std::sqrt(low) * std::sqrt(high);
-      (norm(middle) > bound ? low : high) = middle;
-    }
-    return high;
-  }
-
-  HostMatrix solution(double ridge) const {
-    HostMatrix v(parts_.right.cols(), projected_.cols());
-    for (Index s = 0; s < rank_; ++s) {
-      const double factor = value(s) / (value(s) * value(s) + ridge);
-      for (Index j = 0; j < v.rows(); ++j) {
-        for (Index o = 0; o < v.cols(); ++o) {
-          v(j, o) += parts_.right(s, j) * (factor * projected_(s, o));
-        }
-      }
-    }
-    return v;
-  }
-
- private:
-  double value(Index s) const { return parts_.values[static_cast<std::size_t>(s)]; }
-
-  Svd parts_;
-  Index rank_ = 0;
-  HostMatrix projected_;  // left^T y, [rank, p]
-};
+  DeviceMatrix factor = upload(device, chosen);
+  triangularize(device, factor);
+  return factor;
+}
 
 }  // namespace
 
@@ -178,10 +119,14 @@ ReducedRows reduce_rows(Device& device, ConstDeviceView weights, ConstDeviceView
   return reduced;
 }
 
-BoundedFit fit_norm_bounded(const ReducedRows& rows, const std::vector<Index>& columns,
-                            double largest_bound) {
+BoundedFit fit_norm_bounded(Device& device, const ReducedRows& rows,
+                            const std::vector<Index>& columns, double largest_bound) {
   require(largest_bound > 0, "fit_norm_bounded: the bound must be above 0");
-  const RidgePath path(rows.fit, columns, rows.features, rows.outputs);
+  const auto q = static_cast<Index>(columns.size());
+  DeviceMatrix factor = chosen_factor(device, rows, columns);
+  SvdRidge path(device, factor.view().row_block(0, q).col_block(0, q),
+                factor.view().row_block(0, q).col_block(q, rows.outputs));
+  const double free_norm = path.at(0)->norm;
   struct Choice {
     double bound;
     double ridge;
@@ -189,11 +134,11 @@ BoundedFit fit_norm_bounded(const ReducedRows& rows, const std::vector<Index>& c
     HostMatrix v;
   };
   std::vector<Choice> choices;
-  double bound = std::min(largest_bound, path.norm(0));
+  double bound = std::min(largest_bound, free_norm);
   double best = std::numeric_limits<double>::infinity();
   for (int i = 0; i <= kBounds; ++i) {
-    const double ridge = i == 0 && bound < largest_bound ? 0 : path.ridge_of(bound);
-    HostMatrix v = path.solution(ridge);
+    const double ridge = free_norm <= bound ? 0 : ridge_of(path, bound);
+    HostMatrix v = download(device, *path.solution(ridge));
     const double square = residual_square(rows.held_out, columns, v);
     best = std::min(best, square);
     choices.push_back({bound, ridge, square, std::move(v)});

@@ -7,7 +7,7 @@ namespace crease {
 
 /// Feature rows and answers, reduced by QR: for every choice of columns and every coefficient
 /// matrix v, |Z v - y| over the rows is |z v - right| over the factor's, where [z | right] is upper
-/// triangular. What comes after needs no device and no rows.
+/// triangular. What comes after needs no rows.
 struct ReducedRows {
   HostMatrix fit;       // [q + p, q + p], of the rows that are fitted
   HostMatrix held_out;  // [q + p, q + p], of the rows that choose
@@ -48,15 +48,15 @@ struct BoundedFit {
 };
 
 /// argmin |Z v - y| subject to |v| <= W over the columns given, by the singular value decomposition
-/// of R: v(lambda) = sum_i s_i / (s_i^2 + lambda) right_i <left_i, y>, lambda >= 0 the root of the
-/// secular equation |v(lambda)| = W. W runs down from `largest_bound` (or from the norm of the
-/// unbounded solution, where that is smaller) by factors sqrt(2), 12 times; the largest is taken
-/// whose held-out mean square is within 10 % of the smallest. Singular values below q eps of the
-/// largest count as zero.
+/// of R (SvdRidge): v(lambda) = sum_i s_i / (s_i^2 + lambda) right_i <left_i, y>, lambda >= 0 the
+/// root of the secular equation |v(lambda)| = W. W runs down from `largest_bound` (or from the norm
+/// of the unbounded solution, where that is smaller) by factors sqrt(2), 12 times; the largest is
+/// taken whose held-out mean square is within 10 % of the smallest. Singular values below q eps of
+/// the largest count as zero.
 ///
 /// columns        in ascending order, each in [0, q)
 /// largest_bound  > 0, may be infinite
-BoundedFit fit_norm_bounded(const ReducedRows& rows, const std::vector<Index>& columns,
-                            double largest_bound);
+BoundedFit fit_norm_bounded(Device& device, const ReducedRows& rows,
+                            const std::vector<Index>& columns, double largest_bound);
 
 }  // namespace crease

@@ -20,13 +20,30 @@ constexpr Index kPerPlace = 1 + 2 * static_cast<Index>(kStencils.size());
 constexpr double kContaminated = 30;   // times what the small stencil says
 constexpr std::size_t kDistinct = 12;  // answers that must differ before their format is believed
 static_assert(kPlaces * kPerPlace == kNoiseQueries);
+constexpr double kToldRounding = 0.1;            // of u rho: answers that tell their own noise
 constexpr double kMedianToSigma = 1.0 / 0.6745;  // of |normal|
+
+constexpr double kExact = 1e-10;  // of the answers: less noise than this is none
+constexpr double kPrior = 64;     // roundings of an answer of which nothing is known
+constexpr double kUniform = 0.288675134594812882;  // deviation of a number uniform on [0, 1]
 
 struct AnswerFormat {
   std::string name;
   double quantum = 0;       // of decimals
   double unit = kRounding;  // relative rounding of one answer
 };
+
+constexpr int kHalfDigits = 11;  // of the significand of IEEE 754 binary16 ...
+constexpr int kHalfLeast = -13;  // ... and the exponent, as of frexp, of its least normal number
+constexpr int kSingleDigits = 24;
+constexpr int kSingleLeast = -125;
+
+/// Distance of the numbers of a binary format near y.
+double spacing(double y, int digits, int least) {
+  int exponent = 0;
+  std::frexp(y, &exponent);
+  return std::ldexp(1.0, std::max(exponent, least) - digits);
+}
 
 /// Zero queries: what all answers are multiples of. Few distinct values look like anything, so they
 /// say nothing.
@@ -47,6 +64,13 @@ AnswerFormat find_format(const HostMatrix& answers) {
     });
     if (integral && integers.size() >= kDistinct) return {"decimal", 1.0 / unit};
   }
+  const auto all_multiples = [&](int digits, int least) {
+    return std::all_of(distinct.begin(), distinct.end(), [&](double y) {
+      const double multiple = y / spacing(y, digits, least);
+      return multiple == std::round(multiple);
+    });
+  };
+  if (all_multiples(kHalfDigits, kHalfLeast)) return {"float16", 0, 0x1p-11};
   const bool single = std::all_of(distinct.begin(), distinct.end(), [](double y) {
     return static_cast<double>(static_cast<float>(y)) == y;
   });
@@ -66,6 +90,12 @@ double combined(double small, double large) {
 double NoiseModel::sigma(double rho, Index output) const {
   const auto o = static_cast<std::size_t>(output);
   return std::hypot(absolute[o], relative[o] * rho);
+}
+
+NoiseModel told_noise(const Asker& asker) {
+  const auto p = static_cast<std::size_t>(asker.outputs());
+  return {std::vector<double>(p, 0.0), std::vector<double>(p, kToldRounding * kRounding),
+          asker.answer_kind().format};
 }
 
 NoiseModel probe_noise(Asker& asker, Random& random) {
@@ -107,6 +137,8 @@ NoiseModel probe_noise(Asker& asker, Random& random) {
   const double rho_near = median({rho.begin(), rho.begin() + kNear});
   const double rho_far = median({rho.begin() + kNear, rho.end()});
   NoiseModel noise{{}, {}, format.name};
+  Index equal_stencils = 0;
+  bool constant = true;  // in every output
   for (Index o = 0; o < p; ++o) {
     double near = 0;
     double far = 0;
@@ -123,7 +155,9 @@ NoiseModel probe_noise(Asker& asker, Random& random) {
         const auto at = [&](Index i) { return t[static_cast<std::size_t>(i)]; };
         const double h1 = at(first) - at(left);
         const double h2 = at(left + 1) - at(first);
+        constant = constant && y(left, o) == y(0, o) && y(first, o) == y(0, o);
         const bool equal = y(left, o) == y(first, o) && y(first, o) == y(left + 1, o);
+        equal_stencils += equal ? 1 : 0;
         // Three equal answers are exactly straight; the rounding of this very sum would hide that.
         const double bend =
             equal ? 0 : y(first, o) - (h2 * y(left, o) + h1 * y(left + 1, o)) / (h1 + h2);
@@ -143,7 +177,7 @@ NoiseModel probe_noise(Asker& asker, Random& random) {
     if (format.name == "float64" && (size <= 1e-9 || (near == 0 && far == 0))) {
       // Zero up to the rounding of what cancels: the probe says nothing about the noise elsewhere.
       // Here and in the paper weights are of size 1 where nothing else is known.
-      relative = 64 * kRounding * std::max(1.0, size);
+      relative = kPrior * kRounding * std::max(1.0, size);
     } else {
       const bool grows = far > 0.25 * near * rho_far / rho_near;
       if (!grows || format.name == "decimal") {
@@ -154,9 +188,97 @@ NoiseModel probe_noise(Asker& asker, Random& random) {
     }
     noise.absolute.push_back(absolute);
     noise.relative.push_back(relative);
+    noise.size.push_back(size);
   }
+  noise.coarse = format.name == "float64" && equal_stencils > 0 && !constant;
   asker.report();
   return noise;
+}
+
+bool is_exact(const NoiseModel& noise) {
+  for (std::size_t o = 0; o < noise.size.size(); ++o) {
+    const double prior = kPrior * kRounding * std::max(1.0, noise.size[o]);
+    if (noise.absolute[o] == 0 && noise.relative[o] <= prior) continue;
+    if (!(noise.sigma(1, o) <= kExact * noise.size[o])) return false;
+  }
+  return true;
+}
+
+AnswerNoise measure_noise(Asker& asker, Random& random, const NoiseModel& probed) {
+  asker.enter("noise");
+  const Index d = asker.inputs();
+  const Index p = asker.outputs();
+  HostMatrix x(0, d);
+  for (Index i = 0; i < kRepeatedPoints; ++i) {
+    const std::vector<double> point = random.normals(d);
+    for (Index r = 0; r < kRepeats; ++r) x.append_row(point.data(), d);
+  }
+  for (Index i = 0; i < kFormatPoints; ++i) x.append_row(random.normals(d).data(), d);
+  Device& device = asker.device();
+  const DeviceMatrix points = upload(device, x);
+  const HostMatrix y = download(device, asker.points(points));
+  asker.report();
+
+  constexpr Index kGroups = kRepeatedPoints * kRepeats;
+  HostMatrix fresh(0, p);
+  for (Index i = kGroups; i < y.rows(); ++i) fresh.append_row(y.row(i), p);
+  const AnswerFormat format = find_format(fresh);
+  const double rho = std::sqrt(1 + static_cast<double>(d));
+
+  AnswerNoise result{probed, {}};
+  NoiseModel& model = result.model;
+  bool repeats_differ = false;
+  for (Index o = 0; o < p; ++o) {
+    const auto oo = static_cast<std::size_t>(o);
+    double within = 0;
+    bool differ = false;
+    for (Index i = 0; i < kGroups; i += kRepeats) {
+      double mean = 0;
+      for (Index r = i; r < i + kRepeats; ++r) {
+        // The variance of equal numbers is rounding, not zero.
+        differ = differ || y(r, o) != y(i, o);
+        mean += y(r, o) / static_cast<double>(kRepeats);
+      }
+      for (Index r = i; r < i + kRepeats; ++r) within += (y(r, o) - mean) * (y(r, o) - mean);
+    }
+    within = std::sqrt(within / static_cast<double>(kRepeatedPoints * (kRepeats - 1)));
+    double size_square = 0;
+    double spacing_square = 0;
+    for (Index i = 0; i < fresh.rows(); ++i) {
+      const double value = fresh(i, o);
+      size_square += value * value / static_cast<double>(fresh.rows());
+      const double step = format.name == "float16" ? spacing(value, kHalfDigits, kHalfLeast)
+                                                   : spacing(value, kSingleDigits, kSingleLeast);
+      spacing_square += step * step / static_cast<double>(fresh.rows());
+    }
+    model.size[oo] = std::max(model.size[oo], std::sqrt(size_square) / rho);
+    double sigma = 0;
+    if (differ) {
+      repeats_differ = true;
+      sigma = within;
+      if (model.absolute[oo] > 0 || format.name != "float64" || probed.coarse) {
+        model.absolute[oo] = within;
+        model.relative[oo] = std::min(model.relative[oo], 8 * kRounding * model.size[oo]);
+      } else {
+        model.relative[oo] = within / rho;
+      }
+    } else if (format.name == "decimal") {
+      sigma = kUniform * format.quantum;
+      model.absolute[oo] = sigma;
+      model.relative[oo] = 8 * kRounding * model.size[oo];
+    } else if (format.name == "float16" || format.name == "float32") {
+      sigma = kUniform * std::sqrt(spacing_square);
+      model.relative[oo] = std::max(model.relative[oo], sigma / rho);
+      // Tiny stencils of a coarse format see nothing: as much again that does not grow.
+      model.absolute[oo] = format.name == "float16" ? sigma : 0;
+    } else {
+      sigma = model.sigma(rho, o);
+    }
+    result.sigma.push_back(sigma);
+  }
+  model.format = repeats_differ ? "noise" : format.name;
+  model.coarse = false;
+  return result;
 }
 
 }  // namespace crease

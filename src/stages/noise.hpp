@@ -14,7 +14,11 @@ namespace crease {
 struct NoiseModel {
   std::vector<double> absolute;
   std::vector<double> relative;
-  std::string format;  // float64, float32 or decimal: what every answer was a multiple of
+  // float64, float32, float16 or decimal: what every answer was a multiple of; noise: none of
+  // these, or the same point was answered differently.
+  std::string format;
+  std::vector<double> size = {};  // typical |F_o| / rho
+  bool coarse = false;  // answers so close to one another were equal that the format is not known
 
   double sigma(double rho, Index output) const;
 };
@@ -27,5 +31,30 @@ inline constexpr Index kNoiseQueries = 40;
 /// to half a unit; a function that is zero where it was asked says nothing about its noise, and a
 /// prior of 64 u stands in.
 NoiseModel probe_noise(Asker& asker, Random& random);
+
+/// Whether finite differences of the answers are as good as exact: noise at a typical point within
+/// 1e-10 of the answers' size, or nothing known of it but the prior.
+bool is_exact(const NoiseModel& noise);
+
+inline constexpr Index kRepeatedPoints = 8;
+inline constexpr Index kRepeats = 6;
+inline constexpr Index kFormatPoints = 64;
+
+/// Noise of answers that are not exact.
+struct AnswerNoise {
+  NoiseModel model;
+  std::vector<double> sigma;  // [p] root of the mean square of one answer's error under N(0, I)
+};
+
+/// Asks kRepeatedPoints points kRepeats times each and kFormatPoints points of N(0, I) (one round).
+/// Answers that differ at one point: noise, its deviation from the repeats. Else a format of all
+/// answers: decimals are off by unit / sqrt(12), binary formats by their spacing at |y| over
+/// sqrt(12) (`sigma` is the rms over the points). Else what the probe said.
+AnswerNoise measure_noise(Asker& asker, Random& random, const NoiseModel& probed);
+
+/// For an oracle that knows the standard deviation of each of its answers: what is left is the
+/// rounding with which it evaluates F, a tenth of u rho until lines say how steep F is. Asks
+/// nothing.
+NoiseModel told_noise(const Asker& asker);
 
 }  // namespace crease

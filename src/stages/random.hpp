@@ -19,6 +19,9 @@ enum class Stream : std::uint64_t {
   hunt,
   certificate,
   uniform_mode,
+  rows,      // of the fit of noisy answers
+  held_out,  // from it
+  cells,
 };
 
 class Random {

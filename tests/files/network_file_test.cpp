@@ -141,6 +141,12 @@ TEST_F(NetworkFileTest, SizesThatNoNumbersBackAreRefusedBeforeAllocating) {
               HasSubstr("too large"));
   EXPECT_THAT(refusal({{{"0.weight", {{0, huge}, {}}}, {"2.weight", {{1, 0}, {}}}}, {}}),
               HasSubstr("too large"));
+  // Nor by a linear part of another size.
+  EXPECT_THAT(refusal({{{"0.weight", {{0, huge}, {}}},
+                        {"2.weight", {{1, 0}, {}}},
+                        {"skip.weight", {{1}, {0.5}}}},
+                       {}}),
+              HasSubstr("too large"));
 }
 
 TEST_F(NetworkFileTest, DeeperNetworksAreRefusedAndNotCutShort) {

@@ -49,6 +49,19 @@ TEST_F(NpzTest, StoredAndDeflatedArchivesOfNumpyAreReadExactly) {
   }
 }
 
+// Found by a fuzzer: the strides of such a shape cannot be computed.
+TEST_F(NpzTest, EmptyArraysOfAnyOtherSizesAreReadInEitherOrder) {
+  const std::string size = "1152921504606846976";  // 2^60
+  for (const char* fortran : {"True", "False"}) {
+    const std::string header = std::string("{'descr': '<f8', 'fortran_order': ") + fortran +
+                               ", 'shape': (0, " + size + ", " + size + ")}";
+    const TensorFile file = read(make_zip({{"x.npy", make_npy(header, "")}}));
+
+    EXPECT_THAT(file.tensors.at("x").shape, ElementsAre(0, Index{1} << 60, Index{1} << 60));
+    EXPECT_THAT(file.tensors.at("x").values, IsEmpty());
+  }
+}
+
 TEST_F(NpzTest, OtherTypesAndOrdersOfNumpyAreReadExactly) {
   const TensorFile file = read(archive(kManyTypes));
 

@@ -56,18 +56,6 @@ HostMatrix sum_on(Device& device, const OnLines& lines) {
   return out.read();
 }
 
-HostMatrix line_sum_on(Device& device, const OnLines& line) {
-  Padded offsets(device, line.offsets);
-  Padded slopes(device, line.slopes);
-  Padded output(device, line.output);
-  Padded constant(device, line.constant);
-  Padded tilt(device, line.tilt);
-  Padded t(device, line.t);
-  Padded out(device, line.t.rows(), line.output.rows());
-  relu_line_sum(device, offsets, slopes, output, constant, tilt, t, out);
-  return out.read();
-}
-
 Quad magnitude(Quad x) {
   return x < 0 ? -x : x;
 }
@@ -140,9 +128,8 @@ CREASE_ON_EVERY_BACKEND(LinesTest);
 
 TEST_P(LinesTest, LineSumMatchesValuesWorkedByHand) {
   // Two neurons, t - 1 and 2 - t, and two outputs.
-  const HostMatrix got =
-      line_sum_on(device(), on_one_line({{-1}, {2}}, {{1}, {-1}}, {{1, 0}, {10, 100}}, {{0.5, -1}},
-                                        {{2, 0}}, {{0}, {1}, {3}}));
+  const HostMatrix got = sum_on(device(), on_one_line({{-1}, {2}}, {{1}, {-1}}, {{1, 0}, {10, 100}},
+                                                      {{0.5, -1}}, {{2, 0}}, {{0}, {1}, {3}}));
   EXPECT_TRUE(same_bits(got, {{0.5, 199}, {2.5, 99}, {8.5, 19}}));
 }
 
@@ -170,7 +157,7 @@ TEST_P(LinesTest, LineSumAgreesWithExactSums) {
                                {101, 1500, 1},
                                {3, 0, 2}}) {
     const OnLines line = planted(n, k, p);
-    expect_sums(line_sum_on(device(), line), line);
+    expect_sums(sum_on(device(), line), line);
   }
 }
 
@@ -227,7 +214,7 @@ TEST_P(LinesTest, SortedSumsAreRoundedOnce) {
         line.t(i, 0) = -(line.offsets(r, 0) / line.slopes(r, 0));
       }
     }
-    expect_sorted_sums(line_sum_on(device(), line), line, 29);
+    expect_sorted_sums(sum_on(device(), line), line, 29);
   }
 }
 
@@ -255,7 +242,7 @@ TEST_P(LinesTest, NeuronsThatNearlyCancelLeaveTheirDifference) {
     const double sign = i % 2 == 0 ? 1 : -1;
     line.t(i, 0) = sign * std::pow(10.0, static_cast<double>(i) / 30 - 20);  // up to 1e20
   }
-  expect_sorted_sums(line_sum_on(device(), line), line, 101);
+  expect_sorted_sums(sum_on(device(), line), line, 101);
 }
 
 TEST_P(LinesTest, KinksAtTheEndsOfTheNumbersKeepTheirSides) {
@@ -289,7 +276,7 @@ TEST_P(LinesTest, KinksAtTheEndsOfTheNumbersKeepTheirSides) {
     line.t(4, 0) = -0x1p-1060;
     line.t(5, 0) = subnormal ? 1 : 1e200;  // times 2^1020
     line.t(6, 0) = -line.t(5, 0);
-    expect_sums(line_sum_on(device(), line), line);
+    expect_sums(sum_on(device(), line), line);
   }
 }
 
@@ -310,7 +297,7 @@ TEST_P(LinesTest, WhatIsNotFiniteComesOutAsTheDirectSumMakesIt) {
   const auto check = [&](const auto& plant) {
     OnLines line = planted(n, k, 2);
     plant(line);
-    const HostMatrix got = line_sum_on(device(), line);
+    const HostMatrix got = sum_on(device(), line);
     Index strange = 0;
     for (Index i = 0; i < n; ++i) {
       for (Index o = 0; o < 2; ++o) {
@@ -348,8 +335,8 @@ TEST_P(LinesTest, WhatIsNotFiniteComesOutAsTheDirectSumMakesIt) {
 }
 
 TEST_P(LinesTest, EmptyOutputsAreLeftAlone) {
-  EXPECT_EQ(line_sum_on(device(), on_one_line(HostMatrix(2, 1), HostMatrix(2, 1), HostMatrix(1, 2),
-                                              HostMatrix(1, 1), HostMatrix(1, 1), HostMatrix(0, 1)))
+  EXPECT_EQ(sum_on(device(), on_one_line(HostMatrix(2, 1), HostMatrix(2, 1), HostMatrix(1, 2),
+                                         HostMatrix(1, 1), HostMatrix(1, 1), HostMatrix(0, 1)))
                 .size(),
             0);
   EXPECT_EQ(sum_on(device(), {HostMatrix(2, 0),
@@ -371,13 +358,19 @@ TEST_P(LinesTest, ShapesThatDoNotFitAreRefused) {
   DeviceMatrix row(device(), 1, 3);
   DeviceMatrix t(device(), 2, 1);
   DeviceMatrix y(device(), 2, 3);
-  EXPECT_THROW(relu_line_sum(device(), row, bias, output, row, row, t, y), BadInput);
-  EXPECT_THROW(relu_line_sum(device(), bias, t, output, row, row, t, y), BadInput);
-  EXPECT_THROW(relu_line_sum(device(), bias, bias, weights, row, row, t, y), BadInput);
-  EXPECT_THROW(relu_line_sum(device(), bias, bias, output, t, row, t, y), BadInput);
-  EXPECT_THROW(relu_line_sum(device(), bias, bias, output, row, t, t, y), BadInput);
-  EXPECT_THROW(relu_line_sum(device(), bias, bias, output, row, row, bias, y), BadInput);
-  EXPECT_THROW(relu_line_sum(device(), weights, weights, output, row, row, t, y), BadInput);
+  const auto refused = [&](ConstDeviceView offsets, ConstDeviceView slopes, ConstDeviceView u,
+                           ConstDeviceView constant, ConstDeviceView tilt, ConstDeviceView at) {
+    const std::vector<Index> all = {0, 2};
+    EXPECT_THROW(relu_lines_sum(device(), offsets, slopes, u, constant, tilt, all, at, y),
+                 BadInput);
+  };
+  refused(row, bias, output, row, row, t);
+  refused(bias, t, output, row, row, t);
+  refused(bias, bias, weights, row, row, t);
+  refused(bias, bias, output, t, row, t);
+  refused(bias, bias, output, row, t, t);
+  refused(bias, bias, output, row, row, bias);
+  refused(weights, weights, output, row, row, t);
 
   // m = 2 as well.
   DeviceMatrix offsets(device(), 4, 2);

@@ -71,7 +71,7 @@ TEST_P(BoundedFitTest, PlantedCoefficientsComeBack) {
     Planted planted;
     const ReducedRows rows = reduce(planted, Index{1} << 20, known);
 
-    const BoundedFit fit = fit_norm_bounded(rows, all(10), kInfinity);
+    const BoundedFit fit = fit_norm_bounded(device(), rows, all(10), kInfinity);
 
     EXPECT_EQ(rows.held_rows, 100);
     EXPECT_EQ(rows.fit_rows, 300 + known);
@@ -100,12 +100,11 @@ TEST_P(BoundedFitTest, TheBoundHoldsAndItsSolutionIsTheMinimum) {
   const ReducedRows rows = reduce(planted, Index{1} << 20);
   const double wanted = 0.5 * norm(planted.truth);
 
-  const BoundedFit fit = fit_norm_bounded(rows, all(10), wanted);
+  const BoundedFit fit = fit_norm_bounded(device(), rows, all(10), wanted);
 
-  // The bisection of the secular equation stops at 1e-6 of the ridge, on the side that holds; the
-  // norm falls by at most that share.
+  // The root of the secular equation is found to a part in 1e12, from within.
   EXPECT_TRUE(at_most(norm(fit.coefficients), wanted));
-  EXPECT_GE(norm(fit.coefficients), wanted * (1 - 2e-6));
+  EXPECT_GE(norm(fit.coefficients), wanted * (1 - 1e-12));
   EXPECT_GT(fit.ridge, 0);
   // Stationary: z^T (right - z v) = ridge v.
   const HostMatrix& r = rows.fit;
@@ -129,8 +128,9 @@ TEST_P(BoundedFitTest, FewerColumnsFitTheirOwnShareOnly) {
   for (Index o = 0; o < 2; ++o) planted.truth(2, o) = 0;
   const ReducedRows rows = reduce(planted, Index{1} << 20);
 
-  const BoundedFit without = fit_norm_bounded(rows, {0, 1, 3, 4, 5, 6, 7, 8, 9}, kInfinity);
-  const BoundedFit wrong = fit_norm_bounded(rows, {0, 2, 3, 4, 5, 6, 7, 8, 9}, kInfinity);
+  const BoundedFit without =
+      fit_norm_bounded(device(), rows, {0, 1, 3, 4, 5, 6, 7, 8, 9}, kInfinity);
+  const BoundedFit wrong = fit_norm_bounded(device(), rows, {0, 2, 3, 4, 5, 6, 7, 8, 9}, kInfinity);
 
   EXPECT_TRUE(at_most(distance(without.coefficients, planted.truth),
                       error_bound(without, planted.truth, 400)));
@@ -145,7 +145,7 @@ TEST_P(BoundedFitTest, EqualColumnsShareTheCoefficient) {
   planted.bias(3, 0) = planted.bias(0, 0);
   const ReducedRows rows = reduce(planted, Index{1} << 20);
 
-  const BoundedFit fit = fit_norm_bounded(rows, all(10), kInfinity);
+  const BoundedFit fit = fit_norm_bounded(device(), rows, all(10), kInfinity);
 
   EXPECT_EQ(fit.rank, 9);
   for (Index o = 0; o < 2; ++o) {

@@ -1,0 +1,193 @@
+// Fresh points, exact distances, and binomial tails.
+#include "bench/trial/truth.hpp"
+
+#include <crease/gaussian.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "kernels/ops.hpp"
+#include "src/device_network.hpp"
+#include "src/small_dense.hpp"
+#include "src/stages/finish.hpp"
+
+namespace crease::trial {
+namespace {
+
+constexpr std::uint64_t kStream = 0xfd000000;  // away from learners, families and `verify`
+constexpr Index kMostPoints = 1000000;
+constexpr Index kFirstPoints = 20000;
+constexpr Index kAtOnce = 8192;
+constexpr double kChance = 1e-6;
+
+/// F and F' at the points `first` ... of the stream.
+class Pair {
+ public:
+  Pair(Device& device, const ReluNetwork& f, const ReluNetwork& g, Seed seed)
+      : device_(device),
+        f_(device, f),
+        g_(device, g),
+        seed_(seed),
+        x_(device, kAtOnce, f.inputs()),
+        y_(device, kAtOnce, f.outputs()),
+        z_(device, kAtOnce, f.outputs()) {}
+
+  /// |F - F'| at each point, appended; and |F|, where that is wanted.
+  void errors(Index first, Index count, std::vector<double>& errors,
+              std::vector<double>* sizes = nullptr) {
+    for (Index from = first; from < first + count; from += kAtOnce) {
+      const Index rows = std::min(kAtOnce, first + count - from);
+      const DeviceView x = points(from, rows);
+      f_.evaluate(x, y_.view().row_block(0, rows));
+      g_.evaluate(x, z_.view().row_block(0, rows));
+      const HostMatrix y = download(device_, y_.view().row_block(0, rows));
+      const HostMatrix z = download(device_, z_.view().row_block(0, rows));
+      for (Index i = 0; i < rows; ++i) {
+        double error = 0;
+        double size = 0;
+        for (Index o = 0; o < y.cols(); ++o) {
+          error = std::hypot(error, y(i, o) - z(i, o));
+          size = std::hypot(size, y(i, o));
+        }
+        errors.push_back(error);
+        if (sizes != nullptr) sizes->push_back(size);
+      }
+    }
+  }
+
+  HostMatrix point(Index row) { return download(device_, points(row, 1)); }
+
+ private:
+  DeviceView points(Index first, Index rows) {
+    const DeviceView x = x_.view().row_block(0, rows);
+    fill_gaussian(device_, seed_, kStream, first, 1.0, x);
+    return x;
+  }
+
+  Device& device_;
+  DeviceNetwork f_, g_;
+  Seed seed_;
+  DeviceMatrix x_, y_, z_;
+};
+
+double rms_of(const std::vector<double>& values) {
+  double square = 0;
+  for (const double value : values) square += value * value;
+  return std::sqrt(square / static_cast<double>(values.size()));
+}
+
+/// log P(X = count).
+double log_probability(Index n, double p, Index count) {
+  const auto k = static_cast<double>(count);
+  const auto m = static_cast<double>(n);
+  return std::lgamma(m + 1) - std::lgamma(k + 1) - std::lgamma(m - k + 1) + k * std::log(p) +
+         (m - k) * std::log1p(-p);
+}
+
+/// Adds slope of `network` at x, times `sign`, to slope [p, d].
+void add_slope(const ReluNetwork& network, const double* x, double sign, HostMatrix& slope) {
+  const Index d = network.inputs();
+  for (Index i = 0; i < network.neurons(); ++i) {
+    const double* w = network.weights.row(i);
+    if (!(std::inner_product(w, w + d, x, network.bias(i, 0)) > 0)) continue;
+    for (Index o = 0; o < network.outputs(); ++o) {
+      for (Index j = 0; j < d; ++j) slope(o, j) += sign * network.output(o, i) * w[j];
+    }
+  }
+  for (Index o = 0; o < network.outputs(); ++o) {
+    for (Index j = 0; j < d; ++j) slope(o, j) += sign * network.linear(o, j);
+  }
+}
+
+}  // namespace
+
+double upper_tail(Index n, double p, Index count) {
+  if (count <= 0) return 1;
+  if (count > n || p <= 0) return 0;
+  if (p >= 1) return 1;
+  if (static_cast<double>(count) <= p * static_cast<double>(n)) {
+    return 1 - lower_tail(n, p, count - 1);
+  }
+  double sum = 0;  // terms fall from here on
+  for (Index k = count; k <= n; ++k) {
+    const double term = std::exp(log_probability(n, p, k));
+    sum += term;
+    if (term < 1e-18 * sum || term == 0) break;
+  }
+  return std::min(1.0, sum);
+}
+
+double lower_tail(Index n, double p, Index count) {
+  if (count >= n) return 1;
+  if (count < 0 || p >= 1) return 0;
+  if (p <= 0) return 1;
+  if (static_cast<double>(count) > p * static_cast<double>(n)) {
+    return 1 - upper_tail(n, p, count + 1);
+  }
+  double sum = 0;
+  for (Index k = count; k >= 0; --k) {
+    const double term = std::exp(log_probability(n, p, k));
+    sum += term;
+    if (term < 1e-18 * sum || term == 0) break;
+  }
+  return std::min(1.0, sum);
+}
+
+Exceeding count_exceeding(Device& device, const ReluNetwork& f, const ReluNetwork& g,
+                          double largest, double mass, Seed seed) {
+  Pair pair(device, f, g, seed);
+  Exceeding result;
+  std::vector<double> errors;
+  for (Index wanted = kFirstPoints; !result.decided && result.points < kMostPoints;
+       wanted = std::min(kMostPoints, 7 * wanted)) {
+    errors.clear();
+    pair.errors(result.points, wanted - result.points, errors);
+    result.points = wanted;
+    result.beyond +=
+        std::count_if(errors.begin(), errors.end(), [&](double e) { return e > largest; });
+    result.more = static_cast<double>(result.beyond) > mass * static_cast<double>(result.points);
+    const double chance = result.more ? upper_tail(result.points, mass, result.beyond)
+                                      : lower_tail(result.points, mass, result.beyond);
+    result.decided = chance < kChance;
+  }
+  return result;
+}
+
+TrueError measure_error(Device& device, const ReluNetwork& f, const ReluNetwork& g, Seed seed) {
+  TrueError result;
+  Pair pair(device, f, g, seed);
+  std::vector<double> errors;
+  std::vector<double> sizes;
+  pair.errors(kMostPoints, kFirstPoints, errors, &sizes);  // not those of count_exceeding
+  result.rounding = 0x1p-53 * rms_of(sizes);
+
+  const GaussianDistance distance = gaussian_distance(device, f, g);
+  if (!distance.sampled && distance.value > distance.floor) {
+    result.rms = distance.value;
+  } else {
+    result.rms = rms_of(errors);
+    result.sampled = true;
+  }
+  const double sd = deviation_or_zero(device, f);
+  if (sd > 0) result.relative = result.rms / sd;
+
+  constexpr Index kSlopes = 100;  // half of the largest errors, half of any points
+  std::vector<Index> order(errors.size());
+  std::iota(order.begin(), order.end(), Index{0});
+  std::partial_sort(order.begin(), order.begin() + kSlopes, order.end(), [&](Index a, Index b) {
+    return errors[static_cast<std::size_t>(a)] > errors[static_cast<std::size_t>(b)];
+  });
+  for (Index i = 0; i < 2 * kSlopes; ++i) {
+    const Index row = i < kSlopes ? order[static_cast<std::size_t>(i)] : i;
+    const HostMatrix x = pair.point(kMostPoints + row);
+    HostMatrix slope(f.outputs(), f.inputs());
+    add_slope(f, x.row(0), 1, slope);
+    add_slope(g, x.row(0), -1, slope);
+    result.steepest = std::max(result.steepest, singular_values(slope)[0]);
+  }
+  return result;
+}
+
+}  // namespace crease::trial

@@ -1,0 +1,130 @@
+// The end of a run on noisy answers: the network in its own units, its certificate, and what is
+// said of the two.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "src/learners/noisy_learner.hpp"
+#include "src/stages/finish.hpp"
+#include "src/stages/numbers.hpp"
+#include "src/stages/orientation.hpp"
+
+namespace crease {
+namespace {
+
+constexpr double kCertified = 1.6;  // certificate's rms over what the noise explains
+constexpr double kMargin = 1.1;     // of the accuracy that is said to be within reach
+
+std::string in_words(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2g", number);
+  return text;
+}
+
+Hyperplanes in_units(Hyperplanes network, const std::vector<double>& unit) {
+  for (std::size_t o = 0; o < unit.size(); ++o) {
+    const auto output = static_cast<Index>(o);
+    for (Index i = 0; i < network.neurons(); ++i) network.scales(i, output) *= unit[o];
+    for (Index j = 0; j < network.linear.cols(); ++j) network.linear(output, j) *= unit[o];
+  }
+  return network;
+}
+
+/// Around the origin, with the error of a fit in every output.
+Hypothesis hypothesis_of(const ReluNetwork& network, const std::vector<double>& fit_error) {
+  const Index d = network.inputs();
+  Hypothesis hypothesis(d, network.outputs());
+  hypothesis.base.assign(static_cast<std::size_t>(d), 0.0);
+  hypothesis.gradient = network.linear;
+  hypothesis.constant = network.constant;
+  // value_error() is per rho, and rho^2 is d + 1 on average.
+  const double rho = std::sqrt(static_cast<double>(d + 1));
+  for (std::size_t o = 0; o < fit_error.size(); ++o) {
+    hypothesis.gradient_noise[o] = fit_error[o] / rho;
+  }
+  hypothesis.normals = HostMatrix(network.neurons(), d);
+  hypothesis.scales = HostMatrix(network.neurons(), network.outputs());
+  for (Index j = 0; j < network.neurons(); ++j) {
+    const double* weights = network.weights.row(j);
+    const double norm = std::sqrt(dot(weights, weights, d));
+    for (Index i = 0; i < d; ++i) hypothesis.normals(j, i) = weights[i] / norm;
+    for (Index o = 0; o < network.outputs(); ++o) {
+      hypothesis.scales(j, o) = network.output(o, j) * norm;
+    }
+    hypothesis.bias.push_back(network.bias(j, 0) / norm);
+    hypothesis.offset_error.push_back(0);
+    hypothesis.normal_error.push_back(0);
+  }
+  return hypothesis;
+}
+
+}  // namespace
+
+/// Importance below which a neuron is as likely to be made of noise as of anything else: twice the
+/// rms that d + p unknowns take off the noise of the rows.
+double NoisyLearner::superfluous() const {
+  const double equations = static_cast<double>(rows_.size()) * static_cast<double>(p_);
+  return 2 * std::sqrt(static_cast<double>(d_ + p_) / std::max(equations, 1.0));
+}
+
+std::vector<double> NoisyLearner::expected_error(double share) const {
+  std::vector<double> errors = noise_.sigma;
+  for (double& error : errors) error *= share;
+  return errors;
+}
+
+void NoisyLearner::finish(const Hyperplanes& network) {
+  final_ = relu_network_of(in_units(network, noise_.sigma));
+}
+
+/// Turned so that no linear part is left, where that changes the function by less than the fit's
+/// own error.
+void NoisyLearner::turn() {
+  const std::vector<double> errors = expected_error(fit_error(final_.neurons()));
+  final_ = orient(hypothesis_of(final_, errors), std::sqrt(dot(errors, errors)));
+}
+
+void NoisyLearner::certify_network() {
+  const std::vector<double> errors = expected_error(fit_error(final_.neurons()));
+  const Look look = vouch_for(asker_, random_, run_.problem, run_.plan, noise_.model,
+                              hypothesis_of(final_, errors), final_, 0, run_.report);
+  if (!look.errors.empty() && run_.report.outcome != Outcome::reached) say_what_is_left();
+}
+
+/// Why it is no `reached`: the noise, or something that is not in the network.
+void NoisyLearner::say_what_is_left() {
+  RunReport& report = run_.report;
+  const double noise = std::sqrt(dot(noise_.sigma, noise_.sigma));
+  const double rms = report.rms_error.value_or(0);
+  const double relative = report.relative_error.value_or(rms);
+  const char* unit = report.relative_error ? " of the deviation" : "";
+  if (rms <= kCertified * noise * floor(final_.neurons())) {
+    report.message = "at the noise floor: one answer is off by " + in_words(noise) +
+                     ", so the rms on fresh points is " + in_words(relative) + unit +
+                     "; these answers allow an accuracy of " + in_words(kMargin * relative);
+    return;
+  }
+  report.message =
+      "not the whole function: fresh points are off by " + in_words(rms) + " (rms, " +
+      in_words(relative) + unit + "), " + in_words(rms / noise) +
+      " times the error of one answer; " +
+      (at_floor_ ? "there are neurons that too few points see"
+                 : "neurons are missing, or it is no ReLU network of one hidden layer");
+}
+
+void NoisyLearner::finish_short(Outcome outcome, std::string message) {
+  finish(best_);
+  forget_certificate(run_.report);
+  if (outcome == Outcome::out_of_budget || outcome == Outcome::stopped) {
+    run_.lift_limit();
+    asker_.finish_regardless();
+    if (const auto end = how_it_ends(asker_, [&] { certify_network(); })) {
+      outcome = end->outcome();
+      message = end->what();
+    }
+  }
+  run_.report.outcome = outcome;
+  run_.report.message = std::move(message);
+}
+
+}  // namespace crease

@@ -1,0 +1,318 @@
+// The learner for answers that are not exact: neurons, rows, and the loop of fits.
+#include "src/learners/noisy_learner.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "src/stages/numbers.hpp"
+
+namespace crease {
+namespace {
+
+constexpr double kOtherNoise = 2;      // noise inside pieces beyond this times the model's counts
+constexpr double kComplete = 0.98;     // of the kinks of a line gave a clear neuron
+constexpr double kNothingNew = 0.02;   // share of new neurons on a line that ends the lines
+constexpr double kExplained = 0.03;    // of the deviation: what crude neurons may leave
+constexpr double kHeldOutShare = 0.5;  // held-out points per unknown ...
+constexpr Index kLeastHeldOut = 200;   // ... within these
+constexpr Index kMostHeldOut = 1500;
+constexpr Index kMoreRows = 200;
+constexpr double kLeastRows =
+    1.3;  // rows per unknown that a fit can do with at the end of a budget
+constexpr double kGuessShare = 0.03;  // random hyperplanes beside the crude ones
+constexpr Index kLeastGuesses = 2;
+constexpr double kNearHeldOut = 30;  // in units of the noise: the fit is near its floor
+constexpr double kNearTrain = 2;
+constexpr double kAtFloor = 1.5;        // held-out rms over the floor
+constexpr double kGrow = 0.2;           // neurons added while the residual is large ...
+constexpr double kGrowLittle = 0.05;    // ... and once it is small
+constexpr double kSmallResidual = 0.1;  // of the deviation
+constexpr double kMoreShare = 1.4;      // rows, where neurons are superfluous or rare
+constexpr double kGoodStart = 0.05;     // of the deviation: then the first step is a full one
+constexpr double kGoodDamping = 1e-5;
+constexpr double kDamping = 1e-3;
+constexpr Index kPruneSteps = 15;
+constexpr double kLittle = 0.1;  // of the median importance: may be superfluous
+constexpr double kGap = 3;       // between importances: a cut
+constexpr double kWorse = 1.02;  // held-out rms that a pruned network may have
+constexpr int kPruneFailures = 4;
+
+Hyperplanes start_from(const CrudeNeurons& crude, Index d, Index p) {
+  Hyperplanes start(d, p);
+  for (Index i = 0; i < crude.size(); ++i) {
+    // An offset known less well than biases are spread is shrunk towards the origin, where the
+    // points are.
+    const double error = crude.offset_error[static_cast<std::size_t>(i)];
+    start.add({crude.planes.row(i), crude.planes.row(i) + d},
+              crude.planes(i, d) / (1 + error * error));
+  }
+  return start;
+}
+
+}  // namespace
+
+NoisyLearner::NoisyLearner(QueryRun& run, AnswerNoise noise)
+    : run_(run),
+      device_(run.device),
+      asker_(run.asker),
+      random_(run.random),
+      noise_(std::move(noise)),
+      d_(asker_.inputs()),
+      p_(asker_.outputs()),
+      start_(std::chrono::steady_clock::now()),
+      rows_(device_, Stream::rows),
+      held_out_(device_, Stream::held_out),
+      best_(d_, p_),
+      final_(relu_network_of(best_)) {
+  for (double& sigma : noise_.sigma) sigma = std::max(sigma, 1e-120);
+}
+
+bool NoisyLearner::ends() const {
+  if (run_.control.stop && run_.control.stop()) return true;
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start_;
+  return run_.control.budget.seconds && passed.count() > *run_.control.budget.seconds;
+}
+
+double NoisyLearner::unknowns(Index neurons) const {
+  const auto k = static_cast<double>(neurons);
+  const auto d = static_cast<double>(d_);
+  const auto p = static_cast<double>(p_);
+  return k * (d + p) + p * (d + 1);
+}
+
+/// Rms of the fit's own error over the noise of an answer: sqrt(unknowns / (equations - unknowns)).
+double NoisyLearner::fit_error(Index neurons) const {
+  const double u = unknowns(neurons);
+  const double equations = static_cast<double>(rows_.size()) * static_cast<double>(p_);
+  return std::sqrt(u / std::max(equations - u, 1.0));
+}
+
+Index NoisyLearner::rows_for(Index neurons, double share) const {
+  const double shared = unknowns(neurons) / static_cast<double>(p_);
+  const auto own = static_cast<double>(neurons + d_ + 1);  // of one output's scales
+  return static_cast<Index>(share * std::max(shared, own)) + kMoreRows;
+}
+
+Index NoisyLearner::query_cap(Index neurons) const {
+  return static_cast<Index>(run_.plan.noisy_queries *
+                            static_cast<double>(std::max<Index>(neurons, 1) * (d_ + 1)));
+}
+
+/// The format of the answers says less about their noise than they do: a box may compute in single
+/// precision inside.
+void NoisyLearner::take_noise_ratio(const std::vector<double>& ratio) {
+  for (std::size_t o = 0; o < ratio.size(); ++o) {
+    if (!(ratio[o] > kOtherNoise)) continue;
+    noise_.model.absolute[o] *= ratio[o];
+    noise_.model.relative[o] *= ratio[o];
+    noise_.sigma[o] *= ratio[o];
+  }
+}
+
+void NoisyLearner::find_neurons() {
+  double scale = line_scale(noise_.model, d_);
+  for (Index l = 0; l < run_.plan.noisy_lines; ++l) {
+    const CrudeLine line = crude_neurons(asker_, random_, noise_.model, run_.plan, scale, l == 0);
+    take_noise_ratio(line.noise_ratio);
+    kinks_ = std::max(kinks_, line.kinks);
+    const Index added = unite(crude_, line.found);
+    complete_ = line.kinks > 0 &&
+                static_cast<double>(line.cleared) >= kComplete * static_cast<double>(line.kinks);
+    if (line.found.size() == 0) {
+      if (scale == 1) return;
+      scale = 1;  // far out F is another one, or its noise is
+      continue;
+    }
+    asker_.set_progress(line.kinks, crude_.size(), std::nullopt);
+    if (l > 0 &&
+        static_cast<double>(added) <= kNothingNew * static_cast<double>(line.found.size())) {
+      return;
+    }
+    if (held_out_.size() == 0) ask_held_out();
+    if (explains_enough()) return;
+  }
+}
+
+/// Points that no fit sees.
+void NoisyLearner::ask_held_out() {
+  const Index k = std::max(kinks_, crude_.size());
+  const Index wanted =
+      std::clamp(static_cast<Index>(kHeldOutShare * static_cast<double>(k * (d_ + 1))),
+                 kLeastHeldOut, kMostHeldOut);
+  asker_.enter("looks");
+  held_out_.grow_to(wanted, asker_, random_, noise_.sigma);
+  spread_ = deviation_of_answers(device_, held_out_.rows());
+  asker_.report();
+}
+
+/// Whether the crude neurons with their best scales leave next to nothing of the held-out points:
+/// then no further line is worth its price.
+bool NoisyLearner::explains_enough() {
+  const Hyperplanes start = start_from(trusted(crude_), d_, p_);
+  const double own = static_cast<double>(start.neurons() + d_ + 1);
+  const auto n = static_cast<double>(held_out_.size());
+  if (n < kLeastRows * own) return complete_;
+  const auto solved = solve_scales(device_, held_out_.rows(), start, scratch());
+  if (!solved) return false;
+  const double left = solved->rms * std::sqrt(n / (n - own));
+  keep(solved->network, left);
+  return complete_ && left <= kExplained * spread_;
+}
+
+void NoisyLearner::keep(Hyperplanes network, double held_out) {
+  if (has_best_ && !(held_out < best_held_out_)) return;
+  best_ = std::move(network);
+  best_held_out_ = held_out;
+  has_best_ = true;
+  asker_.set_progress(kinks_, best_.neurons(),
+                      spread_ > 0 ? std::optional(best_held_out_ / spread_) : std::nullopt);
+}
+
+double NoisyLearner::held_out_rms(const Hyperplanes& network) const {
+  return residual_rms(device_, held_out_.rows(), network, scratch());
+}
+
+void NoisyLearner::ask_rows(Index wanted) {
+  asker_.enter("least_squares");
+  rows_.grow_to(wanted, asker_, random_, noise_.sigma);
+  asker_.report();
+}
+
+Hyperplanes NoisyLearner::fit(Hyperplanes start, double damping, Index most_steps) {
+  HyperplaneFitPlan plan;
+  plan.damping = damping;
+  plan.most_steps = most_steps;
+  plan.noise = 1;
+  plan.most_bytes = scratch();
+  plan.stop = [this] { return ends(); };
+  HyperplaneFit result = fit_hyperplanes(device_, rows_.rows(), std::move(start), plan);
+  train_rms_ = result.rms;
+  return std::move(result.network);
+}
+
+/// Takes away, in batches, what the held-out points do not miss: a fit with too many neurons is
+/// worse on fresh points than one with the right number. All below a gap in the importances first,
+/// then halves.
+void NoisyLearner::prune() {
+  int failures = 0;
+  while (best_.neurons() > 0 && failures < kPruneFailures && !ends()) {
+    const auto solved = solve_scales(device_, rows_.rows(), best_, scratch());
+    if (!solved) return;
+    const std::vector<double>& importance = solved->importance;
+    std::vector<std::size_t> order(importance.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return importance[a] < importance[b]; });
+    // Below the noise's own part of an importance nothing is known of a neuron.
+    const double least = std::max(kLittle * median(importance), superfluous());
+    std::size_t count = 0;
+    while (count < order.size() && importance[order[count]] < least) ++count;
+    if (count == 0) return;
+    double gap = 0;
+    std::size_t cut = 0;
+    for (std::size_t i = 0; i < count && i + 1 < order.size(); ++i) {
+      const double ratio = importance[order[i + 1]] / std::max(importance[order[i]], 1e-300);
+      if (ratio > gap) {
+        gap = ratio;
+        cut = i + 1;
+      }
+    }
+    const bool at_gap = failures == 0 && gap > kGap;
+    std::size_t batch = at_gap ? cut : std::max<std::size_t>(1, (count + 1) / 2);
+    batch = std::max<std::size_t>(1, batch >> std::max(failures - 1, 0));
+    std::vector<bool> marked(order.size(), false);
+    for (std::size_t i = 0; i < batch; ++i) marked[order[i]] = true;
+    const Hyperplanes fewer = fit(best_.without(marked), kGoodDamping, kPruneSteps);
+    const double left = held_out_rms(fewer);
+    if (left <= kWorse * best_held_out_) {
+      best_ = fewer;
+      best_held_out_ = std::min(best_held_out_, left);
+      asker_.set_progress(kinks_, best_.neurons(), best_held_out_ / std::max(spread_, 1e-300));
+      asker_.report();
+    } else if (batch == 1) {
+      return;
+    } else {
+      ++failures;
+    }
+  }
+}
+
+void NoisyLearner::fit_until_noise() {
+  const CrudeNeurons kept = trusted(crude_);
+  Hyperplanes start = start_from(kept, d_, p_);
+  Index add = 0;
+  if (!complete_) {
+    const Index missing = std::max<Index>(0, kinks_ - kept.size());
+    add = std::max(
+        kLeastGuesses,
+        missing + static_cast<Index>(std::ceil(kGuessShare * static_cast<double>(kinks_))));
+  }
+  double share = run_.plan.noisy_rows;
+  double damping = kDamping;
+  for (Index round = 0; round < run_.plan.noisy_rounds; ++round) {
+    Index wanted = rows_for(start.neurons() + add, share);
+    const Index cap =
+        std::max(query_cap(std::max(kinks_, best_.neurons())) - asker_.asked(), Index{0});
+    if (round > 0 && wanted - rows_.size() > cap) return;
+    const Index more = std::max<Index>(0, wanted - rows_.size());
+    if (more > asker_.left()) {
+      // The end of the budget: what it still allows, if that is enough to fit at all.
+      wanted = std::max(rows_.size(), rows_.size() + asker_.left());
+      if (wanted < rows_for(start.neurons() + add, kLeastRows)) {
+        throw EndOfRun(Outcome::out_of_budget, "a fit of " + std::to_string(start.neurons() + add) +
+                                                   " neurons takes " + std::to_string(more) +
+                                                   " more queries than the budget allows");
+      }
+    }
+    ask_rows(wanted);
+    const auto solved = solve_scales(device_, rows_.rows(), start, scratch());
+    if (solved) {
+      start = solved->network;
+      if (solved->rms <= kGoodStart * spread_) damping = kGoodDamping;
+    }
+    if (add > 0) {
+      const HostMatrix seeds =
+          residual_seeds(device_, rows_.rows(), start, add, random_, scratch());
+      for (Index i = 0; i < seeds.rows(); ++i) {
+        start.add({seeds.row(i), seeds.row(i) + d_}, seeds(i, d_));
+      }
+    }
+    Hyperplanes fitted = fit(std::move(start), damping, run_.plan.noisy_steps);
+    const double left = held_out_rms(fitted);
+    const bool near = left <= kNearHeldOut || train_rms_ <= kNearTrain;
+    keep(std::move(fitted), left);
+    asker_.report();
+    if (near) prune();
+    if (best_held_out_ <= kAtFloor * floor(best_.neurons())) {
+      at_floor_ = true;
+      return;
+    }
+    if (ends()) return;  // the next question says how
+    start = best_;
+    if (near) {
+      share *= kMoreShare;
+      add = kLeastGuesses;
+    } else {
+      const double part = best_held_out_ < kSmallResidual * spread_ ? kGrowLittle : kGrow;
+      add = std::max(kLeastGuesses,
+                     static_cast<Index>(std::ceil(part * static_cast<double>(best_.neurons()))));
+    }
+    damping = kDamping;
+  }
+}
+
+void NoisyLearner::learn() {
+  run_.limit_learning();
+  run_.noise = noise_.model;
+  find_neurons();
+  if (held_out_.size() == 0) ask_held_out();
+  run_.noise = noise_.model;
+  fit_until_noise();
+  finish(best_);
+  turn();
+  run_.lift_limit();
+  certify_network();
+}
+
+}  // namespace crease

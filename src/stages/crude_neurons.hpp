@@ -1,0 +1,63 @@
+// Crude neurons from the lines of a function whose answers are noisy: hyperplanes that a fit can
+// start from.
+#pragma once
+
+#include <optional>
+
+#include "src/stages/gradients.hpp"
+
+namespace crease {
+
+/// Candidates for the hyperplanes {<v_i, x> + e_i = 0}, |v_i| = 1, of neurons c_i |<v_i, x> + e_i|.
+struct CrudeNeurons {
+  HostMatrix planes{0, 0};           // [n, d + 1] rows (v_i, e_i)
+  HostMatrix scales{0, 0};           // [n, p] c_i
+  std::vector<double> error;         // [n] of the normal: |v' - v|
+  std::vector<double> offset_error;  // [n]
+  std::vector<Index> votes;          // [n] lines that saw it
+
+  Index size() const { return planes.rows(); }
+  void add(const std::vector<double>& plane, const std::vector<double>& scale, double normal_error,
+           double plane_offset_error, Index seen = 1);
+};
+
+/// What one line gave.
+struct CrudeLine {
+  CrudeNeurons found;
+  Index kinks = 0;
+  Index cleared = 0;  // candidates from two neighbouring pieces with an error below kClearError
+  /// Deviation of the answers from straight lines inside the widest pieces, in units of the noise
+  /// model, per output: lower quartile over the pieces, since a piece may hide a small kink. Empty
+  /// where it was not asked for, or no piece is wide enough.
+  std::vector<double> noise_ratio;
+};
+
+inline constexpr double kClearError = 0.1;
+
+/// How far out lines may lie where the noise does not grow with the distance: kinks, gaps and
+/// rises of F grow with the scale, the noise does not, so gradients are better by this factor. 1
+/// where some output's noise grows; otherwise at most 1000, and so that the growing part stays
+/// below a third of the constant one.
+double line_scale(const NoiseModel& noise, Index d);
+
+/// Searches one Gaussian line (origin and scale `scale` times those of N(0, I)) and measures the
+/// gradient of every piece wide enough for it: the relative error of a jump must be below 0.7. Two
+/// measured neighbours give a candidate (the leading singular vector of the jump in R^{p x d},
+/// outputs in units of their noise); one unusable piece in between gives two, on both kinks, with
+/// the normal of both jumps together and error 1.
+///
+/// with_noise  also asks 72 points inside the widest pieces (noise_ratio)
+///
+/// Source: the lines of Chen, Klivans, Meka 2021, with tests wide enough for noise.
+CrudeLine crude_neurons(Asker& asker, Random& random, const NoiseModel& noise,
+                        const QueryPlan& plan, double scale, bool with_noise);
+
+/// Adds what another line found: a candidate of another line that is the same neuron, to within
+/// both errors, gets a vote, and the better of the two hyperplanes stays. Never merges two of one
+/// line. Returns how many are new.
+Index unite(CrudeNeurons& all, const CrudeNeurons& line);
+
+/// Those that two lines saw, or one line well (error below 0.25).
+CrudeNeurons trusted(const CrudeNeurons& all);
+
+}  // namespace crease

@@ -1,0 +1,210 @@
+// Gaussian points with their answers, and seeds from a residual.
+#include "src/stages/fit_rows.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/ops.hpp"
+#include "src/small_dense.hpp"
+#include "src/stages/numbers.hpp"
+
+namespace crease {
+namespace {
+
+constexpr Index kPool = 10;
+constexpr Index kJudged = 4000;     // rows that choose among the pool
+constexpr Index kMoments = 100000;  // rows of the moments
+constexpr Index kSmall = 8;         // inputs up to which the span of eigenvectors is everything
+constexpr Index kLeastSpan = 4;
+constexpr int kPowerSteps = 8;  // of subspace iteration: seeds need a span, not eigenvectors
+constexpr double kOffset = 0.5;
+
+/// Orthonormal rows by Gram and Schmidt, twice; a row that vanishes is left zero.
+void orthonormalize(HostMatrix& rows) {
+  for (Index i = 0; i < rows.rows(); ++i) {
+    for (int pass = 0; pass < 2; ++pass) {
+      for (Index j = 0; j < i; ++j) {
+        const double along = dot(rows.row(i), rows.row(j), rows.cols());
+        for (Index c = 0; c < rows.cols(); ++c) rows(i, c) -= along * rows(j, c);
+      }
+    }
+    const double norm = std::sqrt(dot(rows.row(i), rows.row(i), rows.cols()));
+    for (Index c = 0; c < rows.cols(); ++c) rows(i, c) = norm > 0 ? rows(i, c) / norm : 0.0;
+  }
+}
+
+/// Leading eigenvectors, by size of the eigenvalue, of E[w (x x' - I)]; [count, d] rows.
+HostMatrix leading_span(Device& device, ConstDeviceView x, const std::vector<double>& weights,
+                        Index count, Random& random, Index most_bytes) {
+  const Index d = x.cols;
+  double mean = 0;
+  for (const double w : weights) mean += w / static_cast<double>(weights.size());
+  DeviceMatrix moment(device, d, d);
+  const Index chunk = std::max<Index>(1, most_bytes / (d * static_cast<Index>(sizeof(double))));
+  for (Index first = 0; first < x.rows; first += chunk) {
+    const Index n = std::min(chunk, x.rows - first);
+    DeviceMatrix weighted(device, n, d);
+    copy(device, x.row_block(first, n), weighted);
+    scale_rows(device, upload(device, {weights.data() + first, n, 1, 1}), weighted);
+    multiply(device, weighted, Transpose::yes, x.row_block(first, n), Transpose::no,
+             1.0 / static_cast<double>(x.rows), first == 0 ? 0.0 : 1.0, moment);
+  }
+  HostMatrix basis(count, d);
+  for (Index i = 0; i < count; ++i) {
+    const std::vector<double> row = random.normals(d);
+    std::copy(row.begin(), row.end(), basis.row(i));
+  }
+  for (int step = 0; step < kPowerSteps; ++step) {
+    orthonormalize(basis);
+    const DeviceMatrix before = upload(device, basis);
+    DeviceMatrix after(device, count, d);
+    multiply(device, before, Transpose::no, moment, Transpose::no, 1.0, 0.0, after);
+    HostMatrix next = download(device, after);
+    for (Index i = 0; i < next.size(); ++i) next.data()[i] -= mean * basis.data()[i];
+    basis = std::move(next);
+  }
+  orthonormalize(basis);
+  return basis;
+}
+
+/// y - F' of the rows on the host: with several outputs along the direction of R^p in which it is
+/// largest.
+std::vector<double> main_residual(Device& device, const FitRows& rows, const Hyperplanes& network,
+                                  Index most_bytes) {
+  DeviceMatrix known(device, rows.x.rows, network.outputs());
+  evaluate(device, network, rows.x, most_bytes, known);
+  DeviceMatrix left(device, rows.x.rows, network.outputs());
+  copy(device, rows.y, left);
+  subtract(device, known, left);
+  const HostMatrix residual = download(device, left);
+  const Index p = residual.cols();
+  std::vector<double> main(static_cast<std::size_t>(p), 1.0);
+  if (p > 1) {
+    HostMatrix second(p, p);
+    for (Index i = 0; i < residual.rows(); ++i) {
+      for (Index a = 0; a < p; ++a) {
+        for (Index b = 0; b < p; ++b) second(a, b) += residual(i, a) * residual(i, b);
+      }
+    }
+    const Svd parts = svd(second);
+    std::copy_n(parts.right.row(0), p, main.begin());
+  }
+  std::vector<double> result;
+  double mean = 0;
+  for (Index i = 0; i < residual.rows(); ++i) {
+    result.push_back(dot(residual.row(i), main.data(), p));
+    mean += result.back() / static_cast<double>(residual.rows());
+  }
+  for (double& value : result) value -= mean;
+  return result;
+}
+
+}  // namespace
+
+void AnsweredPoints::grow_to(Index n, Asker& asker, Random& random,
+                             const std::vector<double>& unit) {
+  const Index have = size();
+  if (n <= have) return;
+  DeviceMatrix x(*device_, n, asker.inputs());
+  fill_gaussian(*device_, random.seed(), static_cast<std::uint64_t>(stream_), 0, 1.0, x);
+  DeviceMatrix y(*device_, n, asker.outputs());
+  const DeviceMatrix fresh = asker.points(x.view().row_block(have, n - have));
+  // Only now are they used: a batch that nobody answered can be asked again.
+  require(random.take_rows(stream_, n - have) == have, "AnsweredPoints: the stream is its own");
+  std::vector<double> factors;
+  for (const double u : unit) factors.push_back(1 / u);
+  copy(*device_, fresh, y.view().row_block(have, n - have));
+  scale_columns(*device_, upload(*device_, row_view(factors)), y.view().row_block(have, n - have));
+  if (have > 0) copy(*device_, y_, y.view().row_block(0, have));
+  x_ = std::move(x);
+  y_ = std::move(y);
+}
+
+FitRows AnsweredPoints::first(Index n) const {
+  const Index count = std::min(n, size());
+  return {x_.view().row_block(0, count), y_.view().row_block(0, count)};
+}
+
+double deviation_of_answers(Device& device, const FitRows& rows) {
+  const HostMatrix y = download(device, rows.y);
+  double variance = 0;
+  for (Index o = 0; o < y.cols(); ++o) {
+    double mean = 0;
+    for (Index i = 0; i < y.rows(); ++i) mean += y(i, o) / static_cast<double>(y.rows());
+    for (Index i = 0; i < y.rows(); ++i) variance += (y(i, o) - mean) * (y(i, o) - mean);
+  }
+  return std::sqrt(variance / static_cast<double>(std::max<Index>(1, y.size())));
+}
+
+HostMatrix residual_seeds(Device& device, const FitRows& all, const Hyperplanes& network,
+                          Index count, Random& random, Index most_bytes) {
+  const Index d = network.inputs();
+  const Index n = std::min(kMoments, all.x.rows);
+  const FitRows rows = {all.x.row_block(0, n), all.y.row_block(0, n)};
+  const std::vector<double> residual = main_residual(device, rows, network, most_bytes);
+  const Index span = std::min(d, std::max(2 * count, kLeastSpan));
+  std::vector<HostMatrix> spans;
+  if (d > kSmall && count > 0) {
+    std::vector<double> size(residual.size());
+    double mean = 0;
+    for (const double r : residual) mean += std::abs(r) / static_cast<double>(n);
+    for (std::size_t i = 0; i < size.size(); ++i) size[i] = std::abs(residual[i]) - mean;
+    spans.push_back(leading_span(device, rows.x, residual, span, random, most_bytes));
+    spans.push_back(leading_span(device, rows.x, size, span, random, most_bytes));
+  }
+  HostMatrix pool(count * kPool, d + 1);
+  for (Index i = 0; i < pool.rows(); ++i) {
+    const auto kind = static_cast<std::size_t>(i / kPool % 3);
+    const std::vector<double> draw = random.normals(kind < spans.size() ? span : d);
+    std::vector<double> normal(static_cast<std::size_t>(d), 0.0);
+    if (kind < spans.size()) {
+      for (Index r = 0; r < span; ++r) {
+        for (Index c = 0; c < d; ++c) {
+          normal[static_cast<std::size_t>(c)] +=
+              draw[static_cast<std::size_t>(r)] * spans[kind](r, c);
+        }
+      }
+    } else {
+      normal = draw;
+    }
+    normal = unit_vector(std::move(normal));
+    std::copy(normal.begin(), normal.end(), pool.row(i));
+    pool(i, d) = kOffset * random.normals(1)[0];
+  }
+  // heights [judged, pool] = x normals^T; offsets on the host
+  const Index judged = std::min(kJudged, n);
+  const DeviceMatrix planes = upload(device, pool);
+  HostMatrix seeds(0, d + 1);
+  for (Index s = 0; s < count; ++s) {
+    DeviceMatrix heights(device, judged, kPool);
+    multiply(device, rows.x.row_block(0, judged), Transpose::no,
+             planes.view().row_block(s * kPool, kPool).col_block(0, d), Transpose::yes, 1.0, 0.0,
+             heights);
+    const HostMatrix z = download(device, heights);
+    Index best = 0;
+    double largest = -1;
+    for (Index j = 0; j < kPool; ++j) {
+      const double offset = pool(s * kPool + j, d);
+      double mean = 0;
+      for (Index i = 0; i < judged; ++i) {
+        mean += std::abs(z(i, j) + offset) / static_cast<double>(judged);
+      }
+      double product = 0;
+      double square = 0;
+      for (Index i = 0; i < judged; ++i) {
+        const double feature = std::abs(z(i, j) + offset) - mean;
+        product += feature * residual[static_cast<std::size_t>(i)];
+        square += feature * feature;
+      }
+      const double correlation = std::abs(product) / std::sqrt(std::max(square, 1e-300));
+      if (correlation > largest) {
+        largest = correlation;
+        best = j;
+      }
+    }
+    seeds.append_row(pool.row(s * kPool + best), d + 1);
+  }
+  return seeds;
+}
+
+}  // namespace crease
