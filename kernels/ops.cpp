@@ -292,7 +292,8 @@ void lsqr_rotate(Device& device, DeviceView state) {
 }
 
 void cg_begin(Device& device, double tolerance, DeviceView state) {
-  require(tolerance >= 0 && std::isfinite(tolerance), "cg_begin: the tolerance must not be negative");
+  require(tolerance >= 0 && std::isfinite(tolerance),
+          "cg_begin: the tolerance must not be negative");
   require(state.rows == kCgRows, "cg_begin: state must be [kCgRows, p]");
   if (is_empty(state)) return;
   device.ops().cg_begin(tolerance, state);
@@ -343,8 +344,7 @@ void hinge_jacobian_rows(Device& device, ConstDeviceView z, ConstDeviceView x,
 }
 
 std::unique_ptr<HingeJacobian> linearize_hinges(Device& device, ConstDeviceView x,
-                                                ConstDeviceView planes,
-                                                ConstDeviceView directions,
+                                                ConstDeviceView planes, ConstDeviceView directions,
                                                 ConstDeviceView weights, bool hold) {
   const Index p = directions.cols;
   require(x.rows >= 1 && p >= 1, "linearize_hinges: there must be rows and outputs");
@@ -391,6 +391,20 @@ void add_answer_noise(Device& device, Seed seed, double deviation, DeviceView y)
           "add_answer_noise: deviation must be finite and not negative");
   if (is_empty(y)) return;
   device.ops().add_answer_noise(seed, deviation, y);
+}
+
+void softmax(Device& device, bool logarithms, DeviceView y) {
+  if (is_empty(y)) return;
+  device.ops().softmax(logarithms, y);
+}
+
+void log_odds(Device& device, const OddsFormat& format, DeviceView y) {
+  require(y.cols % 2 == 0 && y.cols >= 4, "log_odds: y must have 2 p columns, p >= 2");
+  const auto good = [](double x) { return std::isfinite(x) && x >= 0; };
+  require(good(format.half_unit) && good(format.rounding) && good(format.smallest),
+          "log_odds: q, u and the smallest probability must be finite and not negative");
+  if (is_empty(y)) return;
+  device.ops().log_odds(format, y);
 }
 
 }  // namespace crease

@@ -307,9 +307,10 @@ std::unique_ptr<Recording> record(Device& device, std::function<void()> work);
 /// y = |y|; NaN stays NaN. Bits.
 void absolute(Device& device, DeviceView y);
 
-/// Rows of the Jacobian of F(x) = sum_i c_i |<V_i, x1>| + A x1, x1 = (x, 1), patterns fixed, for one
-/// of its p outputs:
-///   out[n, i w + j]           = s(z[n, i]) directions[i, o] x1[n, j]   i < k, j <= d, s(z) = z < 0 ?
+/// Rows of the Jacobian of F(x) = sum_i c_i |<V_i, x1>| + A x1, x1 = (x, 1), patterns fixed, for
+/// one of its p outputs:
+///   out[n, i w + j]           = s(z[n, i]) directions[i, o] x1[n, j]   i < k, j <= d, s(z) = z < 0
+///   ?
 ///                               -1 : 1
 ///   out[n, i w + d + 1 + o']  = o' = o ? |z[n, i]| : 0                 only where p > 1
 ///   out[n, (k + o') w + j]    = o' = o ? x1[n, j] : 0                  o' < p; 0 beyond j = d
@@ -335,9 +336,10 @@ class HingeJacobian {
   HingeJacobian(const HingeJacobian&) = delete;
   HingeJacobian& operator=(const HingeJacobian&) = delete;
 
-  /// out = J^T J u + shift u.   u, out [k + p, w] contiguous (ld = w). In single precision: within
-  /// 2^-23 (n + k + d + p + 16) times the same sum of |terms|. Allocates nothing.
-  virtual void normal_product(ConstDeviceView u, double shift, DeviceView out) = 0;
+  /// out[i, :] = (J^T J u)[i, :] + shifts[i] u[i, :].   u, out [k + p, w], shifts [k + p, 1]. In
+  /// single precision: within 2^-23 (n + k + d + p + 16) times the same sum of |terms|. Allocates
+  /// nothing.
+  virtual void normal_product(ConstDeviceView u, ConstDeviceView shifts, DeviceView out) = 0;
 
   /// out = scale J^T r, where r [n, p] already holds the weights once. Same rounding, and
   /// scale * r must be of a size that single precision holds.
@@ -359,8 +361,7 @@ class HingeJacobian {
 ///
 /// Signs are those of z in single precision.
 std::unique_ptr<HingeJacobian> linearize_hinges(Device& device, ConstDeviceView x,
-                                                ConstDeviceView planes,
-                                                ConstDeviceView directions,
+                                                ConstDeviceView planes, ConstDeviceView directions,
                                                 ConstDeviceView weights, bool hold);
 
 // ----------------------------------------------------------------------------------------------
@@ -418,6 +419,47 @@ void round_answers(Device& device, const Imperfection& format, DeviceView y);
 /// y [n, p]    deviation  finite, >= 0
 /// Bits.
 void add_answer_noise(Device& device, Seed seed, double deviation, DeviceView y);
+
+// ----------------------------------------------------------------------------------------------
+// odds
+
+/// Rows of logits become probabilities, or their logarithms:
+///   y[i, o] <- exp(y[i, o] - m) / s,  or  (y[i, o] - m) - log(s),
+/// m the largest of the row, s = sum_o exp(y[i, o] - m) in ascending o. A row that holds NaN or
+/// infinity becomes NaN throughout.
+///
+/// y [n, p]
+/// exp and log are each library's: twins agree within 8 (p + 2) eps of the largest magnitude of a
+/// row's results.
+void softmax(Device& device, bool logarithms, DeviceView y);
+
+/// How numbers that stand for probabilities were written (LogOddsOptions in <crease/oracle.hpp>).
+struct OddsFormat {
+  bool logarithms = false;  // the numbers are log p_o, otherwise p_o
+  double half_unit = 0;     // q, half a unit of the last decimal; 0 without decimals
+  double rounding = 0;      // u, relative, of a number in this format
+  double smallest = 0;      // p_o <= this says nothing; of probabilities alone
+};
+
+/// Rows of probabilities become centred log-odds z, beside their standard deviations:
+///   z_o = log p_o - mean_o log p_o,   sigma_o = sqrt(e_o^2 + mean_o(e_o^2) / p),
+///   e_o = sqrt(q^2 / p_o^2 + 4 u^2) + 2^-53 |log p_o|     of probabilities,
+///   e_o = sqrt(q^2 + u^2) + u |log p_o|                   of their logarithms;
+/// the second term of sigma is the error of the mean, which carries that of the rarest output. A
+/// row with p_o <= smallest, or log p_o = -infinity, says nothing: z = 0, sigma = infinity
+/// throughout. A row that is no row of probabilities becomes NaN, with what is wrong in place of
+/// the first two sigmas, and infinity in the others: (0, v) for a number v outside [0, 1] (a
+/// logarithm above 0), (1, s) for a sum s of the p_o that is off 1 by more than kOddsSlack + p q;
+/// numbers may be beyond their range by that slack too.
+///
+/// y [n, 2 p], p >= 2; on entry the numbers stand in the first p columns, and the others are not
+/// read; on return (z, sigma).
+/// exp and log are each library's: twins agree in z within 8 (p + 2) eps max_o |log p_o|, in sigma
+/// within 16 (p + 2) eps sigma.
+void log_odds(Device& device, const OddsFormat& format, DeviceView y);
+
+/// How far the sum of probabilities may be off 1.
+inline constexpr double kOddsSlack = 1e-3;
 
 // ----------------------------------------------------------------------------------------------
 // backends
@@ -492,6 +534,8 @@ class Ops {
                                       DeviceView sums) = 0;
   virtual void round_answers(const Imperfection& format, DeviceView y) = 0;
   virtual void add_answer_noise(Seed seed, double deviation, DeviceView y) = 0;
+  virtual void softmax(bool logarithms, DeviceView y) = 0;
+  virtual void log_odds(const OddsFormat& format, DeviceView y) = 0;
 };
 
 }  // namespace crease

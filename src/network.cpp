@@ -98,4 +98,37 @@ bool is_dead(const ReluNetwork& network, Index neuron) {
   return true;
 }
 
+namespace {
+
+/// Each column less its mean; 0 throughout where all numbers of it are alike but for rounding.
+void subtract_column_means(HostMatrix& columns) {
+  const Index p = columns.rows();
+  const auto count = static_cast<double>(p);
+  const double alike = 8 * count * std::numeric_limits<double>::epsilon();
+  for (Index j = 0; j < columns.cols(); ++j) {
+    double mean = 0;
+    double largest = 0;
+    for (Index o = 0; o < p; ++o) {
+      mean += columns(o, j) / count;
+      largest = std::max(largest, std::abs(columns(o, j)));
+    }
+    double left = 0;
+    for (Index o = 0; o < p; ++o) left = std::max(left, std::abs(columns(o, j) - mean));
+    for (Index o = 0; o < p; ++o) {
+      columns(o, j) = left <= alike * largest ? 0.0 : columns(o, j) - mean;
+    }
+  }
+}
+
+}  // namespace
+
+ReluNetwork without_common_function(const ReluNetwork& network) {
+  check(network);
+  ReluNetwork result = network;
+  subtract_column_means(result.output);
+  subtract_column_means(result.linear);
+  subtract_column_means(result.constant);
+  return result;
+}
+
 }  // namespace crease

@@ -27,6 +27,11 @@
 //                                           rows of the fit, and where a residual wants neurons
 //              fit_hyperplanes (hyperplane_fit.hpp)
 //                                           Levenberg-Marquardt over all hyperplanes
+//   polish     polish (polish.hpp)          all neurons known: what was paid for (paid.hpp) and new
+//                                           fans (fan_design.hpp, fan_choice.cpp) in one least
+//                                           squares for the weights (fan_rows.hpp,
+//                                           gradient_fit.hpp), points for the biases
+//                                           (level_fit.hpp); noise from mirrored.hpp
 //   orient     orient (orientation.hpp)     the sides on which the neurons were active
 //   certify    vouch_for (finish.hpp), certify (certify.hpp)
 //                                           what fresh points say of the finished network

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <iterator>
+#include <utility>
 
 namespace crease::trial {
 namespace {
@@ -62,6 +62,10 @@ constexpr Share kFamilies[] = {
     {"gaussian", 0.24}, {"bump", 0.12}, {"clusters", 0.1}, {"cancelling", 0.1}, {"parallel", 0.1},
     {"rare", 0.1},      {"dead", 0.06}, {"affine", 0.03},  {"constant", 0.03},  {"mix", 0.12}};
 
+constexpr Share kAnswers[] = {
+    {"float64", 0.5}, {"float32", 0.13},       {"float16", 0.05},          {"round", 0.12},
+    {"noise", 0.12},  {"probabilities", 0.04}, {"log-probabilities", 0.04}};
+
 /// The fewest neurons that a family can be made of.
 Index least_neurons(const FamilyPlan& plan) {
   const auto is = [&](const char* name) { return plan.family == name; };
@@ -93,6 +97,33 @@ FamilyPlan draw_family(Chance& chance) {
   return plan;
 }
 
+/// An accuracy that such answers can be asked for, half of the time; and sizes for which a run
+/// takes seconds.
+void make_imperfect(Chance& chance, Seed seed, Drawn& drawn) {
+  constexpr Index kInputs = 16;
+  constexpr Index kNeurons = 24;
+  FamilyPlan& family = drawn.family;
+  family.inputs = std::min(family.inputs, kInputs);
+  family.neurons = std::min(family.neurons, std::max(kNeurons, least_neurons(family)));
+  drawn.softmax = drawn.answers.ends_with("probabilities");
+  if (drawn.softmax) family.outputs = std::max(family.outputs, Index{2});
+  drawn.network = make_family(family, seed);
+  Imperfection& answers = drawn.imperfection;
+  const auto is = [&](const char* kind) { return drawn.answers == kind; };
+  if (is("float32")) answers.kind = Imperfection::Kind::float32;
+  if (is("float16")) answers.kind = Imperfection::Kind::float16;
+  if (is("round")) {
+    answers.kind = Imperfection::Kind::decimals;
+    answers.decimals = static_cast<int>(chance.whole(3, 9));
+    drawn.answers += ":" + std::to_string(answers.decimals);
+  }
+  if (is("noise")) {
+    answers.kind = Imperfection::Kind::noise;
+    answers.deviation = chance.log_uniform(1e-8, 1e-2);
+  }
+  if (chance.with(0.5)) drawn.problem.accuracy = chance.log_uniform(1e-7, 0.1);
+}
+
 double one_of(Chance& chance, double usual, double share, const double (&others)[2]) {
   const double other = others[chance.with(0.5) ? 0 : 1];
   return chance.with(share) ? usual : other;
@@ -100,23 +131,34 @@ double one_of(Chance& chance, double usual, double share, const double (&others)
 
 }  // namespace
 
-Drawn draw(std::uint64_t run) {
+Drawn draw(std::uint64_t run, bool exact) {
   Chance chance(run);
   Drawn drawn;
   drawn.family = draw_family(chance);
   drawn.network = make_family(drawn.family, Seed{run});
-  drawn.answers = "float64";
   drawn.problem.accuracy = one_of(chance, 1e-8, 0.7, {1e-6, 1e-10});
   // Large failure probabilities too: only there is a broken promise soon seen.
-  drawn.problem.failure = one_of(chance, 0.01, 0.6, {0.05, 0.2});
+  drawn.problem.failure = one_of(chance, 0.01, 0.8, {0.05, 0.2});
   drawn.plan.certificate_points = static_cast<Index>(one_of(chance, 2048, 0.8, {512, 8192}));
   const bool promised = chance.with(0.7);
   if (drawn.family.family == "bump" && promised) drawn.plan.resolution = drawn.family.width;
+  const std::string answers = choose(chance, kAnswers);
+  drawn.answers = exact ? "float64" : answers;
+  if (drawn.answers != "float64") make_imperfect(chance, Seed{run}, drawn);
   return drawn;
 }
 
-std::unique_ptr<Oracle> open_oracle(const Drawn& drawn, Seed) {
-  return make_network_oracle(drawn.network);
+std::unique_ptr<Oracle> open_oracle(const Drawn& drawn, Seed seed) {
+  auto oracle = make_network_oracle(drawn.network);
+  if (drawn.softmax) {
+    LogOddsOptions told;
+    told.logarithms = drawn.answers == "log-probabilities";
+    return make_log_odds_oracle(make_softmax_oracle(std::move(oracle), *told.logarithms), told);
+  }
+  if (drawn.imperfection.kind == Imperfection::Kind::float64) return oracle;
+  Imperfection imperfection = drawn.imperfection;
+  imperfection.seed = seed;
+  return make_imperfect_oracle(std::move(oracle), imperfection);
 }
 
 }  // namespace crease::trial

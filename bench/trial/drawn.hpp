@@ -15,13 +15,15 @@ namespace crease::trial {
 struct Drawn {
   FamilyPlan family;
   ReluNetwork network;
-  std::string answers;  // "float64"
+  std::string answers;  // "float64", "float32", "float16", "round:N", "noise", "probabilities"
+  Imperfection imperfection;
+  bool softmax = false;  // probabilities or their logarithms, in float64
   QueryProblem problem;
   QueryPlan plan;
 };
 
-/// The run of number `run`: the same on every machine.
-Drawn draw(std::uint64_t run);
+/// The run of number `run`: the same on every machine. `exact`: all of them with exact answers.
+Drawn draw(std::uint64_t run, bool exact);
 
 /// The black box of a drawn target. `seed` is that of noise, where there is any.
 std::unique_ptr<Oracle> open_oracle(const Drawn& drawn, Seed seed);

@@ -34,8 +34,9 @@ class Pair {
         y_(device, kAtOnce, f.outputs()),
         z_(device, kAtOnce, f.outputs()) {}
 
-  /// |F - F'| at each point, appended.
-  void errors(Index first, Index count, std::vector<double>& errors) {
+  /// |F - F'| at each point, appended; and |F|, where that is wanted.
+  void errors(Index first, Index count, std::vector<double>& errors,
+              std::vector<double>* sizes = nullptr) {
     for (Index from = first; from < first + count; from += kAtOnce) {
       const Index rows = std::min(kAtOnce, first + count - from);
       const DeviceView x = points(from, rows);
@@ -45,8 +46,13 @@ class Pair {
       const HostMatrix z = download(device_, z_.view().row_block(0, rows));
       for (Index i = 0; i < rows; ++i) {
         double error = 0;
-        for (Index o = 0; o < y.cols(); ++o) error = std::hypot(error, y(i, o) - z(i, o));
+        double size = 0;
+        for (Index o = 0; o < y.cols(); ++o) {
+          error = std::hypot(error, y(i, o) - z(i, o));
+          size = std::hypot(size, y(i, o));
+        }
         errors.push_back(error);
+        if (sizes != nullptr) sizes->push_back(size);
       }
     }
   }
@@ -65,6 +71,12 @@ class Pair {
   Seed seed_;
   DeviceMatrix x_, y_, z_;
 };
+
+double rms_of(const std::vector<double>& values) {
+  double square = 0;
+  for (const double value : values) square += value * value;
+  return std::sqrt(square / static_cast<double>(values.size()));
+}
 
 /// log P(X = count).
 double log_probability(Index n, double p, Index count) {
@@ -147,15 +159,15 @@ TrueError measure_error(Device& device, const ReluNetwork& f, const ReluNetwork&
   TrueError result;
   Pair pair(device, f, g, seed);
   std::vector<double> errors;
-  pair.errors(kMostPoints, kFirstPoints, errors);  // not those of count_exceeding
+  std::vector<double> sizes;
+  pair.errors(kMostPoints, kFirstPoints, errors, &sizes);  // not those of count_exceeding
+  result.rounding = 0x1p-53 * rms_of(sizes);
 
   const GaussianDistance distance = gaussian_distance(device, f, g);
   if (!distance.sampled && distance.value > distance.floor) {
     result.rms = distance.value;
   } else {
-    double square = 0;
-    for (const double e : errors) square += e * e;
-    result.rms = std::sqrt(square / static_cast<double>(errors.size()));
+    result.rms = rms_of(errors);
     result.sampled = true;
   }
   const double sd = deviation_or_zero(device, f);
@@ -174,19 +186,6 @@ TrueError measure_error(Device& device, const ReluNetwork& f, const ReluNetwork&
     add_slope(f, x.row(0), 1, slope);
     add_slope(g, x.row(0), -1, slope);
     result.steepest = std::max(result.steepest, singular_values(slope)[0]);
-  }
-  return result;
-}
-
-ReluNetwork centred(const ReluNetwork& network) {
-  ReluNetwork result = network;
-  for (HostMatrix* part : {&result.output, &result.linear, &result.constant}) {
-    for (Index j = 0; j < part->cols(); ++j) {
-      double mean = 0;
-      for (Index o = 0; o < part->rows(); ++o) mean += (*part)(o, j);
-      mean /= static_cast<double>(part->rows());
-      for (Index o = 0; o < part->rows(); ++o) (*part)(o, j) -= mean;
-    }
   }
   return result;
 }

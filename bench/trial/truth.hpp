@@ -29,6 +29,7 @@ double lower_tail(Index n, double p, Index count);
 struct TrueError {
   double rms = 0;
   bool sampled = false;            // else from exact integrals
+  double rounding = 0;             // 2^-53 rms |F|: below that, float64 answers cannot tell
   std::optional<double> relative;  // over sd(F); none where F is constant
   /// The steepest slope of F - F' seen at sampled points, those of the largest errors among them: a
   /// Lipschitz constant of F - F' is no smaller.
@@ -36,8 +37,5 @@ struct TrueError {
 };
 
 TrueError measure_error(Device& device, const ReluNetwork& f, const ReluNetwork& g, Seed seed);
-
-/// F less the mean over its outputs: what a softmax leaves of it.
-ReluNetwork centred(const ReluNetwork& network);
 
 }  // namespace crease::trial

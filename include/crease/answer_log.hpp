@@ -26,7 +26,7 @@ struct Digest {
 struct LogIdentity {
   std::string target;  // the black box: a hash of its weights, its command line, ...
   Index inputs = 0;    // d
-  Index outputs = 0;   // p
+  Index outputs = 0;   // columns of an answer: p, or 2 p with standard deviations
   // What else decides the bits of a run, name and value: seed, version, device, options, ...
   std::vector<std::pair<std::string, std::string>> run;
   // What may differ from one run on a log to the next, although it decides what is asked: a budget.
@@ -135,7 +135,8 @@ class PastAnswers {
 /// as a failing oracle does.
 ///
 /// log, past  may be null; outlive the oracle
+/// batch      > 0: points are asked, and kept, in parts of at most so many; 0: as they come
 std::unique_ptr<Oracle> make_logged_oracle(std::unique_ptr<Oracle> oracle, AnswerLog* log,
-                                           const PastAnswers* past = nullptr);
+                                           const PastAnswers* past = nullptr, Index batch = 0);
 
 }  // namespace crease

@@ -37,6 +37,10 @@ HostMatrix evaluate(Device& device, const ReluNetwork& network, ConstHostView x)
 /// row of `linear` that is not zero. k grows by at most 2 p.
 ReluNetwork fold_linear_part(const ReluNetwork& network);
 
+/// The same function less the mean over its outputs, which softmax probabilities do not determine:
+/// (I - 1 1^T / p) F. Neurons that act on all outputs alike, to 8 p roundings, get outputs of 0.
+ReluNetwork without_common_function(const ReluNetwork& network);
+
 /// A neuron that no input can tell from an affine function: no weight, or no output.
 bool is_dead(const ReluNetwork& network, Index neuron);
 

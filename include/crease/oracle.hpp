@@ -6,8 +6,10 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace crease {
 
@@ -106,5 +108,70 @@ struct Imperfection {
 /// batch is not. Throws BadInput on a null oracle or a format out of its range.
 std::unique_ptr<Oracle> make_imperfect_oracle(std::unique_ptr<Oracle> oracle,
                                               const Imperfection& format);
+
+/// softmax(logits) of another oracle's answers, or the logarithms of that; lines and fans stay
+/// lines and fans. Answers that are not finite become NaN. Throws BadInput on a null oracle, fewer
+/// than two outputs, or one whose answers come with their standard deviations.
+std::unique_ptr<Oracle> make_softmax_oracle(std::unique_ptr<Oracle> logits,
+                                            bool logarithms = false);
+
+/// What is known of a black box that answers probabilities. What is not told is found out from its
+/// answers: logarithms from the first row (is a number negative?); the format as the first of
+/// decimals (0 to 10 digits, as few as there are), float16, float32, float64 that all numbers seen
+/// so far are in, until some thousands agree.
+struct LogOddsOptions {
+  std::optional<bool> logarithms;      // it answers log p_o, not p_o
+  std::optional<Imperfection> format;  // what its numbers were rounded to; no noise
+};
+
+/// The logits behind softmax probabilities p_o(x), modulo their common function: answers
+///   z_o = log p_o - mean_o log p_o = F_o - mean_o F_o,  the sum over o is 0,
+/// each with its standard deviation (AnswerKind::sigmas):
+///   sigma_o = sqrt(e_o^2 + mean_o(e_o^2) / p),
+///   e_o = sqrt(q^2 / p_o^2 + 4 u^2) + 2^-53 |log p_o|   where it answers p_o,
+///   e_o = sqrt(q^2 + u^2) + u |log p_o|                 where it answers log p_o,
+/// q half a unit of the last decimal (0 without), u the relative rounding of the format: 2^-53 of
+/// float64 and of decimals, 2^-24 of float32, 2^-11 of float16. A point says nothing where some p_o
+/// <= 2.3e-308 (float64), 1.2e-38 (float32), 6.2e-5 (float16), 20 q (decimals), or log p_o is
+/// -infinity: logits may differ by about 708, 87, 9.7, or log(1 / (20 q)).
+///
+/// softmax(F + h 1) = softmax(F) for every scalar function h: what is lost is h = mean_o F_o,
+/// itself a ReLU network. Neurons that act on all outputs alike are part of it.
+///
+/// Answers that are no probabilities (a number outside [0, 1] or NaN, a logarithm above 0, a sum
+/// off 1 by more than 1e-3 + p q) are an OracleError that names the row. Throws BadInput on a null
+/// oracle, fewer than two outputs, answers that come with their standard deviations, noise, or a
+/// format out of its range.
+std::unique_ptr<Oracle> make_log_odds_oracle(std::unique_ptr<Oracle> probabilities,
+                                             const LogOddsOptions& options = {});
+
+/// A program as a black box.
+struct ProcessOptions {
+  std::string command;  // what `sh -c` is given
+  Index inputs = 0;
+  Index outputs = 0;
+  double timeout_seconds = 60;  // from the start of a request to the end of its reply
+  Index batch = 4096;           // points of a request, at most
+  // Gets what the program writes to its standard error output, as it comes; may be empty. The last
+  // lines of a program that failed are part of the error's text in any case.
+  std::function<void(std::string_view)> errors;
+};
+
+/// Asks a program through its standard input and output, all numbers little-endian:
+///   request  int64 n, int64 d, then n d float64, point by point
+///   reply    int64 n, int64 p, then n p float64, answer by answer
+/// The program answers one request after the other and ends where its input does. It is started
+/// with the first question, in a process group of its own, so that a signal of the terminal does
+/// not reach it; it is ended with the oracle: its input is closed, and what has not ended 5 seconds
+/// later is killed.
+///
+/// Answers that are too few, too late, of another shape, or followed or preceded by anything are an
+/// OracleError that says what was expected and what came; the program and its process group are
+/// killed, and started anew with the next question. Asked the same again, it is not asked again
+/// what it has answered of it already. NaN and infinity are passed on.
+///
+/// Throws BadInput on an empty command, sizes below 1, or a timeout that is not positive. Linux and
+/// POSIX only. No signal handler is touched.
+std::unique_ptr<Oracle> make_process_oracle(ProcessOptions options);
 
 }  // namespace crease

@@ -73,6 +73,8 @@ class CpuOps final : public Ops {
                               DeviceView sums) override;
   void round_answers(const Imperfection& format, DeviceView y) override;
   void add_answer_noise(Seed seed, double deviation, DeviceView y) override;
+  void softmax(bool logarithms, DeviceView y) override;
+  void log_odds(const OddsFormat& format, DeviceView y) override;
 
  private:
   /// Threads for this many elementary operations: waking a second one costs more than a small loop

@@ -76,6 +76,27 @@ void CudaOps::lsqr_rotate(DeviceView state) {
   check(cudaGetLastError(), "lsqr_rotate");
 }
 
+void CudaOps::cg_begin(double tolerance, DeviceView state) {
+  const CurrentGpu current(context_.device_id());
+  const Launch launch = across(state.cols);
+  cg_begin_kernel<<<launch.grid, launch.block, 0, context_.stream()>>>(tolerance, state);
+  check(cudaGetLastError(), "cg_begin");
+}
+
+void CudaOps::cg_step(DeviceView state) {
+  const CurrentGpu current(context_.device_id());
+  const Launch launch = across(state.cols);
+  cg_step_kernel<<<launch.grid, launch.block, 0, context_.stream()>>>(state);
+  check(cudaGetLastError(), "cg_step");
+}
+
+void CudaOps::cg_turn(DeviceView state) {
+  const CurrentGpu current(context_.device_id());
+  const Launch launch = across(state.cols);
+  cg_turn_kernel<<<launch.grid, launch.block, 0, context_.stream()>>>(state);
+  check(cudaGetLastError(), "cg_turn");
+}
+
 double CudaOps::svd(DeviceView a, DeviceView left_t, DeviceView values, DeviceView right) {
   // cuSOLVER sees a^T = right^T diag left_t; its U, column-major, is `right`, row-major, and its V
   // is `left_t`.

@@ -120,4 +120,42 @@ __global__ void lsqr_rotate_kernel(DeviceView state) {
   }
 }
 
+__device__ inline double& cg_at(DeviceView state, CgRow row, Index j) {
+  return state.data[static_cast<Index>(row) * state.ld + j];
+}
+
+__global__ void cg_begin_kernel(double tolerance, DeviceView state) {
+  for (Index j = first_col(); j < state.cols; j += col_step()) {
+    const double product = cg_at(state, CgRow::product, j);
+    cg_at(state, CgRow::limit, j) = tolerance * tolerance * product;
+    cg_at(state, CgRow::running, j) = product > 0 ? 1.0 : 0.0;
+    cg_at(state, CgRow::curvature, j) = 0.0;
+    cg_at(state, CgRow::next, j) = 0.0;
+    cg_at(state, CgRow::step, j) = 0.0;
+    cg_at(state, CgRow::minus_step, j) = 0.0;
+    cg_at(state, CgRow::ratio, j) = 0.0;
+  }
+}
+
+__global__ void cg_step_kernel(DeviceView state) {
+  for (Index j = first_col(); j < state.cols; j += col_step()) {
+    const double curvature = cg_at(state, CgRow::curvature, j);
+    if (!(curvature > 0)) cg_at(state, CgRow::running, j) = 0.0;
+    const bool running = cg_at(state, CgRow::running, j) != 0.0;
+    const double step = running ? cg_at(state, CgRow::product, j) / curvature : 0.0;
+    cg_at(state, CgRow::step, j) = step;
+    cg_at(state, CgRow::minus_step, j) = -step;
+  }
+}
+
+__global__ void cg_turn_kernel(DeviceView state) {
+  for (Index j = first_col(); j < state.cols; j += col_step()) {
+    const double next = cg_at(state, CgRow::next, j);
+    if (!(next > cg_at(state, CgRow::limit, j))) cg_at(state, CgRow::running, j) = 0.0;
+    const bool running = cg_at(state, CgRow::running, j) != 0.0;
+    cg_at(state, CgRow::ratio, j) = running ? next / cg_at(state, CgRow::product, j) : 0.0;
+    if (running) cg_at(state, CgRow::product, j) = next;
+  }
+}
+
 }  // namespace crease

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "src/cli/device_options.hpp"
+#include "src/cli/log_options.hpp"
 #include "src/cli/number_options.hpp"
 #include "src/cli/places.hpp"
 #include "src/cli/progress.hpp"
@@ -21,6 +22,7 @@ namespace {
 
 struct LearnOptions {
   TargetOptions target;
+  LogOptions log;
   std::string out;
   std::string report;
   QueryProblem problem;
@@ -32,16 +34,24 @@ struct LearnOptions {
   bool fold_skip = false;
 };
 
-int learn(LearnOptions& options) {
+int learn(LearnOptions& options, const CLI::App& verb) {
   options.plan.mode =
       options.mode == "uniform" ? QueryPlan::Mode::uniform : QueryPlan::Mode::adaptive;
   std::unique_ptr<Device> device;  // outlives the target, which uses its memory
-  const OpenTarget target = open_target(options.target, options.run.seed);
+  std::unique_ptr<RunLog> log;
+  const auto pass_on = [&](std::string_view text) {
+    if (!options.quiet) fmt::print(stderr, "{}", text);
+  };
+  OpenTarget target = open_target(options.target, options.run.seed, pass_on);
   require_places(target.file, "the target ", options.out, options.report);
   device = open_device(options.device);
+  log = std::make_unique<RunLog>(options.log, verb, target, *device, options.run);
+  target.oracle = log->wrap(target);
+  target.oracle = log_odds_if_asked(options.target, std::move(target.oracle));
 
   catch_stop_signals();
   options.run.stop = stop_requested;
+  log->watch(options.run);
   Learned<ReluNetwork> learned;
   {
     Progress progress(stderr, options.quiet, device->name());
@@ -50,10 +60,11 @@ int learn(LearnOptions& options) {
         learn_from_queries(*device, *target.oracle, options.problem, options.plan, options.run);
   }
 
+  const std::string kept = log->end(learned.report);
   save_network(options.out,
                options.fold_skip ? fold_linear_part(learned.network) : learned.network);
   if (!options.report.empty()) write_text(options.report, report_as_json(learned.report));
-  if (!options.quiet) fmt::print("{}", summary_of(learned.report, options.out));
+  if (!options.quiet) fmt::print("{}{}", summary_of(learned.report, options.out), kept);
   return exit_code_of(learned.report.outcome);
 }
 
@@ -64,6 +75,7 @@ void add_learn(CLI::App& app, int& exit_code) {
   LearnOptions* o = options.get();
   CLI::App& verb = *app.add_subcommand("learn", "learn a network from its answers alone");
   add_target_options(verb, o->target);
+  add_log_options(verb, o->log);
   verb.add_option("--out", o->out, "file to write, .safetensors or .npz")->required();
   verb.add_option("--report", o->report, "file for a report, JSON");
   add_real_option(verb, "--accuracy", "wanted relative error (1e-8)", kPositive,
@@ -73,8 +85,15 @@ void add_learn(CLI::App& app, int& exit_code) {
   add_seed_option(verb, o->run.seed);
   add_whole_option(verb, "--budget", "most queries, the certificate's included (no limit)", 1,
                    [o](Index n) { o->run.budget.queries = n; });
+  add_real_option(verb, "--seconds", "most time, but for the certificate (no limit)", kPositive,
+                  [o](double s) { o->run.budget.seconds = s; });
+  add_whole_option(verb, "--retries", "times a failed question is asked again (2)", 0,
+                   [o](Index n) { o->run.retries = n; });
   add_whole_option(verb, "--certificate", "fresh points of the certificate (2048); 0: none", 0,
                    [o](Index n) { o->plan.certificate_points = n; });
+  verb.add_flag_callback(
+      "--polish", [o] { o->problem.polish = 0x1p-40; },
+      "go on until weights and biases are right to 2^-40, with unit outputs");
   add_choice_option(verb, "--mode", "adaptive, or the paper's uniform scan",
                     {"adaptive", "uniform"}, o->mode);
   add_real_option(verb, "--resolution", "width of slabs that must not be missed", kPositive,
@@ -83,7 +102,7 @@ void add_learn(CLI::App& app, int& exit_code) {
   verb.add_flag("--quiet", o->quiet, "print nothing");
   verb.add_flag("--fold-skip", o->fold_skip,
                 "write the linear part as extra neurons: a plain PyTorch network");
-  verb.callback([options, &exit_code] { exit_code = learn(*options); });
+  verb.callback([options, &verb, &exit_code] { exit_code = learn(*options, verb); });
 }
 
 }  // namespace crease

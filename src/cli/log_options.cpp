@@ -65,12 +65,12 @@ void add_log_options(CLI::App& verb, LogOptions& options) {
       ->expected(1);
 }
 
-RunLog::RunLog(const LogOptions& options, const CLI::App& verb, const std::string& target,
-               const Oracle& oracle, const Device& device, const RunControl& run) {
+RunLog::RunLog(const LogOptions& options, const CLI::App& verb, const OpenTarget& target,
+               const Device& device, const RunControl& run) {
   LogIdentity identity;
-  identity.target = target;
-  identity.inputs = oracle.input_dim();
-  identity.outputs = oracle.output_dim();
+  identity.target = target.identity;
+  identity.inputs = target.oracle->input_dim();
+  identity.outputs = target.oracle->output_dim();
   identity.run = {{"seed", std::to_string(run.seed.value)},
                   {"version", kVersion},
                   {"device and thread count", device.name()},
@@ -94,9 +94,9 @@ RunLog::RunLog(const LogOptions& options, const CLI::App& verb, const std::strin
   before_ = log_->answers();
 }
 
-std::unique_ptr<Oracle> RunLog::wrap(std::unique_ptr<Oracle> oracle) {
-  if (!log_ && !past_) return oracle;
-  return make_logged_oracle(std::move(oracle), log_.get(), past_.get());
+std::unique_ptr<Oracle> RunLog::wrap(OpenTarget& target) {
+  if (!log_ && !past_) return std::move(target.oracle);
+  return make_logged_oracle(std::move(target.oracle), log_.get(), past_.get(), target.batch);
 }
 
 void RunLog::watch(RunControl& run) {

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "src/cli/targets.hpp"
+
 namespace crease {
 
 struct LogOptions {
@@ -24,11 +26,11 @@ class RunLog {
   /// Opens what the options name. `verb` is the command as it was parsed: every option of it that
   /// decides what is asked is part of the log's identity. Throws FileError, and BadInput where the
   /// log is one of the files that the command reads or writes otherwise.
-  RunLog(const LogOptions& options, const CLI::App& verb, const std::string& target,
-         const Oracle& oracle, const Device& device, const RunControl& run);
+  RunLog(const LogOptions& options, const CLI::App& verb, const OpenTarget& target,
+         const Device& device, const RunControl& run);
 
-  /// `oracle` itself where there is neither log nor past.
-  std::unique_ptr<Oracle> wrap(std::unique_ptr<Oracle> oracle);
+  /// The target's oracle; itself where there is neither log nor past.
+  std::unique_ptr<Oracle> wrap(OpenTarget& target);
 
   /// Makes `run.stop` tell the log that the run was ended from outside.
   void watch(RunControl& run);

@@ -10,6 +10,7 @@ namespace {
 
 bool same_place(const std::string& a, const std::string& b) {
   namespace fs = std::filesystem;
+  if (a.empty() || b.empty()) return false;
   std::error_code ignored;
   return fs::equivalent(a, b, ignored) || fs::weakly_canonical(fs::absolute(a), ignored) ==
                                               fs::weakly_canonical(fs::absolute(b), ignored);

@@ -6,8 +6,8 @@
 namespace crease {
 
 /// Everything about the files to write that can be refused before any work: `out` must be writable
-/// as tensors and must not be `input`; `report`, if any, writable and neither of them. `role`
-/// stands before the input's name in the message. Throws BadInput or FileError.
+/// as tensors and must not be `input` (empty: no file); `report`, if any, writable and neither of
+/// them. `role` stands before the input's name in the message. Throws BadInput or FileError.
 void require_places(const std::string& input, const std::string& role, const std::string& out,
                     const std::string& report);
 

@@ -11,7 +11,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // Always there, also where a stage asked nothing.
-constexpr const char* kStages[] = {"noise", "lines", "gradients", "hunt", "looks", "least_squares"};
+constexpr const char* kStages[] = {"noise", "lines",         "gradients", "hunt",
+                                   "looks", "least_squares", "polish"};
 
 Json or_null(const std::optional<double>& number) {
   return number ? Json(*number) : Json();
@@ -21,6 +22,7 @@ Json queries(const RunReport& report) {
   Json json = {{"total", report.learning_queries + report.certificate_queries},
                {"learning", report.learning_queries},
                {"certificate", report.certificate_queries},
+               {"unanswered", report.unanswered_queries},
                {"reused", report.reused_queries}};
   for (const char* stage : kStages) json[stage] = 0;
   for (const auto& [stage, count] : report.queries) {
@@ -33,7 +35,34 @@ Json certificate(const RunReport& report) {
   if (!report.certificate) return nullptr;
   const Certificate& c = *report.certificate;
   return {{"points", c.points}, {"confidence", c.confidence}, {"largest_error", c.largest_error},
-          {"mass", c.mass},     {"lipschitz", c.lipschitz},   {"rms_bound", c.rms_bound}};
+          {"mass", c.mass},     {"lipschitz", c.lipschitz},   {"rms_bound", c.rms_bound},
+          {"silent", c.silent}};
+}
+
+Json polish(const RunReport& report) {
+  const PolishReport& p = report.polish;
+  if (!p.asked) return nullptr;
+  return {{"accepted", p.accepted},    {"tolerance", p.tolerance}, {"fans", p.fans},
+          {"pairs", p.pairs},          {"levels", p.levels},       {"rounds", p.rounds},
+          {"unfinished", p.unfinished}};
+}
+
+/// One list a kind, a number a neuron; null without a polish.
+Json neuron_errors(const RunReport& report) {
+  if (!report.polish.accepted) return nullptr;
+  Json json = {{"weights", Json::array()},
+               {"biases", Json::array()},
+               {"hyperplanes", Json::array()},
+               {"scales", Json::array()},
+               {"floors", Json::array()}};
+  for (const NeuronError& error : report.neuron_errors) {
+    json["weights"].push_back(error.weights);
+    json["biases"].push_back(error.bias);
+    json["hyperplanes"].push_back(error.hyperplane);
+    json["scales"].push_back(error.scale);
+    json["floors"].push_back(error.floor);
+  }
+  return json;
 }
 
 }  // namespace
@@ -51,6 +80,7 @@ std::string report_as_json(const RunReport& report) {
   json["outputs"] = report.outputs;
   json["neurons"] = report.neurons;
   json["answers"] = {{"format", report.answer_format}, {"noise", report.answer_noise}};
+  json["modulo"] = report.modulo.empty() ? Json() : Json(report.modulo);
   json["queries"] = queries(report);
   json["rounds"] = report.rounds;
   json["learning_rounds"] = report.learning_rounds;
@@ -66,6 +96,8 @@ std::string report_as_json(const RunReport& report) {
                            {"condition", report.least_squares.condition},
                            {"iterations", report.least_squares.iterations},
                            {"accepted", report.least_squares.accepted}};
+  json["polish"] = polish(report);
+  json["neuron_errors"] = neuron_errors(report);
   json["peak_device_bytes"] = report.peak_device_bytes;
   json["warnings"] = report.warnings;
 

@@ -42,6 +42,10 @@ std::string queries(const RunReport& report) {
     if (stage == "certificate" || count == 0) continue;
     stages += fmt::format("{}{} {}", stages.empty() ? "" : ", ", stage, count);
   }
+  if (report.unanswered_queries > 0) {
+    stages +=
+        fmt::format("{}{} asked in vain", stages.empty() ? "" : ", ", report.unanswered_queries);
+  }
   return stages.empty() ? text : text + "\n                 " + stages;
 }
 
@@ -55,6 +59,10 @@ std::string certificate(const RunReport& report) {
       "points, "
       "no assumption)\n",
       c.largest_error, c.mass, c.points);
+  if (c.silent > 0) {
+    text += fmt::format("      {} of the points said nothing: they count among the exceptions\n",
+                        c.silent);
+  }
   text += fmt::format(
       "  (B) rms error <= {:.3g} if F - F' is {:.3g}-Lipschitz: nothing that is missing is "
       "steeper\n",
@@ -80,6 +88,9 @@ std::string summary_of(const RunReport& report, const std::string& file) {
                    ? fmt::format("rms {:.3g}; no relative error of a constant", *report.rms_error)
                    : "not measured");
   row("answers", fmt::format("{}, noise {:.2g}", report.answer_format, report.answer_noise));
+  if (!report.modulo.empty()) {
+    row("modulo", report.modulo + ": the answers do not determine it, and errors leave it out");
+  }
   row("queries", queries(report));
   row("rounds", fmt::format("{}, {} of them to learn", report.rounds, report.learning_rounds));
   if (report.hunt_mass < 1) {

@@ -24,6 +24,7 @@ struct VerifyOptions {
   Index samples = 100000;
   Seed seed;
   bool json = false;
+  bool softmax = false;
   DeviceOptions device;
 };
 
@@ -62,6 +63,8 @@ void print_json(const VerifyOptions& options, const SampledError& error,
     json["relative_error"] = error.rms / *scale;
     json["relative_error_confidence"] = {error.rms_low / *scale, error.rms_high / *scale};
   }
+  json["modulo"] = nullptr;
+  if (options.softmax) json["modulo"] = "the common function of the outputs";
   json["rms_error"] = error.rms;
   json["gaussian_distance"] = nullptr;
   if (distance) {
@@ -85,6 +88,7 @@ void print_json(const VerifyOptions& options, const SampledError& error,
 void print_table(const VerifyOptions& options, const SampledError& error,
                  const std::optional<GaussianDistance>& distance, std::optional<double> scale,
                  const NetworkMatch& found, const std::string& device) {
+  if (options.softmax) fmt::print("modulo             the common function of the outputs\n");
   if (scale) {
     fmt::print("relative error     {:.3g}   99 % interval {:.3g} to {:.3g} (normal theory)\n",
                error.rms / *scale, error.rms_low / *scale, error.rms_high / *scale);
@@ -111,12 +115,17 @@ void print_table(const VerifyOptions& options, const SampledError& error,
 }
 
 int verify(const VerifyOptions& options) {
-  const ReluNetwork target = load_network(options.target);
-  const ReluNetwork learned = load_network(options.learned);
+  ReluNetwork target = load_network(options.target);
+  ReluNetwork learned = load_network(options.learned);
   if (target.inputs() != learned.inputs() || target.outputs() != learned.outputs()) {
     throw BadInput(fmt::format("{} has {} inputs and {} outputs; expected {} and {} as in {}",
                                options.learned, learned.inputs(), learned.outputs(),
                                target.inputs(), target.outputs(), options.target));
+  }
+  if (options.softmax) {
+    require(target.outputs() >= 2, "--softmax needs two outputs or more");
+    target = without_common_function(target);
+    learned = without_common_function(learned);
   }
   const auto device = open_device(options.device);
   const SampledError error = sample_error(*device, target, learned, options.samples, options.seed);
@@ -142,6 +151,8 @@ void add_verify(CLI::App& app, int& exit_code) {
                    [o = options.get()](Index n) { o->samples = n; });
   add_seed_option(verb, options->seed);
   add_device_options(verb, options->device);
+  verb.add_flag("--softmax", options->softmax,
+                "modulo the common function of the outputs, which probabilities do not determine");
   verb.add_flag("--json", options->json, "print JSON");
   verb.callback([options, &exit_code] { exit_code = verify(*options); });
 }

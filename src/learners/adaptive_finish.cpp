@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "src/learners/adaptive_learner.hpp"
+#include "src/learners/polish_step.hpp"
 #include "src/stages/numbers.hpp"
 
 namespace crease {
@@ -115,6 +116,12 @@ void AdaptiveLearner::fit() {
   }
   before_fit_ = hypothesis_;
   if (!plan_.least_squares) return;
+  if (given_ && last_look_.beyond == 0) {
+    // Its points would be most of what a lift saves, and what they could correct is below noise.
+    report_.least_squares.reason =
+        "not run: nothing above the noise was left to fit after the lift";
+    return;
+  }
   fit_least_squares(asker_, random_, noise_, plan_, run_.control.budget.device_bytes, hypothesis_,
                     last_look_, report_.least_squares);
   rebuild();
@@ -128,7 +135,8 @@ bool AdaptiveLearner::certify_network() {
   ++certificates_;
   // Points of the hunt say that no bump as large as this was met, although the network changed
   // since.
-  report_.hunt_mass = unseen_mass(problem_.failure, look, hunt_.gaussian_points());
+  report_.hunt_mass =
+      unseen_mass(problem_.failure, look, hunt_.gaussian_points(), hunt_.silent_gaussian_points());
   worst_ = look.worst;
   worst_ratio_ = look.worst_ratio;
   return look.beyond == 0;
@@ -137,6 +145,9 @@ bool AdaptiveLearner::certify_network() {
 void AdaptiveLearner::finish_short(Outcome outcome, std::string message) {
   final_ = hypothesis_.network();
   forget_certificate(report_);
+  if (static_cast<Index>(report_.neuron_errors.size()) != hypothesis_.neurons()) {
+    report_.neuron_errors.clear();
+  }
   if (outcome == Outcome::out_of_budget || outcome == Outcome::stopped) {
     run_.lift_limit();
     asker_.finish_regardless();
@@ -166,6 +177,7 @@ double AdaptiveLearner::droppable_rms() {
 /// accuracy asked for, it was the errors of the parts that were underestimated.
 void AdaptiveLearner::go_on() {
   const Index neurons = hypothesis_.neurons();
+  given_ = false;
   search();
   const double sd = deviation();
   const double allowed = sd > 0 ? problem_.accuracy * sd : problem_.accuracy;
@@ -178,9 +190,18 @@ void AdaptiveLearner::learn() {
   for (;;) {
     run_.limit_learning();
     certificates_ == 0 ? search() : go_on();
-    refine();
-    fit();
-    final_ = orient(hypothesis_, droppable_rms());
+    report_.neuron_errors.clear();
+    const std::optional<double> linear_part =
+        polish_if_asked(run_, last_look_, deviation(), hypothesis_);
+    if (linear_part) {
+      before_fit_ = hypothesis_;
+      rebuild();
+      final_ = orient(hypothesis_, *linear_part);
+    } else {
+      refine();
+      fit();
+      final_ = orient(hypothesis_, droppable_rms());
+    }
     run_.lift_limit();
     if (certify_network() || lines_ >= most_lines()) return;
     // The final points show an error: they become a look, and learning goes on from there.

@@ -73,19 +73,27 @@ Index AdaptiveLearner::learn_from(SearchedLine& line) {
   const DeviceMatrix direction = upload(device_, row_view(line.direction));
   const AskLine ask = [&](const std::vector<double>& t) {
     const std::array<Index, 2> all = {0, static_cast<Index>(t.size())};
-    const HostMatrix values =
-        asker_.residuals({origin, direction, all}, t, line.of_residual ? &*current_ : nullptr);
+    HostMatrix told;
+    const HostMatrix values = asker_.residuals(
+        {origin, direction, all}, t, line.of_residual ? &*current_ : nullptr, Round::next, &told);
     LineAnswers result;
     result.values.assign(values.data(), values.data() + values.size());
-    for (const double at : t) {
-      const double rho = line.rho(at);
-      for (Index o = 0; o < p; ++o) result.sigmas.push_back(noise_.sigma(rho, o));
+    for (std::size_t i = 0; i < t.size(); ++i) {
+      const double rho = line.rho(t[i]);
+      for (Index o = 0; o < p; ++o) {
+        const double sigma = noise_.sigma(rho, o);
+        result.sigmas.push_back(told.empty() ? sigma
+                                             : std::hypot(sigma, told(static_cast<Index>(i), o)));
+      }
     }
     asker_.report();
     return result;
   };
   LineSearchInput input;
   input.scale = c;
+  input.told = asker_.knows_sigmas();
+  // Two outputs that add up to 0 are one.
+  input.meetings_prove = asker_.answer_kind().modulo.empty() || p > 2;
   input.cells = line.of_residual ? plan_.deflated_cells : plan_.first_cells;
   if (line.of_residual && !worst_.empty()) {
     const double beside = kBesideWorst * line.base.value_or(c);
@@ -235,7 +243,7 @@ bool AdaptiveLearner::look() {
                            *current_, noise_, plan_);
   asker_.set_progress(0, hypothesis_.neurons(), last_look_.rms / spread());
   asker_.report();
-  return last_look_.beyond == 0;
+  return last_look_.clean();
 }
 
 /// One line and one look. False when there is nothing more to do.
@@ -249,7 +257,11 @@ bool AdaptiveLearner::grow() {
   rebuild();
   bool clean = look();
   if (clean && first_line_ && resolve()) clean = look();
+  return goes_on(first, added, clean);
+}
 
+/// What the last look says of going on; `added` neurons came from the line before it.
+bool AdaptiveLearner::goes_on(bool first, Index added, bool clean) {
   if (!have_best_ || last_look_.rms < best_rms_) {
     best_ = hypothesis_;
   } else if (!first && added > 0 && policy_.tolerance > kRelaxed &&
@@ -294,8 +306,18 @@ Index AdaptiveLearner::most_lines() const {
   return plan_.lines + static_cast<Index>(std::max(0.0, kWideLines * std::log2(neurons / kWide)));
 }
 
+void AdaptiveLearner::start_from(Hypothesis hypothesis, Look look) {
+  hypothesis_ = std::move(hypothesis);
+  last_look_ = std::move(look);
+  given_ = true;
+  rebuild();
+}
+
 void AdaptiveLearner::search() {
-  while (grow()) {
+  bool more = !given_ || goes_on(true, hypothesis_.neurons(), last_look_.beyond == 0);
+  while (more) {
+    given_ = false;
+    more = grow();
   }
   if (have_best_ && last_look_.rms > 2 * best_rms_) {
     hypothesis_ = best_;

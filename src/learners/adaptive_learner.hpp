@@ -30,9 +30,19 @@ class AdaptiveLearner final : public QueryStrategy {
   void finish_short(Outcome outcome, std::string message) override;
   const ReluNetwork& network() const override { return final_; }
 
- private:
+  /// A part of learn(): lines and looks until nothing is left to find.
   void search();
+
+  /// learn() and search() begin with this network and what the last look said of it, in place of a
+  /// first line. As long as looks find nothing wrong with it, nothing is fitted.
+  void start_from(Hypothesis hypothesis, Look look);
+
+  const Hypothesis& hypothesis() const { return hypothesis_; }
+  const Look& last_look() const { return last_look_; }
+
+ private:
   bool grow();
+  bool goes_on(bool first, Index added, bool clean);
   SearchedLine next_line();
   std::vector<std::vector<double>> unresolved_kinks() const;
   bool resolve();
@@ -71,6 +81,7 @@ class AdaptiveLearner final : public QueryStrategy {
   Index idle_ = 0;  // lines in a row that added nothing
   double best_rms_ = 0;
   bool have_best_ = false;
+  bool given_ = false;      // hypothesis_ and its look came from elsewhere, and no line followed
   Index fresh_ = 0;         // neurons of the line in hand, the last ones of hypothesis_
   bool any_kinks_ = false;  // on the line in hand
   std::optional<SearchedLine> first_line_;  // until its kinks were checked against the network

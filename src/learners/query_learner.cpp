@@ -7,6 +7,7 @@
 #include "src/learners/noisy_learner.hpp"
 #include "src/learners/query_memory.hpp"
 #include "src/learners/query_plan.hpp"
+#include "src/learners/slice_learner.hpp"
 #include "src/learners/uniform_learner.hpp"
 
 namespace crease {
@@ -21,9 +22,15 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
 
   QueryRun run(device, oracle, problem, plan, control);
   const bool uniform = plan.mode == QueryPlan::Mode::uniform;
+  require(!uniform || !run.asker.knows_sigmas(),
+          "the uniform mode needs answers of one accuracy, not a standard deviation of each");
+  require(!problem.polish || !run.asker.knows_sigmas(),
+          "a polish needs answers of one accuracy, not a standard deviation of each");
   std::unique_ptr<QueryStrategy> strategy;
   if (uniform) {
     strategy = std::make_unique<UniformLearner>(run);
+  } else if (takes_slice(plan, d) && !run.asker.knows_sigmas()) {
+    strategy = std::make_unique<SliceLearner>(run);
   } else {
     strategy = std::make_unique<AdaptiveLearner>(run);
   }
@@ -31,8 +38,9 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
   run.report.method = uniform ? "uniform" : "exact";
   const auto learn = [&] {
     if (!uniform) run.limit_learning();  // a uniform plan has its price in full
-    run.noise = probe_noise(run.asker, run.random);
-    if (!uniform && (run.noise.coarse || !is_exact(run.noise))) {
+    const bool told = run.asker.knows_sigmas();
+    run.noise = told ? told_noise(run.asker) : probe_noise(run.asker, run.random);
+    if (!uniform && !told && (run.noise.coarse || !is_exact(run.noise))) {
       AnswerNoise noise = measure_noise(run.asker, run.random, run.noise);
       run.noise = noise.model;
       if (!is_exact(run.noise)) {
@@ -44,6 +52,9 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
   };
   if (const auto end = how_it_ends(run.asker, learn)) {
     strategy->finish_short(end->outcome(), end->what());
+  }
+  if (problem.polish && !run.report.polish.asked) {
+    run.asker.warn("no polish: the run did not come to where one could begin");
   }
   end_report(run.asker, run.noise, strategy->network(), run.report);
   return {strategy->network(), run.report};

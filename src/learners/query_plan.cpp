@@ -39,9 +39,12 @@ void check(const QueryProblem& problem, const QueryPlan& plan, const RunControl&
   require(problem.failure > 0 && problem.failure < 1, "failure must lie between 0 and 1");
   if (problem.lipschitz) require_positive(*problem.lipschitz, "lipschitz");
   if (problem.polish) require_between(*problem.polish, 0, 1, "polish");
+  require(!problem.polish || plan.mode == QueryPlan::Mode::adaptive,
+          "only the adaptive mode polishes");
   if (run.budget.queries) require(*run.budget.queries >= 1, "the budget must be at least 1 query");
   if (run.budget.seconds) require_positive(*run.budget.seconds, "the time budget");
   require(run.budget.device_bytes >= 1, "device_bytes must be at least 1");
+  require(run.retries >= 0, "retries must not be negative");
   require(plan.certificate_points >= 0, "certificate_points must not be negative");
   require(plan.look_points >= 1, "look_points must be at least 1");
   require(std::isfinite(plan.resolution) && plan.resolution >= 0,
@@ -70,6 +73,9 @@ void check(const QueryProblem& problem, const QueryPlan& plan, const RunControl&
           "noisy_lines, noisy_rounds and noisy_steps must be at least 1");
   require(std::isfinite(plan.noisy_rows) && plan.noisy_rows > 1, "noisy_rows must be above 1");
   require_positive(plan.noisy_queries, "noisy_queries");
+  require(plan.slice_from >= 1, "slice_from must be at least 1");
+  require(plan.slice_size >= 0, "slice_size must not be negative");
+  require(plan.slice_look_points >= 1, "slice_look_points must be at least 1");
   check_uniform(plan);
 }
 

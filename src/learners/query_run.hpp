@@ -3,6 +3,8 @@
 
 #include <crease/query_learner.hpp>
 
+#include <memory>
+
 #include "src/stages/ask.hpp"
 #include "src/stages/noise.hpp"
 #include "src/stages/paid.hpp"
@@ -18,12 +20,25 @@ struct QueryRun {
         problem(problem_of_run),
         plan(plan_of_run),
         control(control_of_run),
-        asker(device, oracle, control),
+        owned_asker(std::make_unique<Asker>(device, oracle, control)),
+        asker(*owned_asker),
         random(control.seed) {
-    if (!problem.polish) return;
+    if (!problem.polish || asker.knows_sigmas()) return;
     paid.emplace(asker.inputs(), asker.outputs(), control.budget.device_bytes);
     asker.keep(&*paid);
   }
+
+  /// A run within a run, with questions, random decisions and a report of its own: of F on a slice,
+  /// say. Budget, counts and events are those of the Asker that its own one looks through.
+  QueryRun(const QueryRun& outer, const QueryPlan& plan_of_run, std::unique_ptr<Asker> view,
+           Seed seed)
+      : device(outer.device),
+        problem(outer.problem),
+        plan(plan_of_run),
+        control(outer.control),
+        owned_asker(std::move(view)),
+        asker(*owned_asker),
+        random(seed) {}
 
   /// Queries kept for the certificate: its size, or a quarter of the budget where that is less.
   Index reserved() const {
@@ -33,7 +48,7 @@ struct QueryRun {
   /// Learning may ask all but the reserved queries; the certificate may ask those too.
   void limit_learning() {
     if (!control.budget.queries) return;
-    asker.limit(std::max(asker.asked(), *control.budget.queries - reserved()));
+    asker.limit(std::max(asker.charged(), *control.budget.queries - reserved()));
   }
   void lift_limit() { asker.limit(control.budget.queries); }
 
@@ -41,7 +56,8 @@ struct QueryRun {
   const QueryProblem& problem;
   const QueryPlan& plan;
   const RunControl& control;
-  Asker asker;
+  std::unique_ptr<Asker> owned_asker;
+  Asker& asker;
   std::optional<Paid> paid;  // kept where a polish was asked for
   Random random;
   NoiseModel noise;  // of no output before it was measured

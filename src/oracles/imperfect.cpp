@@ -50,6 +50,8 @@ class ImperfectOracle final : public Oracle {
 std::unique_ptr<Oracle> make_imperfect_oracle(std::unique_ptr<Oracle> oracle,
                                               const Imperfection& format) {
   require(oracle != nullptr, "make_imperfect_oracle: there must be an oracle");
+  require(!oracle->answer_kind().sigmas,
+          "make_imperfect_oracle: answers with standard deviations are not brought into a format");
   require(format.decimals >= 0 && format.decimals <= Imperfection::kMostDecimals,
           "make_imperfect_oracle: decimals must be between 0 and 22");
   require(std::isfinite(format.deviation) && format.deviation >= 0,

@@ -29,25 +29,47 @@ void add_scaled(const double* origin, double step, const double* direction,
 
 class LoggedOracle final : public Oracle {
  public:
-  LoggedOracle(std::unique_ptr<Oracle> oracle, AnswerLog* log, const PastAnswers* past)
-      : oracle_(std::move(oracle)), log_(log), past_(past) {}
+  LoggedOracle(std::unique_ptr<Oracle> oracle, AnswerLog* log, const PastAnswers* past, Index batch)
+      : oracle_(std::move(oracle)),
+        log_(log),
+        past_(past),
+        batch_(batch),
+        columns_(oracle_->output_dim() * (oracle_->answer_kind().sigmas ? 2 : 1)) {}
 
   Index input_dim() const override { return oracle_->input_dim(); }
   Index output_dim() const override { return oracle_->output_dim(); }
   Index reused() const override { return reused_ + oracle_->reused(); }
 
+  AnswerKind answer_kind() const override { return oracle_->answer_kind(); }
+
+  /// In parts of at most batch_ points, each kept by itself. Where one fails, all will be asked
+  /// for again: then the parts before it count as not asked for yet.
   void answer(Device& device, ConstDeviceView x, DeviceView y) override {
-    const HostMatrix points = download(device, x);
-    const Digest question = Digester().add("points").add(points).digest();
-    const auto ask = [&] {
-      oracle_->answer(device, x, y);
-      return true;
+    const Index most = batch_ > 0 ? batch_ : x.rows;
+    std::vector<Given> given;
+    const auto take_back = [&] {
+      for (const Given& part : given) {
+        --times_[part.question];
+        reused_ -= part.reused;
+      }
     };
-    const auto walk = [&](const UsePoint& use) {
-      for (Index i = 0; i < points.rows(); ++i) use(i, points.row(i));
-    };
-    bool structured = true;
-    serve(device, question, y, structured, ask, walk);
+    try {
+      for (Index first = 0; first < x.rows; first += most) {
+        const Index count = std::min(most, x.rows - first);
+        const Index before = reused_;
+        const auto question =
+            answer_part(device, x.row_block(first, count), y.row_block(first, count));
+        if (!question) {
+          take_back();  // not finite: who asks will see it
+          given.clear();
+          continue;
+        }
+        given.push_back({*question, reused_ - before});
+      }
+    } catch (...) {
+      take_back();
+      throw;
+    }
   }
 
   bool answer_line(Device& device, const Line& line, ConstDeviceView t, DeviceView y) override {
@@ -59,7 +81,7 @@ class LoggedOracle final : public Oracle {
     const auto walk = [&](const UsePoint& use) {
       walk_line(origin.row(0), direction.row(0), steps, 0, steps.rows(), use);
     };
-    return serve(device, question, y, knows_line_, ask, walk);
+    return serve(device, question, y, knows_line_, ask, walk) != Served::left;
   }
 
   bool answer_lines(Device& device, const Lines& lines, ConstDeviceView t, DeviceView y) override {
@@ -77,7 +99,7 @@ class LoggedOracle final : public Oracle {
                   lines.first[begin + 1], use);
       }
     };
-    return serve(device, digester.digest(), y, knows_lines_, ask, walk);
+    return serve(device, digester.digest(), y, knows_lines_, ask, walk) != Served::left;
   }
 
   bool answer_fan(Device& device, const Fan& fan, DeviceView y) override {
@@ -95,11 +117,38 @@ class LoggedOracle final : public Oracle {
         }
       }
     };
-    return serve(device, question, y, knows_fan_, ask, walk);
+    return serve(device, question, y, knows_fan_, ask, walk) != Served::left;
   }
 
  private:
   using Key = std::pair<std::uint64_t, std::uint64_t>;
+  enum class Served {
+    left,   // the oracle leaves the structure to its points
+    given,  // answers that are not finite: nobody keeps them
+    kept
+  };
+  struct Given {
+    Key question;
+    Index reused;
+  };
+
+  static Key key_of(const Digest& question) { return {question.high, question.low}; }
+
+  /// The question, if its answers were kept.
+  std::optional<Key> answer_part(Device& device, ConstDeviceView x, DeviceView y) {
+    const HostMatrix points = download(device, x);
+    const Digest question = Digester().add("points").add(points).digest();
+    const auto ask = [&] {
+      oracle_->answer(device, x, y);
+      return true;
+    };
+    const auto walk = [&](const UsePoint& use) {
+      for (Index i = 0; i < points.rows(); ++i) use(i, points.row(i));
+    };
+    bool known = true;
+    if (serve(device, question, y, known, ask, walk) != Served::kept) return std::nullopt;
+    return key_of(question);
+  }
 
   void walk_line(const double* origin, const double* direction, const HostMatrix& t, Index begin,
                  Index end, const UsePoint& use) const {
@@ -121,9 +170,9 @@ class LoggedOracle final : public Oracle {
   /// Fills y from the log, from the past, or by asking; false where the oracle left the structure
   /// to its points. `known` is whether it is known to answer such a question, and is set.
   template <class Ask>
-  bool serve(Device& device, const Digest& question, DeviceView y, bool& known, const Ask& ask,
-             const WalkPoints& walk) {
-    Index& asked_before = times_[{question.high, question.low}];
+  Served serve(Device& device, const Digest& question, DeviceView y, bool& known, const Ask& ask,
+               const WalkPoints& walk) {
+    Index& asked_before = times_[key_of(question)];
     if (log_ != nullptr) {
       if (const auto kept = log_->find(question, asked_before)) {
         require(kept->answers.rows() == y.rows, "a log's answers do not fit their question");
@@ -131,7 +180,7 @@ class LoggedOracle final : public Oracle {
         device.copy_in(kept->answers, y);
         reused_ += kept->reused;
         ++asked_before;
-        return true;
+        return Served::kept;
       }
       if (known) log_->require_all_found();
       log_->reserve(y.rows);
@@ -145,21 +194,32 @@ class LoggedOracle final : public Oracle {
     }
     HostMatrix answers;
     if (found == 0) {
-      if (!ask()) return false;
+      if (!ask()) return Served::left;
       known = true;
       answers = download(device, y);
     } else {
       answers = complete(device, points, y.rows - found, walk);
       device.copy_in(answers, y);
     }
-    const auto finite = [](double value) { return std::isfinite(value); };
-    if (!std::all_of(answers.data(), answers.data() + answers.size(), finite)) return true;
+    if (!can_be_kept(answers)) return Served::given;
     if (log_ != nullptr) {
       if (points.empty()) points = digests(walk, y.rows, input_dim());
       log_->keep(question, asked_before, points, answers, found);
     }
     reused_ += found;
     ++asked_before;
+    return Served::kept;
+  }
+
+  /// Finite, but for standard deviations, which may be infinite.
+  bool can_be_kept(const HostMatrix& answers) const {
+    const Index p = output_dim();
+    for (Index i = 0; i < answers.rows(); ++i) {
+      for (Index o = 0; o < answers.cols(); ++o) {
+        const double value = answers(i, o);
+        if (std::isnan(value) || (o < p && std::isinf(value))) return false;
+      }
+    }
     return true;
   }
 
@@ -167,7 +227,7 @@ class LoggedOracle final : public Oracle {
   HostMatrix complete(Device& device, const std::vector<Digest>& points, Index missing,
                       const WalkPoints& walk) {
     const Index d = input_dim();
-    const Index p = output_dim();
+    const Index p = columns_;
     HostMatrix answers(static_cast<Index>(points.size()), p);
     const Index row_size = (d + p) * static_cast<Index>(sizeof(double));
     HostMatrix chunk(std::min(missing, std::max<Index>(1, kChunkBytes / row_size)), d);
@@ -200,6 +260,8 @@ class LoggedOracle final : public Oracle {
   std::unique_ptr<Oracle> oracle_;
   AnswerLog* log_;
   const PastAnswers* past_;
+  Index batch_;
+  Index columns_;  // of an answer
   Index reused_ = 0;
   bool knows_line_ = false;
   bool knows_lines_ = false;
@@ -210,9 +272,10 @@ class LoggedOracle final : public Oracle {
 }  // namespace
 
 std::unique_ptr<Oracle> make_logged_oracle(std::unique_ptr<Oracle> oracle, AnswerLog* log,
-                                           const PastAnswers* past) {
+                                           const PastAnswers* past, Index batch) {
+  require(batch >= 0, "make_logged_oracle: batch must not be negative");
   require(oracle != nullptr, "make_logged_oracle: there must be an oracle");
-  return std::make_unique<LoggedOracle>(std::move(oracle), log, past);
+  return std::make_unique<LoggedOracle>(std::move(oracle), log, past, batch);
 }
 
 }  // namespace crease

@@ -26,6 +26,17 @@ Asker::Asker(Device& device, Oracle& oracle, const RunControl& run)
   require(inputs_ >= 1 && outputs_ >= 1, "the oracle must have at least one input and one output");
 }
 
+Asker::Asker(const Asker& viewed, Index inputs)
+    : device_(viewed.device_),
+      oracle_(viewed.oracle_),
+      run_(viewed.run_),
+      inputs_(inputs),
+      outputs_(viewed.outputs_),
+      knows_sigmas_(viewed.knows_sigmas_),
+      reused_before_(viewed.reused_before_),
+      start_(viewed.start_),
+      stage_start_(start_) {}
+
 double Asker::seconds_since_start() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
@@ -40,17 +51,15 @@ void Asker::enter(std::string_view stage) {
 }
 
 Index Asker::left() const {
-  return limit_ ? std::max<Index>(0, *limit_ - asked_) : std::numeric_limits<Index>::max();
+  return limit_ ? std::max<Index>(0, *limit_ - charged()) : std::numeric_limits<Index>::max();
 }
 
 void Asker::before(Index points, Round round) {
-  if (!finishing_) {
-    if (run_->stop && run_->stop()) throw EndOfRun(Outcome::stopped, "stopped by the caller");
-    if (run_->budget.seconds && seconds_since_start() > *run_->budget.seconds) {
-      throw EndOfRun(
-          Outcome::out_of_budget,
-          "the time budget of " + std::to_string(*run_->budget.seconds) + " seconds is spent");
-    }
+  if (stop_requested()) throw EndOfRun(Outcome::stopped, "stopped by the caller");
+  if (is_late()) {
+    throw EndOfRun(
+        Outcome::out_of_budget,
+        "the time budget of " + std::to_string(*run_->budget.seconds) + " seconds is spent");
   }
   if (points > left()) {
     throw EndOfRun(Outcome::out_of_budget, "the next batch of " + std::to_string(points) +
@@ -58,36 +67,95 @@ void Asker::before(Index points, Round round) {
                                                std::to_string(*limit_) + " queries allowed here");
   }
   if (round == Round::next || rounds_ == 0) ++rounds_;
+  unanswered_ += in_hand_;  // of a batch before that never was whole
+  in_hand_ = 0;
+  batch_points_ = points;
 }
 
 void Asker::fail(const std::string& message) const {
-  if (asked_ == 0) throw OracleError(message);
-  throw EndOfRun(Outcome::oracle_failed, message);
+  const std::string where = "batch " + std::to_string(batches_ + 1) + " (" +
+                            std::to_string(batch_points_) + " points, stage " + stage_ + "): ";
+  if (asked_ == 0) throw OracleError(where + message);
+  throw EndOfRun(Outcome::oracle_failed, where + message);
+}
+
+bool Asker::stop_requested() const {
+  return !finishing_ && run_->stop && run_->stop();
+}
+
+bool Asker::is_late() const {
+  return !finishing_ && run_->budget.seconds && seconds_since_start() > *run_->budget.seconds;
+}
+
+/// After a failure: returns where the oracle is to be asked again, and ends the run else. Nothing
+/// is asked again before the first answer: then a box that is set up wrongly is more likely than
+/// one that stumbled, and nothing is lost. Nor, under way to an end, for a caller who waits for it.
+void Asker::before_retry(Index attempt, const std::string& message) {
+  if (stop_requested()) {
+    throw EndOfRun(Outcome::stopped,
+                   "stopped by the caller, after the black box failed: " + message);
+  }
+  const bool waited_for = run_->stop && run_->stop();
+  if (asked_ == 0 || attempt >= run_->retries || is_late() || waited_for) fail(message);
+  warn("batch " + std::to_string(batches_ + 1) + " (" + std::to_string(batch_points_) +
+       " points): asked again, " + std::to_string(attempt + 1) + " of " +
+       std::to_string(run_->retries) + ": " + message);
 }
 
 template <class Question>
-void Asker::ask(Question&& question) const {
-  try {
-    question();
-  } catch (const DeviceError&) {
-    throw;
-  } catch (const std::exception& error) {
-    fail(error.what());
-  } catch (...) {
-    fail("the oracle threw something that is no std::exception");
+bool Asker::attempt(Index points, Question&& question) {
+  for (Index attempt = 0;; ++attempt) {
+    std::string message;
+    try {
+      const bool answered = question();
+      if (answered) in_hand_ += points;
+      return answered;
+    } catch (const DeviceError&) {
+      throw;
+    } catch (const FileError& error) {
+      // Of a log around the oracle: the oracle itself may have answered.
+      unanswered_ += points;
+      fail(error.what());
+    } catch (const BadInput& error) {  // it would be no better the second time
+      unanswered_ += points;
+      fail(error.what());
+    } catch (const std::exception& error) {
+      message = error.what();
+    } catch (...) {
+      message = "the oracle threw something that is no std::exception";
+    }
+    unanswered_ += points;
+    before_retry(attempt, message);
   }
+}
+
+void Asker::answer(ConstDeviceView x, DeviceView y) {
+  attempt(x.rows, [&] {
+    oracle_->answer(*device_, x, y);
+    return true;
+  });
+}
+
+bool Asker::answer_lines(const Lines& lines, ConstDeviceView t, DeviceView y) {
+  return attempt(t.rows, [&] { return oracle_->answer_lines(*device_, lines, t, y); });
+}
+
+bool Asker::answer_fan(const Fan& fan, DeviceView y) {
+  return attempt(y.rows, [&] { return oracle_->answer_fan(*device_, fan, y); });
 }
 
 void Asker::take(Index answers, Index bad_row) {
   if (bad_row >= 0) {
-    fail("the oracle answered NaN or infinity in row " + std::to_string(bad_row) +
-         " of a batch of " + std::to_string(answers) + " (stage " + stage_ + ")");
+    fail("expected finite numbers, the oracle answered NaN or infinity in row " +
+         std::to_string(bad_row) + " (of 0 to " + std::to_string(answers - 1) + ")");
   }
+  in_hand_ = 0;
+  ++batches_;
   // What another run's log knew was asked for then.
   const Index reused = oracle_->reused() - reused_before_;
   reused_before_ += reused;
   reused_ += reused;
-  asked_ += answers - reused;
+  asked_ += answers;
   queries_[stage_] += answers - reused;
 }
 
@@ -96,8 +164,7 @@ void Asker::check_sigmas(ConstHostView sigmas, bool wanted) const {
     for (Index o = 0; o < sigmas.cols; ++o) {
       const double sigma = sigmas(i, o);
       if (sigma >= 0 && (wanted || !std::isinf(sigma))) continue;
-      const std::string where = " in row " + std::to_string(i) + " of a batch of " +
-                                std::to_string(sigmas.rows) + " (stage " + stage_ + ")";
+      const std::string where = " in row " + std::to_string(i);
       fail(sigma >= 0
                ? "the oracle gave no information" + where + ", which cannot do without"
                : "the oracle answered a standard deviation that is negative or no number" + where);
@@ -139,12 +206,10 @@ DeviceMatrix Asker::points(ConstDeviceView x, Round round, HostMatrix* sigmas) {
   DeviceMatrix y(*device_, x.rows, columns());
   before(x.rows, round);
   const Index chunk = rows_in(run_->budget.device_bytes, inputs_, columns());
-  ask([&] {
-    for (Index first = 0; first < x.rows; first += chunk) {
-      const Index count = std::min(chunk, x.rows - first);
-      oracle_->answer(*device_, x.row_block(first, count), y.view().row_block(first, count));
-    }
-  });
+  for (Index first = 0; first < x.rows; first += chunk) {
+    const Index count = std::min(chunk, x.rows - first);
+    answer(x.row_block(first, count), y.view().row_block(first, count));
+  }
   DeviceMatrix answers = take_apart(std::move(y), sigmas);
   if (keeps()) paid_->add_points(download(*device_, x), download(*device_, answers));
   return answers;
@@ -169,14 +234,14 @@ DeviceMatrix Asker::lines(const Lines& lines, ConstDeviceView t, Round round, Ho
   if (t.rows == 0) return nothing(sigmas);
   DeviceMatrix y(*device_, t.rows, columns());
   before(t.rows, round);
-  ask([&] { ask_lines(lines, t, y); });
+  ask_lines(lines, t, y);
   DeviceMatrix answers = take_apart(std::move(y), sigmas);
   if (keeps()) keep_line_points(lines, download(*device_, t), download(*device_, answers));
   return answers;
 }
 
 void Asker::ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y) {
-  if (oracle_->answer_lines(*device_, lines, t, y)) return;
+  if (answer_lines(lines, t, y)) return;
   const Index chunk = rows_in(run_->budget.device_bytes, inputs_, columns());
   DeviceMatrix x(*device_, std::min(chunk, t.rows), inputs_);
   Index line = 0;
@@ -189,7 +254,7 @@ void Asker::ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y) {
                   x.view().row_block(from - first, to - from));
       from = to;
     }
-    oracle_->answer(*device_, x.view().row_block(0, end - first), y.row_block(first, end - first));
+    answer(x.view().row_block(0, end - first), y.row_block(first, end - first));
   }
 }
 
@@ -211,7 +276,7 @@ HostMatrix Asker::residuals(const Lines& lines, const std::vector<double>& t,
   before(n, round);
   const DeviceMatrix where = upload(*device_, {t.data(), n, 1, 1});
   DeviceMatrix both(*device_, known == nullptr ? n : 2 * n, outputs_);
-  ask([&] { ask_lines(lines, where, both.view().row_block(0, n)); });
+  ask_lines(lines, where, both.view().row_block(0, n));
   if (known != nullptr) known->evaluate_lines(lines, where, both.view().row_block(n, n));
   const HostMatrix values = download(*device_, both);
   const auto is_bad = [](double value) { return !std::isfinite(value); };
@@ -236,25 +301,21 @@ DeviceMatrix Asker::fan(const Fan& fan, Round round, HostMatrix* sigmas) {
   const Index most = rows_in(run_->budget.device_bytes, inputs_, columns());
   const Index chunk = std::clamp<Index>(most / q, 1, m);
   const Index width = std::min(most, q);
-  ask([&] {
-    if (!oracle_->answer_fan(*device_, fan, y)) {
-      DeviceMatrix x(*device_, chunk * width, inputs_);
-      for (Index first = 0; first < m; first += chunk) {
-        const Index count = std::min(chunk, m - first);
-        for (Index from = 0; from < q; from += width) {
-          const Index directions = std::min(width, q - from);
-          const DeviceView points = x.view().row_block(0, count * directions);
-          fan_points(
-              *device_,
-              {fan.centers.row_block(first, count), fan.directions.row_block(from, directions),
-               fan.steps.row_block(first, count).col_block(from, directions)},
-              points);
-          oracle_->answer(*device_, points,
-                          y.view().row_block(first * q + from, count * directions));
-        }
+  if (!answer_fan(fan, y)) {
+    DeviceMatrix x(*device_, chunk * width, inputs_);
+    for (Index first = 0; first < m; first += chunk) {
+      const Index count = std::min(chunk, m - first);
+      for (Index from = 0; from < q; from += width) {
+        const Index directions = std::min(width, q - from);
+        const DeviceView points = x.view().row_block(0, count * directions);
+        fan_points(*device_,
+                   {fan.centers.row_block(first, count), fan.directions.row_block(from, directions),
+                    fan.steps.row_block(first, count).col_block(from, directions)},
+                   points);
+        answer(points, y.view().row_block(first * q + from, count * directions));
       }
     }
-  });
+  }
   return take_apart(std::move(y), sigmas);
 }
 
@@ -266,14 +327,14 @@ void Asker::set_progress(Index kinks, Index neurons, std::optional<double> relat
 
 void Asker::report(std::string message) {
   if (!run_->log) return;
-  run_->log({Event::Kind::progress, stage_, std::move(message), asked_, run_->budget.queries,
+  run_->log({Event::Kind::progress, stage_, std::move(message), charged(), run_->budget.queries,
              events_kinks_, events_neurons_, events_error_, seconds_since_start()});
 }
 
 void Asker::warn(std::string message) {
   warnings_.push_back(message);
   if (!run_->log) return;
-  run_->log({Event::Kind::warning, stage_, std::move(message), asked_, run_->budget.queries,
+  run_->log({Event::Kind::warning, stage_, std::move(message), charged(), run_->budget.queries,
              events_kinks_, events_neurons_, events_error_, seconds_since_start()});
 }
 
@@ -284,6 +345,7 @@ void Asker::write(RunReport& report) {
   report.seconds = seconds_;
   report.total_seconds = seconds_since_start();
   report.rounds = rounds_;
+  report.unanswered_queries = unanswered();
   report.warnings = warnings_;
 }
 

@@ -34,16 +34,24 @@ enum class Round { next, same };
 ///
 /// Every point is one query, unless its answer is reused from another run's log. A batch that the
 /// query limit does not cover is not asked at all and ends the run with out_of_budget; so do a
-/// spent time budget, and RunControl::stop with `stopped`. An oracle that throws or answers NaN or
-/// infinity ends it with oracle_failed, or throws OracleError if nothing was answered yet.
+/// spent time budget, and RunControl::stop with `stopped`. An oracle that throws is asked the same
+/// again, RunControl::retries times; then, or where it answers NaN or infinity, the run ends with
+/// oracle_failed, or with an OracleError if nothing was answered yet (nothing is asked again before
+/// that). What was asked and not answered costs no budget and is counted apart.
 ///
 /// An oracle may know the standard deviation of each of its answers (AnswerKind::sigmas). Who asks
 /// then takes them by `sigmas`, [n, p], +infinity where an answer says nothing; empty where the
 /// oracle does not know. Who does not take them is not given answers that say nothing: they end the
 /// run with oracle_failed.
+///
+/// A part of a run may ask through a view of another Asker (slice_asker.hpp): what is virtual here
+/// is passed on there.
 class Asker {
  public:
   Asker(Device& device, Oracle& oracle, const RunControl& run);
+  virtual ~Asker() = default;
+  Asker(const Asker&) = delete;
+  Asker& operator=(const Asker&) = delete;
 
   Device& device() { return *device_; }
   Index inputs() const { return inputs_; }
@@ -54,31 +62,33 @@ class Asker {
   AnswerKind answer_kind() const { return oracle_->answer_kind(); }
 
   /// From here on queries, seconds and events count for this stage.
-  void enter(std::string_view stage);
+  virtual void enter(std::string_view stage);
 
   /// Answers [n, p] at points, along a line or several, on a fan (row i * q + j). Wait.
-  DeviceMatrix points(ConstDeviceView x, Round round = Round::next, HostMatrix* sigmas = nullptr);
-  DeviceMatrix lines(const Lines& lines, ConstDeviceView t, Round round = Round::next,
-                     HostMatrix* sigmas = nullptr);
-  DeviceMatrix fan(const Fan& fan, Round round = Round::next, HostMatrix* sigmas = nullptr);
+  virtual DeviceMatrix points(ConstDeviceView x, Round round = Round::next,
+                              HostMatrix* sigmas = nullptr);
+  virtual DeviceMatrix lines(const Lines& lines, ConstDeviceView t, Round round = Round::next,
+                             HostMatrix* sigmas = nullptr);
+  virtual DeviceMatrix fan(const Fan& fan, Round round = Round::next, HostMatrix* sigmas = nullptr);
 
   /// Answers [n, p] along lines on the host, less what `known` says of the same points (null:
   /// nothing): one batch, one download, one wait.
-  HostMatrix residuals(const Lines& lines, const std::vector<double>& t, const DeviceNetwork* known,
-                       Round round = Round::next, HostMatrix* sigmas = nullptr);
+  virtual HostMatrix residuals(const Lines& lines, const std::vector<double>& t,
+                               const DeviceNetwork* known, Round round = Round::next,
+                               HostMatrix* sigmas = nullptr);
 
   /// No more than this many queries in all; none lifts the limit.
-  void limit(std::optional<Index> queries) { limit_ = queries; }
+  virtual void limit(std::optional<Index> queries) { limit_ = queries; }
   /// Rows of so many numbers that fit into Budget::device_bytes; at least 1.
   Index rows_at_once(Index row_elements) const {
     return std::max<Index>(
         1, run_->budget.device_bytes / (row_elements * static_cast<Index>(sizeof(double))));
   }
   /// Queries that may still be asked.
-  Index left() const;
+  virtual Index left() const;
   /// Go on although the caller wants to stop or time is up: for the certificate of a run that ends
   /// short.
-  void finish_regardless() { finishing_ = true; }
+  virtual void finish_regardless() { finishing_ = true; }
 
   /// From here on answers at points and along lines are kept in `paid` (null: no longer), those of
   /// the certificate excepted; fans are kept by who knows their centres' answers. It must outlive
@@ -86,22 +96,36 @@ class Asker {
   void keep(Paid* paid) { paid_ = paid; }
   Paid* paid() const { return paid_; }
 
-  Index asked() const { return asked_; }
-  Index rounds() const { return rounds_; }
+  /// Points answered, and how many of them are queries: answers from another run's log are not.
+  virtual Index asked() const { return asked_; }
+  virtual Index charged() const { return asked_ - reused_; }
+  /// Points of calls that failed, each time they did, and of batches that never were whole.
+  virtual Index unanswered() const { return unanswered_ + in_hand_; }
+  virtual Index rounds() const { return rounds_; }
 
   /// State that progress events repeat; call report() to send one.
-  void set_progress(Index kinks, Index neurons, std::optional<double> relative_error);
-  void report(std::string message = {});
-  void warn(std::string message);
+  virtual void set_progress(Index kinks, Index neurons, std::optional<double> relative_error);
+  virtual void report(std::string message = {});
+  virtual void warn(std::string message);
 
   /// Writes what was counted: queries, seconds, rounds, warnings.
-  void write(RunReport& report);
+  virtual void write(RunReport& report);
+
+ protected:
+  /// For a view of another Asker: the same device, outputs and control, other inputs.
+  Asker(const Asker& viewed, Index inputs);
 
  private:
   void before(Index points, Round round);
-  /// Runs the question; what it throws ends the run.
+  /// Calls question() until it does not throw: one call of the oracle, of so many points.
   template <class Question>
-  void ask(Question&& question) const;
+  bool attempt(Index points, Question&& question);
+  void before_retry(Index attempt, const std::string& message);
+  void answer(ConstDeviceView x, DeviceView y);
+  bool answer_lines(const Lines& lines, ConstDeviceView t, DeviceView y);
+  bool answer_fan(const Fan& fan, DeviceView y);
+  bool stop_requested() const;
+  bool is_late() const;
   void ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y);
   /// Columns of an answer: p, or 2 p with standard deviations.
   Index columns() const { return knows_sigmas_ ? 2 * outputs_ : outputs_; }
@@ -129,6 +153,10 @@ class Asker {
   Index reused_ = 0;
   Index reused_before_;  // the oracle's number at the last answer
   Index rounds_ = 0;
+  Index batches_ = 0;       // answered
+  Index batch_points_ = 0;  // of the batch in hand, and ...
+  Index in_hand_ = 0;       // ... as many of them are answered
+  Index unanswered_ = 0;
   Index events_kinks_ = 0;
   Index events_neurons_ = 0;
   std::optional<double> events_error_;

@@ -264,14 +264,29 @@ WeightedFit::WeightedFit(Device& device, const HostMatrix& rows, std::vector<dou
   conditioning_ = n < q || !(values[0] > 0) ? 0.0 : values.back() / values[0];
 }
 
+HostMatrix WeightedFit::in_sigmas(HostMatrix right) const {
+  require(right.rows() == factor_.left.rows(), "WeightedFit: one right-hand side a row");
+  for (Index i = 0; i < right.rows(); ++i) {
+    for (Index c = 0; c < right.cols(); ++c) right(i, c) /= sigma_[static_cast<std::size_t>(i)];
+  }
+  return right;
+}
+
+HostMatrix WeightedFit::unexplained(const HostMatrix& right) const {
+  HostMatrix left = in_sigmas(right);
+  HostMatrix inner = product(device_, factor_.left, Transpose::yes, left, Transpose::no);
+  for (Index i = static_cast<Index>(rank_); i < inner.rows(); ++i) {
+    std::fill_n(inner.row(i), inner.cols(), 0.0);
+  }
+  const HostMatrix explained = product(device_, factor_.left, Transpose::no, inner, Transpose::no);
+  for (Index i = 0; i < left.size(); ++i) left.data()[i] -= explained.data()[i];
+  return left;
+}
+
 HostMatrix WeightedFit::solve(const HostMatrix& right) const {
   const auto r = static_cast<Index>(factor_.values.size());
-  require(right.rows() == factor_.left.rows(), "WeightedFit: one right-hand side a row");
-  HostMatrix scaled = right;
-  for (Index i = 0; i < scaled.rows(); ++i) {
-    for (Index c = 0; c < scaled.cols(); ++c) scaled(i, c) /= sigma_[static_cast<std::size_t>(i)];
-  }
-  HostMatrix inner = product(device_, factor_.left, Transpose::yes, scaled, Transpose::no);
+  HostMatrix inner =
+      product(device_, factor_.left, Transpose::yes, in_sigmas(right), Transpose::no);
   for (Index i = 0; i < r; ++i) {
     const auto ii = static_cast<std::size_t>(i);
     for (Index c = 0; c < inner.cols(); ++c) {

@@ -70,6 +70,9 @@ class WeightedFit {
   /// u [q, r] for right [n, r].
   HostMatrix solve(const HostMatrix& right) const;
 
+  /// What no u explains of `right`, row by row in units of sigma: [n, r].
+  HostMatrix unexplained(const HostMatrix& right) const;
+
   /// Of u under independent errors of standard deviation sigma: [q, q], less what is undetermined.
   HostMatrix covariance() const;
 
@@ -77,6 +80,8 @@ class WeightedFit {
   double conditioning() const { return conditioning_; }
 
  private:
+  HostMatrix in_sigmas(HostMatrix right) const;
+
   Device& device_;
   std::vector<double> sigma_;
   std::vector<double> unit_;

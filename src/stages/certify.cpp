@@ -15,18 +15,42 @@ void check_arguments(std::span<const double> errors, double failure, double lips
   require(failure > 0.0 && failure < 1.0, "certify: failure must be in (0, 1)");
   require(std::isfinite(lipschitz) && lipschitz >= 0.0,
           "certify: the Lipschitz constant must be finite and not negative");
-  require(std::all_of(errors.begin(), errors.end(),
-                      [](double e) { return std::isfinite(e) && e >= 0.0; }),
-          "certify: errors must be finite and not negative");
+  require(std::all_of(errors.begin(), errors.end(), [](double e) { return e >= 0.0; }),
+          "certify: errors must not be negative, nor NaN");
 }
 
+// Of the points that said something.
 double largest(std::span<const double> errors) {
-  return errors.empty() ? 0.0 : *std::max_element(errors.begin(), errors.end());
+  double most = 0.0;
+  for (const double e : errors) most = std::isinf(e) ? most : std::max(most, e);
+  return most;
 }
 
-// The mass that n points may all have missed with probability `failure`: 1 - failure^(1/n).
-double unseen_mass(std::size_t n, double failure) {
-  return n == 0 ? 1.0 : -std::expm1(std::log(failure) / static_cast<double>(n));
+Index silent_among(std::span<const double> errors) {
+  return std::count(errors.begin(), errors.end(), kInfinity);
+}
+
+double unseen_mass_of(std::span<const double> errors, double failure) {
+  return unseen_mass(static_cast<Index>(errors.size()), silent_among(errors), failure);
+}
+
+// log P(at most `hits` of n), each with probability q in (0, 1).
+double log_at_most(Index n, Index hits, double q) {
+  const auto log_choose = [n](Index i) {
+    const auto a = static_cast<double>(n);
+    const auto b = static_cast<double>(i);
+    return std::lgamma(a + 1.0) - std::lgamma(b + 1.0) - std::lgamma(a - b + 1.0);
+  };
+  const auto term = [&](Index i) {
+    return log_choose(i) + static_cast<double>(i) * std::log(q) +
+           static_cast<double>(n - i) * std::log1p(-q);
+  };
+  // The largest term first, so that nothing underflows.
+  double most = -kInfinity;
+  for (Index i = 0; i <= hits; ++i) most = std::max(most, term(i));
+  double sum = 0.0;
+  for (Index i = 0; i <= hits; ++i) sum += std::exp(term(i) - most);
+  return most + std::log(sum);
 }
 
 // sqrt(inside * T^2 + 2 T L a(z) + L^2 b(z)), Q(z) = mass; scaled, so that no square over- or
@@ -66,6 +90,21 @@ double chernoff_bound(double mean, double exponent) {
 
 }  // namespace
 
+double unseen_mass(Index n, Index silent, double failure) {
+  require(failure > 0.0 && failure < 1.0, "unseen_mass: failure must be in (0, 1)");
+  require(silent >= 0 && silent <= n, "unseen_mass: no more silent points than points");
+  if (silent == n) return 1.0;
+  if (silent == 0) return -std::expm1(std::log(failure) / static_cast<double>(n));
+  // P(at most `silent` of n) falls from 1 to 0 with the mass; from above.
+  double below = static_cast<double>(silent) / static_cast<double>(n);
+  double above = 1.0;
+  while (true) {
+    const double middle = below + 0.5 * (above - below);
+    if (middle <= below || middle >= above) return above;
+    (log_at_most(n, silent, middle) > std::log(failure) ? below : above) = middle;
+  }
+}
+
 double upper_mean_of_bounded(std::span<const double> y, double failure) {
   require(failure > 0.0 && failure < 1.0, "upper_mean_of_bounded: failure must be in (0, 1)");
   require(std::all_of(y.begin(), y.end(), [](double v) { return v >= 0.0 && v <= 1.0; }),
@@ -88,7 +127,7 @@ double upper_mean_of_bounded(std::span<const double> y, double failure) {
 
 double iso_max(std::span<const double> errors, double failure, double lipschitz) {
   check_arguments(errors, failure, lipschitz);
-  return rms_with_tail(1.0, largest(errors), lipschitz, unseen_mass(errors.size(), failure));
+  return rms_with_tail(1.0, largest(errors), lipschitz, unseen_mass_of(errors, failure));
 }
 
 double iso_split(std::span<const double> errors, double failure, double lipschitz) {
@@ -105,27 +144,30 @@ double iso_split(std::span<const double> errors, double failure, double lipschit
     });
     inside = upper_mean_of_bounded(squares, 0.5 * failure);
   }
-  return rms_with_tail(inside, threshold, lipschitz, unseen_mass(first.size(), 0.5 * failure));
+  return rms_with_tail(inside, threshold, lipschitz, unseen_mass_of(first, 0.5 * failure));
 }
 
 Certificate certify(std::span<const double> errors, double failure, double lipschitz) {
   check_arguments(errors, failure, lipschitz);
   Certificate certificate;
   certificate.points = static_cast<Index>(errors.size());
+  certificate.silent = silent_among(errors);
   certificate.confidence = 1.0 - failure;
   certificate.largest_error = largest(errors);
-  certificate.mass = unseen_mass(errors.size(), failure);
+  certificate.mass = unseen_mass_of(errors, failure);
   certificate.lipschitz = lipschitz;
   certificate.rms_bound = std::min(iso_max(errors, 0.5 * failure, lipschitz),
                                    iso_split(errors, 0.5 * failure, lipschitz));
   if (certificate.largest_error > 0.0) {
     double squares = 0.0;
     for (const double e : errors) {
+      if (std::isinf(e)) continue;
       const double ratio = e / certificate.largest_error;
       squares += ratio * ratio;
     }
     certificate.rms_error =
-        certificate.largest_error * std::sqrt(squares / static_cast<double>(errors.size()));
+        certificate.largest_error *
+        std::sqrt(squares / static_cast<double>(certificate.points - certificate.silent));
   }
   return certificate;
 }

@@ -19,13 +19,25 @@ namespace crease {
 /// Each holds with probability 1 - delta over the points, whatever F - F' is. Noise of mean zero in
 /// the errors only enlarges both. beyond_limit is left at 0: only the caller knows its limits.
 ///
-/// errors     finite, not negative, in the order the points were drawn (iso_split halves them)
+/// An infinite error stands for a point whose answer said nothing: `silent` of them. T and
+/// rms_error are over the others, and the silent points count as points where |F - F'| > T: mass is
+/// that of unseen_mass(), which holds whatever F - F' is there, and (B) goes on from it.
+///
+/// errors     not negative, in the order the points were drawn (iso_split halves them)
 /// failure    in (0, 1)
 /// lipschitz  finite, not negative; 0 promises a constant |F - F'|
 ///
-/// n = 0 vouches for nothing: mass 1, rms_bound infinity. All errors 0 and L = 0: rms_bound 0.
-/// Throws BadInput where an argument is out of range.
+/// n = 0, or all of them silent, vouches for nothing: mass 1, rms_bound infinity. All errors 0 and
+/// L = 0: rms_bound 0. Throws BadInput where an argument is out of range.
 Certificate certify(std::span<const double> errors, double failure, double lipschitz);
+
+/// Upper bound at level `failure` on the mass of {e > T}, T the largest of the n - silent errors of
+/// n points that said something, the others counted as e = infinity: 1 - q, q the failure-quantile
+/// of Beta(n - silent, silent + 1), the law of the mass below that order statistic (Wilks 1941);
+/// the same as the bound of Clopper and Pearson for `silent` hits in n. 1 - failure^(1/n) where
+/// none is silent, 1 where all are. Throws BadInput on failure outside (0, 1) or silent outside [0,
+/// n].
+double unseen_mass(Index n, Index silent, double failure);
 
 /// Bound on the rms of an L-Lipschitz e >= 0 from T = max e_i alone, at level `failure`:
 ///   rms^2 <= T^2 + 2 T L E(Z - z)_+ + L^2 E(Z - z)_+^2,   Q(z) = 1 - failure^(1/n).

@@ -61,6 +61,7 @@ class Crowd {
   LineAnswers ask(const std::vector<double>& t) const;
   LineFit through(const LineAnswers& answers, std::size_t near, double t_far, double t_near) const;
   bool on_line(const LineFit& fit, const LineAnswers& answers, std::size_t i, double t) const;
+  bool all_say_something(const LineAnswers& answers, std::size_t first, std::size_t count) const;
 
   const AskLine& ask_;
   const SearchedLine& line_;
@@ -155,6 +156,14 @@ bool Crowd::place(CloseUp& close_up) const {
   return close_up.left < close_up.low - near && close_up.high + near < close_up.right;
 }
 
+/// Whether answers first .. first + count - 1 all say something.
+bool Crowd::all_say_something(const LineAnswers& answers, std::size_t first,
+                              std::size_t count) const {
+  const auto from = answers.sigmas.begin() + static_cast<std::ptrdiff_t>(first * p_);
+  return std::all_of(from, from + static_cast<std::ptrdiff_t>(count * p_),
+                     [](double sigma) { return std::isfinite(sigma); });
+}
+
 /// Answers at points in any order, with the rounding of F' in their noise.
 LineAnswers Crowd::ask(const std::vector<double>& t) const {
   std::vector<std::size_t> order(t.size());
@@ -222,6 +231,7 @@ void Crowd::look(std::vector<CloseUp>& close_ups) const {
   std::vector<double> flanks;
   for (std::size_t i = 0; i < placed.size(); ++i) {
     CloseUp& at = close_ups[placed[i]];
+    if (!all_say_something(sides, 4 * i, 4)) continue;
     at.before = through(sides, 4 * i + 1, t[4 * i], t[4 * i + 1]);
     at.after = through(sides, 4 * i + 3, t[4 * i + 2], t[4 * i + 3]);
     at.t = intersection(at.before, at.after, pieces_.scale);
@@ -246,7 +256,8 @@ void Crowd::look(std::vector<CloseUp>& close_ups) const {
   const LineAnswers beside = ask(flanks);
   for (std::size_t i = 0; i < asked.size(); ++i) {
     CloseUp& at = close_ups[asked[i]];
-    at.single = on_line(at.before, beside, 2 * i, flanks[2 * i]) &&
+    at.single = all_say_something(beside, 2 * i, 2) &&
+                on_line(at.before, beside, 2 * i, flanks[2 * i]) &&
                 on_line(at.after, beside, 2 * i + 1, flanks[2 * i + 1]);
   }
 }
@@ -280,7 +291,7 @@ void Crowd::take(const std::vector<CloseUp>& close_ups) {
       append(pieces_.pieces[j + 1], false);
       last_shared = j + 1;
     } else if (at->single) {
-      append({at->before, at->left, at->t}, true);
+      append({at->before, at->left, at->t, pieces_.pieces[j].sigma}, true);
       Kink kink;
       kink.t = kink.low = kink.high = at->t;
       kink.exact = true;
@@ -289,7 +300,7 @@ void Crowd::take(const std::vector<CloseUp>& close_ups) {
       }
       result.kinks.push_back(kink);
       result.seam.push_back(false);
-      append({at->after, at->t, at->right}, true);
+      append({at->after, at->t, at->right, pieces_.pieces[j + 1].sigma}, true);
     }
   }
   if (result.pieces.empty()) {  // nothing here can be measured

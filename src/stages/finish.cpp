@@ -12,7 +12,43 @@
 namespace crease {
 namespace {
 
-constexpr double kFloor = 64;  // roundings
+constexpr double kFloor = 64;        // roundings
+constexpr double kMostSilent = 0.1;  // of the certificate's points: with more nothing is reached
+
+/// Median over the points, of the largest over the outputs; 0 where none was told.
+double typical_sigma(const HostMatrix& sigmas) {
+  std::vector<double> largest;
+  for (Index i = 0; i < sigmas.rows(); ++i) {
+    const double sigma = *std::max_element(sigmas.row(i), sigmas.row(i) + sigmas.cols());
+    if (std::isfinite(sigma)) largest.push_back(sigma);
+  }
+  return median(std::move(largest));
+}
+
+/// What rounded answers may all be off by, without a fresh point showing it: F' learned that too,
+/// where F hardly changes from one answer to the next. Half a unit is sqrt(3) times the standard
+/// deviation of one rounding. 0 for noise, which only enlarges the errors seen.
+double hidden_by_rounding(const NoiseModel& noise, Index inputs) {
+  if (noise.format != "decimal" && noise.format != "float32" && noise.format != "float16") return 0;
+  const double rho = std::sqrt(1 + static_cast<double>(inputs));
+  double square = 0;
+  for (std::size_t o = 0; o < noise.absolute.size(); ++o) {
+    square += 3 * std::pow(noise.sigma(rho, static_cast<Index>(o)), 2);
+  }
+  return std::sqrt(square);
+}
+
+/// No neuron, and no slope that stands above its measured error: constant, as far as answers tell.
+bool is_flat(const Hypothesis& hypothesis, double sigmas) {
+  if (hypothesis.neurons() > 0) return false;
+  const auto d = static_cast<double>(hypothesis.inputs);
+  for (Index o = 0; o < hypothesis.outputs; ++o) {
+    const double* slope = hypothesis.gradient.row(o);
+    const double error = hypothesis.gradient_noise[static_cast<std::size_t>(o)];
+    if (dot(slope, slope, hypothesis.inputs) > sigmas * sigmas * error * error * d) return false;
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -24,10 +60,12 @@ double deviation_or_zero(Device& device, const ReluNetwork& network) {
   return sd > kFloor * kRounding * size ? sd : 0.0;
 }
 
-double unseen_mass(double failure, const Look& look, Index more_points) {
+double unseen_mass(double failure, const Look& look, Index more_points, Index more_silent) {
   if (look.beyond > 0 || look.errors.empty()) return 1;
-  const auto points = static_cast<double>(look.errors.size()) + static_cast<double>(more_points);
-  return 1 - std::pow(failure, 1 / points);
+  const Index points = static_cast<Index>(look.errors.size()) + more_points;
+  const Index silent = look.silent + more_silent;
+  return silent > 0 ? unseen_mass(points, silent, failure)
+                    : 1 - std::pow(failure, 1 / static_cast<double>(points));
 }
 
 Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const QueryPlan& plan,
@@ -42,19 +80,31 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
     return {};
   }
   asker.enter("certificate");
+  const Index before = asker.charged();
   const DeviceNetwork on_device(asker.device(), network);
   Look look =
       look_around(asker, random, Stream::certificate, points, hypothesis, on_device, noise, plan);
   // The last that needs the device: a report holds all of a certificate, or nothing of it.
-  const double sd = deviation_or_zero(asker.device(), network);
-  report.certificate_queries = points;
-  Certificate certificate = certify(look.errors, look_failure(problem.failure, certificates + 1),
-                                    problem.lipschitz.value_or(largest_lipschitz_guess(network)));
+  const double sd =
+      is_flat(hypothesis, plan.sigmas) ? 0 : deviation_or_zero(asker.device(), network);
+  report.certificate_queries = asker.charged() - before;
+  const auto certified = [&](const std::vector<double>& errors) {
+    return certify(errors, look_failure(problem.failure, certificates + 1),
+                   problem.lipschitz.value_or(largest_lipschitz_guess(network)));
+  };
+  std::vector<double> errors = look.errors;
+  for (double& error : errors) error += hidden_by_rounding(noise, asker.inputs());
+  Certificate certificate = certified(errors);
+  const double vouched = certificate.rms_error;  // with what rounding may hide
+  certificate.rms_error = certified(look.errors).rms_error;
   certificate.beyond_limit = look.beyond;
   report.certificate = certificate;
-  report.hunt_mass = unseen_mass(problem.failure, look, 0);
-  report.rms_error = certificate.rms_error;
-  report.relative_error = sd > 0 ? std::optional(certificate.rms_error / sd) : std::nullopt;
+  report.hunt_mass = unseen_mass(problem.failure, look, 0, 0);
+  const bool measured = certificate.silent < certificate.points;
+  report.rms_error = measured ? std::optional(certificate.rms_error) : std::nullopt;
+  report.relative_error =
+      measured && sd > 0 ? std::optional(certificate.rms_error / sd) : std::nullopt;
+  report.answer_noise = std::max(report.answer_noise, typical_sigma(look.sigmas));
   asker.set_progress(0, network.neurons(), report.relative_error);
   asker.report();
 
@@ -62,7 +112,11 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
   if (look.beyond > 0) {
     report.message = std::to_string(look.beyond) + " of " + std::to_string(points) +
                      " fresh points show an error beyond its limit";
-  } else if (!(certificate.rms_error <= allowed)) {
+  } else if (static_cast<double>(look.silent) > kMostSilent * static_cast<double>(points)) {
+    report.message = "the answers at " + std::to_string(look.silent) + " of " +
+                     std::to_string(points) +
+                     " fresh points say nothing: no more than the others can be vouched for";
+  } else if (!(vouched <= allowed)) {
     report.message = "what was found is right, but less accurate than asked for";
   } else {
     report.outcome = Outcome::reached;
@@ -106,8 +160,10 @@ void end_report(Asker& asker, const NoiseModel& noise, const ReluNetwork& networ
                 RunReport& report) {
   report.neurons = network.neurons();
   asker.write(report);
-  report.learning_queries = asker.asked() - report.certificate_queries;
-  report.answer_format = noise.format;
+  report.learning_queries = asker.charged() - report.certificate_queries;
+  const AnswerKind kind = asker.answer_kind();
+  report.answer_format = kind.format.empty() ? noise.format : kind.format;
+  report.modulo = kind.modulo;
   for (const double sigma : noise.absolute)
     report.answer_noise = std::max(report.answer_noise, sigma);
   report.peak_device_bytes = asker.device().stats().peak_bytes;

@@ -15,9 +15,9 @@ namespace crease {
 double deviation_or_zero(Device& device, const ReluNetwork& network);
 
 /// Gaussian mass of the largest slab ("bump") that n clean points would have missed with
-/// probability `failure`: 1 - failure^(1/n), n the look's points and `more_points` others; 1 where
-/// the look shows an error.
-double unseen_mass(double failure, const Look& look, Index more_points);
+/// probability `failure`: 1 - failure^(1/n), n the look's points and `more_points` others; more
+/// where some of them were silent (certify.hpp); 1 where the look shows an error.
+double unseen_mass(double failure, const Look& look, Index more_points, Index more_silent);
 
 /// Draws the certificate's points, after the network was fixed, and writes what they say into
 /// `report`: certificate, errors, and outcome and message (`reached` only if no point shows an

@@ -12,11 +12,63 @@ namespace crease {
 namespace {
 
 constexpr double kHeldOut = 0.25;
-constexpr double kGain = 0.9;  // of the held-out mean square: less improvement is chance
+constexpr double kFewestTelling = 0.75;  // of the points: with fewer that say something, no fit
+constexpr double kGain = 0.9;            // of the held-out mean square: less improvement is chance
 
-double mean_square(Device& device, ConstDeviceView y) {
+/// What the oracle tells of the noise of each row, in units of a typical one: rows count by that,
+/// and rows that say nothing do not count.
+class RowNoise {
+ public:
+  /// sigmas [n, p], or empty where none was told.
+  RowNoise(Device& device, const HostMatrix& sigmas) {
+    if (sigmas.empty()) return;
+    std::vector<double> squares;  // summed over the outputs
+    std::vector<double> finite;
+    for (Index i = 0; i < sigmas.rows(); ++i) {
+      squares.push_back(dot(sigmas.row(i), sigmas.row(i), sigmas.cols()));
+      if (std::isfinite(squares.back())) finite.push_back(squares.back());
+    }
+    informative_ = static_cast<Index>(finite.size());
+    typical_square_ = median(std::move(finite));
+    std::vector<double> factors;
+    for (double& square : squares) {
+      const double weight = square > 0 ? typical_square_ / square : 1.0;
+      square = weight;
+      factors.push_back(std::sqrt(weight));
+    }
+    weights_ = upload(device, column_view(squares));
+    factors_ = upload(device, column_view(factors));
+  }
+  bool told() const { return !weights_.empty(); }
+  Index informative() const { return informative_; }
+  double typical_square() const { return typical_square_; }
+  ConstDeviceView weights() const { return weights_; }  // [n, 1] of the squares
+  ConstDeviceView factors() const { return factors_; }  // [n, 1] of the rows
+
+ private:
+  Index informative_ = 0;
+  double typical_square_ = 0;
+  DeviceMatrix weights_;
+  DeviceMatrix factors_;
+};
+
+HostMatrix rows_of(const HostMatrix& all, Index first, Index count) {
+  HostMatrix rows(0, all.cols());
+  for (Index i = 0; i < count && !all.empty(); ++i) rows.append_row(all.row(first + i), all.cols());
+  return rows;
+}
+
+/// Of the first rows, weighted where their noise was told.
+double mean_square(Device& device, ConstDeviceView y, const RowNoise& noise) {
   DeviceMatrix norms(device, 1, y.cols);
-  column_norms(device, y, norms);
+  if (noise.told()) {
+    DeviceMatrix scaled(device, y.rows, y.cols);
+    copy(device, y, scaled);
+    scale_rows(device, noise.factors().row_block(0, y.rows), scaled);
+    column_norms(device, scaled, norms);
+  } else {
+    column_norms(device, y, norms);
+  }
   const HostMatrix each = download(device, norms);
   return dot(each.data(), each.data(), each.size()) /
          static_cast<double>(std::max<Index>(1, y.rows));
@@ -72,6 +124,7 @@ void fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, co
   const DeviceNetwork current(device, hypothesis.network());
   DeviceMatrix answers(device, n, p);
   if (reused > 0) device.copy_in(look.answers, answers.view().row_block(0, reused));
+  HostMatrix sigmas = look.sigmas;  // [n, p] as told; empty: not told
   {
     Look all;
     // The points in chunks: they are made again where they are needed.
@@ -88,11 +141,15 @@ void fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, co
                     first_row + row, 1.0, x);
       const Index old = std::clamp<Index>(reused - row, 0, count);
       if (old < count) {
-        copy(device, asker.points(x.row_block(old, count - old), asked ? Round::same : Round::next),
+        HostMatrix told;
+        copy(device,
+             asker.points(x.row_block(old, count - old), asked ? Round::same : Round::next, &told),
              y.row_block(old, count - old));
         asked = true;
+        for (Index i = 0; i < told.rows(); ++i) sigmas.append_row(told.row(i), p);
       }
-      append(all, judge(device, x, y, hypothesis, current, noise, plan));
+      append(all,
+             judge(device, x, y, hypothesis, current, noise, plan, rows_of(sigmas, row, count)));
       current.evaluate(x, known.view().row_block(0, count));
       subtract(device, known.view().row_block(0, count), y);  // answers - F'
     }
@@ -107,8 +164,17 @@ void fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, co
                 most_bytes);
   const auto held_out = static_cast<Index>(kHeldOut * static_cast<double>(n));
   const Index used = n - held_out;
+  const RowNoise row_noise(device, sigmas);
+  if (row_noise.told() &&
+      static_cast<double>(row_noise.informative()) < kFewestTelling * static_cast<double>(n)) {
+    report.reason = "not tried: too many answers say nothing";
+    asker.report();
+    return;
+  }
+  SolveOptions options;
+  if (row_noise.told()) options.weights = row_noise.weights().row_block(held_out, used);
   const LeastSquaresSolution solution =
-      solve_least_squares(device, {z, held_out, answers.view().row_block(held_out, used)});
+      solve_least_squares(device, {z, held_out, answers.view().row_block(held_out, used)}, options);
   report.solver = solution.solver;
   report.reason = solution.reason;
   report.iterations = solution.iterations;
@@ -117,17 +183,18 @@ void fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, co
   report.accepted = false;
 
   const DeviceView held = answers.view().row_block(0, held_out);
-  const double before = mean_square(device, held);
+  const double before = mean_square(device, held, row_noise);
   const DeviceMatrix coefficients = upload(device, solution.coefficients);
   for (Index row = 0; row < held_out; row += z.chunk_rows()) {
     const Index count = std::min(z.chunk_rows(), held_out - row);
     multiply(device, z.chunk(row, count), Transpose::no, coefficients, Transpose::no, -1.0, 1.0,
              held.row_block(row, count));
   }
-  const bool better = mean_square(device, held) < kGain * before;
+  const bool better = mean_square(device, held, row_noise) < kGain * before;
+  const double noise_square = answer_noise_square(noise, d, p) + row_noise.typical_square();
   const bool trusted =
-      look.beyond > 0 || (before > answer_noise_square(noise, d, p) &&
-                          within_known_errors(solution.coefficients, hypothesis, plan));
+      look.beyond > 0 ||
+      (before > noise_square && within_known_errors(solution.coefficients, hypothesis, plan));
   if (better && trusted) {
     report.accepted = true;
     const HostMatrix& c = solution.coefficients;

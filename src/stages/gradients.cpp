@@ -35,7 +35,8 @@ Measurement::Measurement(Asker& asker, const SearchedLine& line, const NoiseMode
       known_step_(static_cast<std::size_t>(p_), 0.0),
       excluded_(pieces.size(), false),
       center_asked_(pieces.size(), false),
-      center_answers_(static_cast<Index>(pieces.size()), p_) {
+      center_answers_(static_cast<Index>(pieces.size()), p_),
+      center_silent_(pieces.size(), false) {
   for (Index j = 0; j < hypothesis.neurons(); ++j) {
     for (Index o = 0; o < p_; ++o) {
       double& largest = known_step_[static_cast<std::size_t>(o)];
@@ -115,7 +116,8 @@ void Measurement::ask_centers(const std::vector<std::size_t>& todo) {
   }
   if (fresh.empty()) return;
   const DeviceMatrix x = upload(device_, points);
-  DeviceMatrix values = asker_.points(x, Round::same);
+  HostMatrix sigmas;
+  DeviceMatrix values = asker_.points(x, Round::same, &sigmas);
   if (asker_.paid() != nullptr) {
     const HostMatrix answers = download(device_, values);
     for (std::size_t i = 0; i < fresh.size(); ++i) {
@@ -128,6 +130,15 @@ void Measurement::ask_centers(const std::vector<std::size_t>& todo) {
   subtract(device_, known, values);
   const HostMatrix residuals = download(device_, values);
   for (std::size_t i = 0; i < fresh.size(); ++i) {
+    for (Index o = 0; o < sigmas.cols(); ++o) {
+      const double sigma =
+          sigmas(static_cast<Index>(i), o) / pieces_.scale[static_cast<std::size_t>(o)];
+      if (std::isinf(sigma)) {
+        center_silent_[fresh[i]] = true;
+      } else {
+        pieces_.noise[fresh[i]] = std::max(pieces_.noise[fresh[i]], sigma);
+      }
+    }
     for (Index o = 0; o < p_; ++o) {
       pieces_.values(static_cast<Index>(fresh[i]), o) = residuals(static_cast<Index>(i), o);
     }
@@ -149,8 +160,28 @@ void Measurement::keep_paid(const FanAnswers& fan, const HostMatrix& centers,
     for (Index o = 0; o < p_; ++o) {
       paid.center_noise.push_back(noise_.sigma(line_.rho(pieces_.t[fan.todo[i]]), o));
     }
+    paid.center_asked = line_.of_residual;
     asker_.paid()->add_fan(std::move(paid));
   }
+}
+
+bool Measurement::take_noise(const HostMatrix& sigmas, Index i, double expected,
+                             FanAnswers& fan) const {
+  const std::size_t m = fan.todo[static_cast<std::size_t>(i)];
+  if (center_silent_[m]) return false;
+  const auto more_than_expected = [&](double noise) {
+    return std::max(0.0, noise * noise - expected * expected);
+  };
+  for (Index j = 0; j < d_ && !sigmas.empty(); ++j) {
+    double worst = 0;
+    for (Index o = 0; o < p_; ++o) {
+      worst = std::max(worst, sigmas(i * d_ + j, o) / pieces_.scale[static_cast<std::size_t>(o)]);
+    }
+    if (std::isinf(worst)) return false;
+    const double more = more_than_expected(worst) + more_than_expected(pieces_.noise[m]);
+    fan.noise(i, j) = std::hypot(fan.noise(i, j), std::sqrt(more) / std::abs(fan.steps(i, j)));
+  }
+  return true;
 }
 
 void Measurement::choose_steps(FanAnswers& fan, ConstDeviceView centers, double shrink) {
@@ -219,6 +250,7 @@ FanAnswers Measurement::ask(const std::vector<std::size_t>& todo, double shrink)
     const FanAnswers part = ask_chunk({from, from + static_cast<std::ptrdiff_t>(count)}, shrink,
                                       first == 0 ? Round::next : Round::same);
     failed.todo.insert(failed.todo.end(), part.todo.begin(), part.todo.end());
+    failed.silent.insert(failed.silent.end(), part.silent.begin(), part.silent.end());
     for (Index i = 0; i < part.values.rows(); ++i) failed.values.append_row(part.values.row(i), p_);
     for (Index i = 0; i < part.steps.rows(); ++i) {
       failed.steps.append_row(part.steps.row(i), d_);
@@ -230,7 +262,7 @@ FanAnswers Measurement::ask(const std::vector<std::size_t>& todo, double shrink)
 
 FanAnswers Measurement::ask_chunk(const std::vector<std::size_t>& todo, double shrink,
                                   Round round) {
-  FanAnswers fan{todo, {}, {}, {}};
+  FanAnswers fan{todo, {}, {}, {}, {}};
   const auto count = static_cast<Index>(todo.size());
   HostMatrix centers_on_host(0, d_);
   for (const std::size_t m : todo) {
@@ -240,7 +272,9 @@ FanAnswers Measurement::ask_chunk(const std::vector<std::size_t>& todo, double s
   choose_steps(fan, centers, shrink);
   const DeviceMatrix steps = upload(device_, fan.steps);
   const Fan question{centers, basis_, steps};
-  DeviceMatrix values = asker_.fan(question, round);
+  const std::vector<double> expected = pieces_.noise;
+  HostMatrix sigmas;
+  DeviceMatrix values = asker_.fan(question, round, &sigmas);
   if (line_.of_residual) {
     ask_centers(todo);
   }
@@ -265,6 +299,10 @@ FanAnswers Measurement::ask_chunk(const std::vector<std::size_t>& todo, double s
   std::vector<Index> failed_rows;
   for (Index i = 0; i < count; ++i) {
     const std::size_t m = todo[static_cast<std::size_t>(i)];
+    if (!take_noise(sigmas, i, expected[m], fan)) {
+      failed.silent.push_back(m);
+      continue;
+    }
     HostMatrix gradient(p_, d_);
     std::copy_n(measured.row(i * p_), p_ * d_, gradient.data());
     if (accept(m, std::move(gradient), fan.noise.row(i), fan.steps.row(i))) continue;
@@ -344,6 +382,10 @@ void Measurement::run() {
     for (Index retry = 0; retry <= plan_.retries && !todo.empty(); ++retry) {
       const FanAnswers failed = ask(todo, shrink);
       todo = failed.todo.empty() ? failed.todo : repair(failed);
+      for (const std::size_t m : failed.silent) {
+        excluded_[m] = center_silent_[m];
+        if (!center_silent_[m]) todo.push_back(m);  // nearer to the centre it may say something
+      }
       shrink *= plan_.shrink;
       const bool none_measured =
           std::none_of(pieces_.measured.begin(), pieces_.measured.end(), [](bool m) { return m; });

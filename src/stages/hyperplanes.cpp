@@ -10,7 +10,8 @@
 namespace crease {
 
 void Hyperplanes::add(const std::vector<double>& normal, double offset) {
-  require(static_cast<Index>(normal.size()) == inputs(), "Hyperplanes: the normal has another size");
+  require(static_cast<Index>(normal.size()) == inputs(),
+          "Hyperplanes: the normal has another size");
   const double length = std::sqrt(dot(normal, normal));
   require(length > 0 && std::isfinite(length) && std::isfinite(offset),
           "Hyperplanes: the normal must not be 0, and all must be finite");

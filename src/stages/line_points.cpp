@@ -23,6 +23,16 @@ void LineSearch::ask_first_grid(const LineSearchInput& input, Random& random) {
   LineAnswers answers = ask_(t_);
   values_ = std::move(answers.values);
   answer_sigmas_ = std::move(answers.sigmas);
+  if (told_) keep_stretch(random);
+  if (t_.empty()) return;
+  measure_slope_range();
+  LineAnswers all{std::move(values_), std::move(answer_sigmas_)};
+  add_rounding(t_, all);
+  values_ = std::move(all.values);
+  answer_sigmas_ = std::move(all.sigmas);
+}
+
+void LineSearch::measure_slope_range() {
   for (std::size_t o = 0; o < p_; ++o) {
     double low = std::numeric_limits<double>::infinity();
     double high = -low;
@@ -36,16 +46,32 @@ void LineSearch::ask_first_grid(const LineSearchInput& input, Random& random) {
     const double steepest = std::max(std::abs(low), std::abs(high));
     slope_range_.push_back(std::max({high - low, 1e-3 * steepest, 1e-6 * largest / c_, 1e-100}));
   }
-  for (std::size_t i = 0; i < t_.size(); ++i) {
+}
+
+void LineSearch::ask_and_merge(const std::vector<double>& proposals) {
+  LineAnswers answers = ask_(proposals);
+  if (!told_) {
+    add_rounding(proposals, answers);
+    merge_points(proposals, answers);
+    return;
+  }
+  std::vector<double> asked = proposals;
+  drop_silent(asked, answers);
+  add_rounding(asked, answers);
+  merge_points(asked, answers);
+}
+
+void LineSearch::add_rounding(const std::vector<double>& t, LineAnswers& answers) const {
+  for (std::size_t i = 0; i < t.size(); ++i) {
     for (std::size_t o = 0; o < p_; ++o) {
-      double& sigma = answer_sigmas_[i * p_ + o];
-      sigma = std::hypot(sigma, rounding_floor(t_[i], f(i, o), o));
+      double& sigma = answers.sigmas[i * p_ + o];
+      sigma = std::hypot(sigma, rounding_floor(t[i], answers.values[i * p_ + o], o));
     }
   }
 }
 
-void LineSearch::ask_and_merge(const std::vector<double>& proposals) {
-  const LineAnswers answers = ask_(proposals);
+/// Both ascending, no point in both.
+void LineSearch::merge_points(const std::vector<double>& proposals, const LineAnswers& answers) {
   const std::size_t old_count = t_.size();
   const std::size_t count = old_count + proposals.size();
   std::vector<double> t(count);
@@ -57,11 +83,8 @@ void LineSearch::ask_and_merge(const std::vector<double>& proposals) {
     const bool old = b == proposals.size() || (a < old_count && t_[a] < proposals[b]);
     t[i] = old ? t_[a] : proposals[b];
     for (std::size_t o = 0; o < p_; ++o) {
-      const double value = old ? values_[a * p_ + o] : answers.values[b * p_ + o];
-      values[i * p_ + o] = value;
-      sigmas[i * p_ + o] =
-          old ? answer_sigmas_[a * p_ + o]
-              : std::hypot(answers.sigmas[b * p_ + o], rounding_floor(proposals[b], value, o));
+      values[i * p_ + o] = old ? values_[a * p_ + o] : answers.values[b * p_ + o];
+      sigmas[i * p_ + o] = old ? answer_sigmas_[a * p_ + o] : answers.sigmas[b * p_ + o];
     }
     old ? ++a : ++b;
   }

@@ -1,5 +1,5 @@
-// One search along one line: its points (line_points.cpp), its straight runs (line_runs.cpp), and
-// what to ask next (line_search.cpp).
+// One search along one line: its points (line_points.cpp), those of them that say something
+// (line_stretch.cpp), its straight runs (line_runs.cpp), and what to ask next (line_search.cpp).
 #pragma once
 
 #include <cmath>
@@ -33,7 +33,9 @@ class LineSearch {
         c_(input.scale),
         cells_(static_cast<double>(input.cells)),
         known_(input.known),
-        plan_(plan) {
+        plan_(plan),
+        told_(input.told),
+        meetings_prove_(input.meetings_prove) {
     ask_first_grid(input, random);
   }
 
@@ -56,7 +58,17 @@ class LineSearch {
   }
 
   void ask_first_grid(const LineSearchInput& input, Random& random);
+  void measure_slope_range();
   void ask_and_merge(const std::vector<double>& proposals);
+  void add_rounding(const std::vector<double>& t, LineAnswers& answers) const;
+  void merge_points(const std::vector<double>& proposals, const LineAnswers& answers);
+  // Where the oracle tells its noise (line_stretch.cpp).
+  bool says_something(std::size_t i) const;
+  void keep_stretch(Random& random);
+  bool cut_to_stretch(double& before, double& after);
+  void drop_silent(std::vector<double>& asked, LineAnswers& answers);
+  bool silent_between(double low, double high) const;
+  std::vector<double> piece_sigma(const Run& run) const;
   void widen_noise_at_known_crossings();
   void set_resolution();
   bool slope_range_grew();
@@ -89,6 +101,8 @@ class LineSearch {
   double cells_;
   const KnownCrossings* known_;
   const QueryPlan& plan_;
+  bool told_;
+  std::vector<double> silent_;  // points within the stretch that said nothing, ascending
   std::vector<double> t_;
   std::vector<double> values_;
   std::vector<double> answer_sigmas_;
@@ -100,7 +114,7 @@ class LineSearch {
   double smallest_angle_ = 0;
   std::vector<double> scale_;
   std::vector<double> excluded_share_;
-  bool meetings_prove_ = true;  // no two kinks seen so far bend in the same direction of R^p
+  bool meetings_prove_;         // no two kinks seen so far bend in the same direction of R^p
   std::vector<bool> bent_;      // of interior point i, as the middle of a triple
   std::vector<bool> straight_;  // and the triple is evidence
   std::set<std::pair<double, double>> flank_pairs_;

@@ -11,7 +11,8 @@ namespace crease {
 namespace {
 
 constexpr double kNowhere = std::numeric_limits<double>::quiet_NaN();
-constexpr Index kEscalationRound = 10;  // from here on, tiny cells that stay bent are noise
+constexpr std::size_t kFewestPoints = 3;  // that say something: below, there is nothing to search
+constexpr Index kEscalationRound = 10;    // from here on, tiny cells that stay bent are noise
 
 }  // namespace
 
@@ -36,7 +37,9 @@ bool LineSearch::propose_in_cells(std::size_t first, std::size_t last, const Lin
   };
   std::vector<Candidate> candidates;
   for (std::size_t i = first; i < last; ++i) {
-    if (angle(t_[i], t_[i + 1]) <= 2 * smallest_angle_) continue;
+    if (angle(t_[i], t_[i + 1]) <= 2 * smallest_angle_ || silent_between(t_[i], t_[i + 1])) {
+      continue;
+    }
     const bool at_left = i == first;
     const bool at_right = i + 1 == last;
     double x = kNowhere;
@@ -92,7 +95,7 @@ bool LineSearch::settle_gap(const Run& a, const Run& b, std::vector<Kink>& kinks
     kinks.push_back(kink(a.fit, b.fit, x, true, low, high));
     return true;
   }
-  if (angle(low, high) <= 2 * smallest_angle_ || alike) {
+  if (angle(low, high) <= 2 * smallest_angle_ || alike || silent_between(low, high)) {
     kinks.push_back(kink(a.fit, b.fit, inside, false, low, high));
     return true;
   }
@@ -156,6 +159,12 @@ std::vector<double> LineSearch::judge(const std::vector<Run>& runs, std::vector<
 
 LineResult LineSearch::run() {
   LineResult result;
+  if (t_.size() < kFewestPoints) {
+    result.scale.assign(p_, 0);
+    result.slope_range.assign(p_, 0);
+    return result;
+  }
+  std::vector<Run> runs;
   for (Index round = 0; round < plan_.line_rounds; ++round) {
     widen_noise_at_known_crossings();
     set_resolution();
@@ -168,7 +177,7 @@ LineResult LineSearch::run() {
       resolution_set_ = false;
       continue;
     }
-    std::vector<Run> runs = find_runs();
+    runs = find_runs();
     extend(runs);
     runs = merge(std::move(runs));
     result.pieces.clear();
@@ -179,6 +188,9 @@ LineResult LineSearch::run() {
       break;
     }
     ask_and_merge(proposals);
+  }
+  for (std::size_t r = 0; told_ && r < result.pieces.size(); ++r) {
+    result.pieces[r].sigma = piece_sigma(runs[r]);
   }
   result.scale = scale_;
   result.slope_range = slope_range_;

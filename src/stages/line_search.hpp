@@ -35,6 +35,7 @@ struct Piece {
   LineFit fit;
   double low = 0;  // first and last verified point
   double high = 0;
+  std::vector<double> sigma = {};  // [p] median noise of its answers, where the oracle tells it
 };
 
 /// What separates pieces j and j + 1.
@@ -52,7 +53,7 @@ struct LineResult {
   std::vector<double>
       scale;  // [p] noise of an answer near the origin: outputs are compared in this unit
   std::vector<double> slope_range;  // [p] largest minus smallest slope seen
-  double low = 0;                   // first and last point asked
+  double low = 0;                   // first and last point asked (of those that said something)
   double high = 0;
   Index points = 0;
 };
@@ -65,7 +66,8 @@ struct KnownCrossings {
   std::vector<double> bend;  // [n * p] left-over slope jump
 };
 
-/// Answers on the line: values and their standard deviations, both [n * p] row-major.
+/// Answers on the line: values and their standard deviations, both [n * p] row-major. A point with
+/// an infinite one says nothing, whatever its value.
 struct LineAnswers {
   std::vector<double> values;
   std::vector<double> sigmas;
@@ -77,7 +79,12 @@ struct LineSearchInput {
   Index cells = 64;           // of the first grid, uniform in atan(t / c)
   std::vector<double> extra;  // points to ask with the first grid
   const KnownCrossings* known = nullptr;
+  bool told = false;           // the oracle tells the noise of each answer, which may be infinite
+  bool meetings_prove = true;  // outputs that add up to 0 have one equation less
 };
+
+/// Rounds in which the ends of the stretch that says something are halved.
+inline constexpr int kBisections = 7;
 
 /// Finds the pieces of a piecewise linear function R -> R^p in batches, one per round.
 ///
@@ -88,6 +95,11 @@ struct LineSearchInput {
 /// only at a single kink, and meeting is the proof. Cells not yet explained are asked beside the
 /// kink that their neighbours predict, or halved in angle. Returns no piece where nothing straight
 /// was found.
+///
+/// Answers may say nothing far out (LineSearchInput::told): the search then keeps to the stretch
+/// around the middle where they all do, whose ends it bisects kBisections times and which it cuts
+/// up into cells anew where few of the first grid are left. A point within the stretch that says
+/// nothing settles its cell: it is not asked again there.
 LineResult search_line(const AskLine& ask, Index outputs, const LineSearchInput& input,
                        const QueryPlan& plan, Random& random);
 

@@ -15,19 +15,33 @@ constexpr Index kSmallestBatch = 256;
 constexpr Index kLargestBatch = 65536;
 constexpr double kWide = 2;  // standard deviation of the second half of a hunt batch
 
+bool says_nothing(const HostMatrix& sigmas, Index i) {
+  return !sigmas.empty() && std::any_of(sigmas.row(i), sigmas.row(i) + sigmas.cols(),
+                                        [](double sigma) { return std::isinf(sigma); });
+}
+
 }  // namespace
 
 void sum_up(Look& look) {
   const HostMatrix& y = look.answers;
-  const auto n = static_cast<double>(std::max<Index>(1, y.rows()));
+  const auto n = static_cast<double>(std::max<Index>(1, y.rows() - look.silent));
+  const auto says_something = [&look](Index i) {
+    return std::isfinite(look.errors[static_cast<std::size_t>(i)]) || look.silent == 0;
+  };
   double square_sum = 0;
-  for (const double error : look.errors) square_sum += error * error;
-  look.rms = std::sqrt(square_sum / n);
   double variance = 0;
+  for (Index i = 0; i < y.rows(); ++i) {
+    const double error = look.errors[static_cast<std::size_t>(i)];
+    if (says_something(i)) square_sum += error * error;
+  }
+  look.rms = std::sqrt(square_sum / n);
+  if (look.silent > 0 && look.silent == y.rows()) look.rms = kInfinity;
   for (Index o = 0; o < y.cols(); ++o) {
     double mean = 0;
-    for (Index i = 0; i < y.rows(); ++i) mean += y(i, o) / n;
-    for (Index i = 0; i < y.rows(); ++i) variance += (y(i, o) - mean) * (y(i, o) - mean) / n;
+    for (Index i = 0; i < y.rows(); ++i) mean += says_something(i) ? y(i, o) / n : 0;
+    for (Index i = 0; i < y.rows(); ++i) {
+      if (says_something(i)) variance += (y(i, o) - mean) * (y(i, o) - mean) / n;
+    }
   }
   look.spread = std::sqrt(variance);
 }
@@ -39,6 +53,7 @@ void append(Look& look, const Look& more) {
   }
   look.errors.insert(look.errors.end(), more.errors.begin(), more.errors.end());
   look.beyond += more.beyond;
+  look.silent += more.silent;
   if (more.worst_ratio > look.worst_ratio) {
     look.worst_ratio = more.worst_ratio;
     look.worst = more.worst;
@@ -46,10 +61,14 @@ void append(Look& look, const Look& more) {
   for (Index i = 0; i < more.answers.rows(); ++i) {
     look.answers.append_row(more.answers.row(i), more.answers.cols());
   }
+  for (Index i = 0; i < more.sigmas.rows(); ++i) {
+    look.sigmas.append_row(more.sigmas.row(i), more.sigmas.cols());
+  }
 }
 
 Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hypothesis& hypothesis,
-           const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan) {
+           const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan,
+           const HostMatrix& sigmas) {
   DeviceMatrix expected(device, x.rows, answers.cols);
   current.evaluate(x, expected);
   // Of the points only their lengths and the worst one leave the device.
@@ -69,13 +88,20 @@ Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hyp
   Look look;
   Index worst_row = -1;
   for (Index i = 0; i < x.rows; ++i) {
+    if (says_nothing(sigmas, i)) {
+      look.errors.push_back(kInfinity);
+      ++look.silent;
+      continue;
+    }
     const double rho = std::sqrt(1 + lengths(i, 0) * lengths(i, 0));
     double square = 0;
     double ratio = 0;
     for (Index o = 0; o < answers.cols; ++o) {
       const double error = y(i, o) - known(i, o);
-      const double limit = plan.sigmas * std::hypot(noise.sigma(rho, o),
-                                                    value_error[static_cast<std::size_t>(o)] * rho);
+      double sigma =
+          std::hypot(noise.sigma(rho, o), value_error[static_cast<std::size_t>(o)] * rho);
+      if (!sigmas.empty()) sigma = std::hypot(sigma, sigmas(i, o));
+      const double limit = plan.sigmas * sigma;
       square += error * error;
       const double share = std::abs(error) / std::max(limit, 1e-300);
       ratio = std::max(ratio, std::isnan(share) ? kInfinity : share);
@@ -88,6 +114,7 @@ Look judge(Device& device, ConstDeviceView x, ConstDeviceView answers, const Hyp
     }
   }
   look.answers = std::move(y);
+  look.sigmas = sigmas;
   sum_up(look);
   if (worst_row >= 0) {
     const HostMatrix worst = download(device, x.row_block(worst_row, 1));
@@ -111,8 +138,9 @@ Look look_at(Asker& asker, Index points, Draw&& draw, const Hypothesis& hypothes
   for (Index row = 0; row == 0 || row < points; row += chunk) {
     const DeviceView x = all.view().row_block(0, std::min(chunk, points - row));
     draw(row, x);
-    const DeviceMatrix answers = asker.points(x, row == 0 ? Round::next : Round::same);
-    append(look, judge(device, x, answers, hypothesis, current, noise, plan));
+    HostMatrix sigmas;
+    const DeviceMatrix answers = asker.points(x, row == 0 ? Round::next : Round::same, &sigmas);
+    append(look, judge(device, x, answers, hypothesis, current, noise, plan, sigmas));
   }
   sum_up(look);
   return look;
@@ -165,6 +193,8 @@ bool Hunt::find(Asker& asker, Random& random, const Hypothesis& hypothesis,
     const Look look = look_at(asker, count, draw, hypothesis, current, noise, plan);
     drawn_ += count;
     gaussian_points_ += narrow;
+    silent_gaussian_points_ +=
+        std::count(look.errors.begin(), look.errors.begin() + narrow, kInfinity);
     asker.report();
     if (look.beyond > 0) {
       worst = look.worst;

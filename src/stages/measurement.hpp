@@ -13,6 +13,7 @@ struct FanAnswers {
   HostMatrix values;              // [todo * d, p] of F or of the residual
   HostMatrix steps;               // [todo, d]
   HostMatrix noise;  // [todo, d] one standard deviation of a divided difference, in units of scale
+  std::vector<std::size_t> silent = {};  // pieces of which an answer said nothing
 };
 
 /// One run of measure_gradients.
@@ -31,6 +32,9 @@ class Measurement {
   std::vector<std::size_t> missing(const std::vector<std::size_t>& chain) const;
   void take_slopes(const std::vector<std::size_t>& todo);
   void ask_centers(const std::vector<std::size_t>& todo);
+  /// Takes told sigmas [todo * d, p] into the noise of the i-th centre's steps, which were chosen
+  /// for answers with the noise `expected`. False where one is infinite.
+  bool take_noise(const HostMatrix& sigmas, Index i, double expected, FanAnswers& fan) const;
   /// Asks and takes what passes; returns the answers of the pieces that failed.
   FanAnswers ask(const std::vector<std::size_t>& todo, double shrink);
   FanAnswers ask_chunk(const std::vector<std::size_t>& todo, double shrink, Round round);
@@ -64,10 +68,11 @@ class Measurement {
   std::vector<bool> excluded_;
   std::vector<bool> center_asked_;
   HostMatrix center_answers_;  // [n, p] of F, on a line of the residual, once they were asked
+  std::vector<bool> center_silent_;
   DeviceMatrix basis_;  // [d, d] orthonormal rows, one basis for all pieces of the line
   HostMatrix basis_on_host_;
   std::shared_ptr<const HostMatrix> paid_basis_;  // the same, where answers are kept
-  std::vector<double> basis_along_;  // [d] <basis row, direction of the line>
+  std::vector<double> basis_along_;               // [d] <basis row, direction of the line>
 };
 
 }  // namespace crease

@@ -222,6 +222,10 @@ bool NeuronFinder::add(const Jump& jump, const Candidate& candidate) {
   for (std::size_t o = 0; o < p_; ++o) {
     sigma = std::max(
         sigma, noise_.sigma(line_.rho(candidate.t), static_cast<Index>(o)) / pieces_.scale[o]);
+    for (const std::size_t m : {jump.before, jump.after}) {
+      const std::vector<double>& told = pieces_.pieces[m].sigma;
+      if (!told.empty()) sigma = std::max(sigma, told[o] / pieces_.scale[o]);
+    }
   }
   const double scale_norm = scaled_norm(candidate.scale);
   if (!(scale_norm > 0)) return false;

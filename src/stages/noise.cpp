@@ -20,6 +20,7 @@ constexpr Index kPerPlace = 1 + 2 * static_cast<Index>(kStencils.size());
 constexpr double kContaminated = 30;   // times what the small stencil says
 constexpr std::size_t kDistinct = 12;  // answers that must differ before their format is believed
 static_assert(kPlaces * kPerPlace == kNoiseQueries);
+constexpr double kToldRounding = 0.1;            // of u rho: answers that tell their own noise
 constexpr double kMedianToSigma = 1.0 / 0.6745;  // of |normal|
 
 constexpr double kExact = 1e-10;  // of the answers: less noise than this is none
@@ -89,6 +90,12 @@ double combined(double small, double large) {
 double NoiseModel::sigma(double rho, Index output) const {
   const auto o = static_cast<std::size_t>(output);
   return std::hypot(absolute[o], relative[o] * rho);
+}
+
+NoiseModel told_noise(const Asker& asker) {
+  const auto p = static_cast<std::size_t>(asker.outputs());
+  return {std::vector<double>(p, 0.0), std::vector<double>(p, kToldRounding * kRounding),
+          asker.answer_kind().format};
 }
 
 NoiseModel probe_noise(Asker& asker, Random& random) {

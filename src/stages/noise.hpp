@@ -52,4 +52,9 @@ struct AnswerNoise {
 /// sqrt(12) (`sigma` is the rms over the points). Else what the probe said.
 AnswerNoise measure_noise(Asker& asker, Random& random, const NoiseModel& probed);
 
+/// For an oracle that knows the standard deviation of each of its answers: what is left is the
+/// rounding with which it evaluates F, a tenth of u rho until lines say how steep F is. Asks
+/// nothing.
+NoiseModel told_noise(const Asker& asker);
+
 }  // namespace crease

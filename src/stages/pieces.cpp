@@ -42,8 +42,11 @@ void place(MeasuredPieces& pieces, const SearchedLine& line, double c) {
     const auto before = [&](const Kink& kink) { return kink.exact ? kink.t : kink.low; };
     double t = 0;
     double half = 0;
-    if (first && last) {
+    if (first && last && line.result.low < 0 && line.result.high > 0) {
       half = std::min({4 * c, -line.result.low, line.result.high});
+    } else if (first && last) {  // answers say nothing around the middle of the line
+      t = 0.5 * (line.result.low + line.result.high);
+      half = std::min(4 * c, 0.5 * (line.result.high - line.result.low));
     } else if (first) {
       const double high = before(pieces.kinks[m]);
       half = std::min(std::max(std::abs(high), c), 0.5 * (high - pieces.pieces[m].low));
@@ -77,8 +80,9 @@ void rate(MeasuredPieces& pieces, const SearchedLine& line, const NoiseModel& no
     for (std::size_t o = 0; o < p; ++o) {
       const double value = pieces.pieces[m].fit.at(t, o);
       pieces.values(static_cast<Index>(m), static_cast<Index>(o)) = value;
-      const double sigma = std::hypot(noise.sigma(line.rho(t), static_cast<Index>(o)),
-                                      rounding[o] * line.rho(t), kRounding * value);
+      double sigma = std::hypot(noise.sigma(line.rho(t), static_cast<Index>(o)),
+                                rounding[o] * line.rho(t), kRounding * value);
+      if (!pieces.pieces[m].sigma.empty()) sigma = std::hypot(sigma, pieces.pieces[m].sigma[o]);
       worst = std::max(worst, sigma / pieces.scale[o]);
     }
     pieces.step.push_back(step);
@@ -121,7 +125,10 @@ void drop_feigned(MeasuredPieces& pieces, const std::vector<double>& known_error
       continue;
     }
     Piece& before = kept.back();
-    if (after.high - after.low > before.high - before.low) before.fit = after.fit;
+    if (after.high - after.low > before.high - before.low) {
+      before.fit = after.fit;
+      before.sigma = after.sigma;
+    }
     before.high = after.high;
   }
   for (std::size_t j = 0; j < kinks.size(); ++j) {

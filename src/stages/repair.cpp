@@ -51,6 +51,8 @@ std::vector<std::size_t> Measurement::repair(const FanAnswers& failed) {
   for (std::size_t i = 0; i < open.size(); ++i) open[i] = i;
   HostMatrix values = failed.values;
   HostMatrix steps = failed.steps;
+  HostMatrix noises = failed.noise;
+  std::vector<std::size_t> unexplained;  // pieces
   std::vector<bool> turned(failed.todo.size(), false);
 
   for (int sweep = 0; sweep < kSweeps && !open.empty(); ++sweep) {
@@ -89,8 +91,8 @@ std::vector<std::size_t> Measurement::repair(const FanAnswers& failed) {
                           known.bias[static_cast<std::size_t>(r)]);
       }
       HostMatrix differences(p_, d_);
-      std::vector<double> noise(failed.noise.row(static_cast<Index>(i)),
-                                failed.noise.row(static_cast<Index>(i)) + d_);
+      std::vector<double> noise(noises.row(static_cast<Index>(i)),
+                                noises.row(static_cast<Index>(i)) + d_);
       std::vector<Index> on_neighbour;
       for (Index j = 0; j < d_; ++j) {
         const double step = steps(static_cast<Index>(i), j);
@@ -158,7 +160,8 @@ std::vector<std::size_t> Measurement::repair(const FanAnswers& failed) {
         points.append_row(x.data(), d_);
       }
       const DeviceMatrix x = upload(device_, points);
-      DeviceMatrix answers = asker_.points(x);
+      HostMatrix sigmas;
+      DeviceMatrix answers = asker_.points(x, Round::next, &sigmas);
       if (line_.of_residual) {
         DeviceMatrix expected(device_, x.rows(), p_);
         current_->evaluate(x, expected);
@@ -170,12 +173,19 @@ std::vector<std::size_t> Measurement::repair(const FanAnswers& failed) {
         for (Index o = 0; o < p_; ++o) {
           values(static_cast<Index>(i) * d_ + j, o) = fresh(static_cast<Index>(r), o);
         }
+        for (Index o = 0; o < sigmas.cols(); ++o) {
+          const double sigma =
+              sigmas(static_cast<Index>(r), o) / pieces_.scale[static_cast<std::size_t>(o)];
+          const auto row = static_cast<Index>(i);
+          noises(row, j) = std::max(noises(row, j), sigma / std::abs(steps(row, j)));
+        }
+        if (!std::isinf(noises(static_cast<Index>(i), j))) continue;
+        if (std::erase(open, i) > 0) unexplained.push_back(failed.todo[i]);  // it said nothing
       }
     } else if (open.size() == before) {
       break;
     }
   }
-  std::vector<std::size_t> unexplained;
   for (const std::size_t i : open) unexplained.push_back(failed.todo[i]);
   return unexplained;
 }

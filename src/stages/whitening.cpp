@@ -55,7 +55,8 @@ Whitening::Whitening(Device& device, ConstDeviceView x) {
 DeviceMatrix Whitening::points(Device& device, ConstDeviceView x) const {
   const auto d = static_cast<Index>(mean_.size());
   std::vector<double> shift(mean_.size(), 0.0);
-  for (Index i = 0; i < d; ++i) shift[static_cast<std::size_t>(i)] = -dot(inverse_.row(i), mean_.data(), d);
+  for (Index i = 0; i < d; ++i)
+    shift[static_cast<std::size_t>(i)] = -dot(inverse_.row(i), mean_.data(), d);
   DeviceMatrix white(device, x.rows, d);
   const DeviceMatrix inverse = upload(device, inverse_);
   multiply(device, x, Transpose::no, inverse, Transpose::yes, 1.0, 0.0, white);

@@ -77,9 +77,13 @@ class PlayedTest(unittest.TestCase):
                     each[statement] = {"fails": True}
                 process = self.play(lines)
                 self.assertEqual(process.returncode, status, (statement, failures, process.stdout))
-        broken = self.play([line(0, wrong=True, broken=True), *(line(i) for i in range(1, 30))])
-        self.assertEqual(broken.returncode, 1)
-        within = self.play([line(0, wrong=True), *(line(i) for i in range(1, 30))])
+        for failures, status in ((3, 0), (5, 1)):
+            broken = [line(i, wrong=True, broken=True) for i in range(failures)]
+            process = self.play([*broken, *(line(i) for i in range(failures, 30))])
+            self.assertEqual(process.returncode, status, process.stdout)
+            for i in range(failures):
+                self.assertIn(f"run {i}: gaussian", process.stdout)
+        within = self.play([*(line(i, wrong=True) for i in range(30))])
         self.assertEqual(within.returncode, 0)
 
     def test_a_run_that_dies_is_named_and_the_others_are_made(self):
@@ -116,16 +120,19 @@ class ProgramTest(unittest.TestCase):
         return [json.loads(text) for text in process.stdout.splitlines()]
 
     def test_a_run_is_a_function_of_its_number(self):
-        five = self.lines("--first", "0", "--runs", "5")
-        two = self.lines("--first", "3", "--runs", "2")
+        five = self.lines("--exact", "--first", "0", "--runs", "5")
+        two = self.lines("--exact", "--first", "3", "--runs", "2")
         for each in [*five, *two]:
             del each["seconds"], each["learn_seconds"]
         self.assertEqual(five[3:], two)
-        drawn = self.lines("--draw", "--first", "3", "--runs", "2")
+        drawn = self.lines("--exact", "--draw", "--first", "3", "--runs", "2")
         self.assertEqual(drawn, [{key: each[key] for key in drawn[0]} for each in two])
 
     def test_what_is_drawn_covers_families_shapes_and_outputs(self):
         drawn = self.lines("--draw", "--runs", "400")
+        self.assertEqual({each["answers"].split(":")[0] for each in drawn},
+                         {"float64", "float32", "float16", "round", "noise", "probabilities",
+                          "log-probabilities"})  # fmt: skip
         families = {each["family"] for each in drawn}
         self.assertEqual(families, {"gaussian", "bump", "clusters", "cancelling", "parallel", "rare", "dead",
                                     "affine", "constant", "mix"})  # fmt: skip
@@ -135,7 +142,7 @@ class ProgramTest(unittest.TestCase):
         self.assertIn(0, {each["neurons"] for each in drawn})
 
     def test_counts_are_judged_by_the_certificate_s_mass(self):
-        for each in self.lines("--first", "0", "--runs", "12"):
+        for each in self.lines("--exact", "--runs", "12"):
             a = each["a"]
             self.assertEqual(a["fails"], a["beyond"] > a["mass"] * a["points"], each)
             self.assertTrue(a["decided"] or a["points"] == 10**6, each)

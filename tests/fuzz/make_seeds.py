@@ -160,6 +160,20 @@ def archives():
     }
 
 
+def replies():
+    """Sizes and piece as reply_fuzz.cpp reads them, then the bytes of a reply."""
+    good = struct.pack("<qq", 2, 1) + doubles(1, 2)
+    starts = {"at_once": bytes([1, 0, 63]), "in_pieces": bytes([1, 0, 4])}
+    bodies = {
+        "good": good,
+        "short": good[:-3],
+        "long": good + b"\n",
+        "huge": struct.pack("<qq", 1 << 62, 1 << 62),
+        "text": b"Traceback (most recent call last)",
+    }
+    return {f"{body}_{start}": a + b for body, b in bodies.items() for start, a in starts.items()}
+
+
 def seeds():
     """Fuzzer -> name -> bytes."""
     parts = safetensors_parts()
@@ -174,6 +188,7 @@ def seeds():
         "tensors": files,
         "safetensors": {name: header + b"\n" + data for name, (header, data) in parts.items()},
         "npy": npy_files(),
+        "reply": replies(),
         "network": {name: data for name, data in files.items() if "network" in name},
         "matrix": {name: files[name] for name in of_matrix},
     }

@@ -129,5 +129,39 @@ TEST_F(SolveEmulatedTest, TheRotationsOfLsqrHaveTheBitsOfTheCpuTwin) {
   }
 }
 
+TEST_F(SolveEmulatedTest, TheScalarsOfConjugateGradientsHaveTheBitsOfTheCpuTwin) {
+  for (const Index p : {1, 3, 257}) {
+    HostMatrix first = distinct(kCgRows, p, 1.5);
+    for (Index j = 0; j < p; j += 5) first(static_cast<Index>(CgRow::product), j) = 0;
+    for (Index j = 1; j < p; j += 5) first(static_cast<Index>(CgRow::product), j) = kNan;
+    Padded begun(cpu(), first);
+    cg_begin(cpu(), 0.5, begun);
+    HostMatrix second = begun.read();
+    const HostMatrix news = distinct(2, p, 0.25);
+    for (Index j = 0; j < p; ++j) {
+      second(static_cast<Index>(CgRow::curvature), j) = j % 7 == 3 ? kNan : news(0, j);
+    }
+    Padded stepped(cpu(), second);
+    cg_step(cpu(), stepped);
+    HostMatrix third = stepped.read();
+    for (Index j = 0; j < p; ++j) {
+      third(static_cast<Index>(CgRow::next), j) = j % 11 == 4 ? kNan : news(1, j);
+    }
+    Padded turned(cpu(), third);
+    cg_turn(cpu(), turned);
+    for (const simt::LaneOrder order : simt::kEveryOrder) {
+      for (const unsigned blocks : {1U, 2U}) {
+        Padded a(cpu(), first), b(cpu(), second), c(cpu(), third);
+        simt::launch({1, blocks}, 256, 0, order, [&] { cg_begin_kernel(0.5, a); });
+        simt::launch({1, blocks}, 256, 0, order, [&] { cg_step_kernel(b); });
+        simt::launch({1, blocks}, 256, 0, order, [&] { cg_turn_kernel(c); });
+        EXPECT_TRUE(same_bits(a.read(), begun.read())) << p << " " << order.name();
+        EXPECT_TRUE(same_bits(b.read(), stepped.read())) << p << " " << order.name();
+        EXPECT_TRUE(same_bits(c.read(), turned.read())) << p << " " << order.name();
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace crease

@@ -66,6 +66,12 @@ void Program::signal(int number) const {
   kill(pid_, number);
 }
 
+bool Program::has_ended() const {
+  siginfo_t info{};
+  waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT);
+  return info.si_pid == pid_;
+}
+
 ProgramResult Program::wait() {
   int status = 0;
   waitpid(pid_, &status, 0);

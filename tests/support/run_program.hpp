@@ -29,6 +29,7 @@ class Program {
   /// What it has said so far on stderr.
   std::string err() const;
   void signal(int number) const;
+  bool has_ended() const;
   ProgramResult wait();
 
  private:
