@@ -23,6 +23,16 @@ Index slice_inputs(const QueryPlan& plan, Index d) {
   return std::min(d, plan.slice_size > 0 ? plan.slice_size : std::clamp(m, kFewest, kMost));
 }
 
+/// Whether what is left of F is a small share of its spread, or no more than noise.
+bool explains(const Look& look, double share, const QueryRun& run) {
+  const double rho = std::sqrt(1.0 + static_cast<double>(run.asker.inputs()));
+  double square = 0;
+  for (Index o = 0; o < run.asker.outputs(); ++o) {
+    square += run.noise.sigma(rho, o) * run.noise.sigma(rho, o);
+  }
+  return look.rms <= std::max(share * look.spread, run.plan.sigmas * std::sqrt(square));
+}
+
 }  // namespace
 
 bool takes_slice(const QueryPlan& plan, Index inputs) {
@@ -48,7 +58,7 @@ std::string SliceLearner::lift() {
     const Look& seen = on_slice.last_look();
     reason = "the network on " + std::to_string(attempt) + " slices was not learned exactly";
     if (!on_slice.hypothesis().has_base() || seen.beyond > 0 ||
-        !(seen.rms <= kSliceError * seen.spread)) {
+        !explains(seen, kSliceError, part)) {
       continue;
     }
     const Lift lift = lift_slice(asker, run_.random, on_slice.hypothesis(), slice, run_.noise);
@@ -60,7 +70,7 @@ std::string SliceLearner::lift() {
                             run_.noise, run_.plan);
     asker.set_progress(0, lift.network->neurons(), gate.rms / std::max(gate.spread, 1e-300));
     asker.report();
-    if (!(gate.rms <= kGateError * gate.spread)) return "fresh points refute the lifted network";
+    if (!explains(gate, kGateError, run_)) return "fresh points refute the lifted network";
     whole_.start_from(*lift.network, std::move(gate));
     return {};
   }

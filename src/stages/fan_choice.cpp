@@ -12,17 +12,18 @@ namespace crease {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kShrink = 0.9;       // of the way to the first hyperplane
-constexpr double kLongest = 2;        // steps, in units of rho
-constexpr double kBeside = 3;         // guards between a pair's centres and their hyperplane ...
+constexpr double kShrink = 0.9;        // of the way to the first hyperplane
+constexpr double kLongest = 2;         // steps, in units of rho
+constexpr double kBeside = 3;          // guards between a pair's centres and their hyperplane ...
 constexpr double kLeastBeside = 1e-7;  // ... and at least this
-constexpr double kOwnGuard = 0.3;     // of a height that is smaller than its guard
+constexpr double kOwnGuard = 0.3;      // of a height that is smaller than its guard
 constexpr Index kPlaneTries = 64;
 constexpr Index kPlaneKept = 4;
 constexpr Index kPlaneSteps = 300;
-constexpr Index kPool = 400;           // candidates, or this many for each fan that may be needed
+constexpr Index kPool = 400;  // candidates, or this many for each fan that may be needed
 constexpr Index kPoolForEach = 2;
-constexpr double kLeastGain = 1e-3;    // of what is left, over 4 k: a fan that gains less is not worth it
+constexpr double kLeastGain =
+    1e-3;  // of what is left, over 4 k: a fan that gains less is not worth it
 constexpr Index kOwnDirections = 128;  // inputs up to which directions of a fan's own are tried
 constexpr double kOwnGain = 0.7;       // that sigma must fall by
 
@@ -30,7 +31,9 @@ constexpr double kOwnGain = 0.7;       // that sigma must fall by
 struct Steps {
   std::vector<double> length;  // [q], signed; empty where there is no room
   std::vector<double> sigma;   // [p]
-  double worst() const { return sigma.empty() ? kInfinity : *std::max_element(sigma.begin(), sigma.end()); }
+  double worst() const {
+    return sigma.empty() ? kInfinity : *std::max_element(sigma.begin(), sigma.end());
+  }
 };
 
 class Chooser {
@@ -102,9 +105,8 @@ Steps Chooser::steps(const double* above, const std::vector<double>& guard, doub
   for (std::size_t o = 0; o < static_cast<std::size_t>(p()); ++o) {
     const double absolute = noise_.absolute[o];
     const double relative = noise_.relative[o];
-    out.sigma.push_back(std::sqrt((2 * absolute * absolute * inverse_squares +
-                                   relative * relative * far_squares) /
-                                  count));
+    out.sigma.push_back(std::sqrt(
+        (2 * absolute * absolute * inverse_squares + relative * relative * far_squares) / count));
   }
   return out;
 }
@@ -130,9 +132,8 @@ void Chooser::take_own_directions(WantedFan& fan, const double* above) const {
   if (d > kOwnDirections || d < 2 || k() < 1) return;
   std::vector<Index> order(static_cast<std::size_t>(k()));
   for (Index i = 0; i < k(); ++i) order[static_cast<std::size_t>(i)] = i;
-  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
-    return std::abs(above[a]) < std::abs(above[b]);
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](Index a, Index b) { return std::abs(above[a]) < std::abs(above[b]); });
   const double rho = std::sqrt(1 + dot(fan.center, fan.center));
   const double before = *std::max_element(fan.sigma.begin(), fan.sigma.end());
   double best = kOwnGain * before;
@@ -147,8 +148,7 @@ void Chooser::take_own_directions(WantedFan& fan, const double* above) const {
     DeviceMatrix on_device = upload(device_, own);
     orthonormal_rows(device_, on_device);
     own = download(device_, on_device);
-    const HostMatrix rise =
-        product(device_, planes_.normals, Transpose::no, own, Transpose::yes);
+    const HostMatrix rise = product(device_, planes_.normals, Transpose::no, own, Transpose::yes);
     Steps better = steps(above, guard_, rho, rise);
     if (!(better.worst() < best)) continue;
     best = better.worst();
@@ -177,7 +177,8 @@ std::vector<WantedFan> Chooser::pairs(const std::vector<Index>& bad, Index most_
       for (const double side : {1.0, -1.0}) {
         HostMatrix x(1, planes_.inputs);
         for (Index j = 0; j < planes_.inputs; ++j) {
-          x(0, j) = found.points(c, j) + (side * beside - found.above(c, i)) * planes_.normals(i, j);
+          x(0, j) =
+              found.points(c, j) + (side * beside - found.above(c, i)) * planes_.normals(i, j);
         }
         const HostMatrix above = heights(device_, planes_, x);
         std::vector<double> guard = guard_;
@@ -241,7 +242,8 @@ std::vector<WantedFan> choose_fans(Device& device, Random& random, const UnitNet
   const Index k = planes.neurons();
   const std::vector<Index> bad = design.bad_neurons(k);
   Chooser chooser(device, random, network, planes, noise, directions, design);
-  const auto cells_needed = static_cast<double>(k + planes.outputs) / static_cast<double>(planes.outputs);
+  const auto cells_needed =
+      static_cast<double>(k + planes.outputs) / static_cast<double>(planes.outputs);
   if (!bad.empty() && static_cast<double>(bad.size()) <= limits.pair_share * cells_needed) {
     return chooser.pairs(bad, limits.most_fans);
   }

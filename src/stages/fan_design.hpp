@@ -69,7 +69,7 @@ struct WantedFan {
 };
 
 struct DesignLimits {
-  Index most_fans = 0;     // this time
+  Index most_fans = 0;      // this time
   double pair_share = 0.6;  // pairs while no more neurons than this, of (k + p) / p, are bad
 };
 

@@ -29,14 +29,16 @@ std::map<Index, SharedDirections> by_directions(Device& device, const UnitNetwor
     SharedDirections& group = groups[at->second];
     group.fans.push_back(m);
     if (fresh) {
-      group.rise = product(device, network.weights, Transpose::no, *fans[m]->directions,
-                           Transpose::yes);
+      group.rise =
+          product(device, network.weights, Transpose::no, *fans[m]->directions, Transpose::yes);
     }
   }
   return groups;
 }
 
-double rho_of(const std::vector<double>& x) { return std::sqrt(1 + dot(x, x)); }
+double rho_of(const std::vector<double>& x) {
+  return std::sqrt(1 + dot(x, x));
+}
 
 }  // namespace
 
@@ -54,9 +56,8 @@ std::vector<FanRows> fan_rows(Device& device, const UnitNetwork& network, const 
   const Index k = network.neurons();
   const auto p = static_cast<std::size_t>(network.output_count());
   std::vector<const PaidFan*> whole;
-  std::copy_if(fans.begin(), fans.end(), std::back_inserter(whole), [&](const PaidFan* fan) {
-    return fan->directions->rows() == network.inputs();
-  });
+  std::copy_if(fans.begin(), fans.end(), std::back_inserter(whole),
+               [&](const PaidFan* fan) { return fan->directions->rows() == network.inputs(); });
   std::vector<FanRows> all(whole.size());
   for (const auto& [number, group] : by_directions(device, network, whole)) {
     for (const std::size_t m : group.fans) {

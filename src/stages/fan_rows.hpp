@@ -18,7 +18,8 @@ struct FanRows {
 /// The fans whose centres are certain to lie on one side of every known hyperplane. A direction
 /// that crosses known hyperplanes is as good as these are known:
 ///   sigma_o^2 = mean over j of (noise_o(point j)^2 + noise_o(centre)^2
-///                               + sum over crossed i of (offset_error_i outputs_i[o])^2) / step_j^2.
+///                               + sum over crossed i of (offset_error_i outputs_i[o])^2) /
+///                               step_j^2.
 ///
 /// fans  must outlive the result; a fan without as many directions as inputs is left out
 std::vector<FanRows> fan_rows(Device& device, const UnitNetwork& network, const NoiseModel& noise,

@@ -10,11 +10,61 @@ namespace crease {
 namespace {
 
 constexpr double kDoubt = 12;  // standard deviations, root mean square over a row: a wrong pattern
-constexpr double kAlongOutputs = 1e6;  // weight against lengthening an output's direction, relative
-constexpr double kLeastTurn = 1e-14;   // prior of a direction: nothing is known better
+constexpr int kSettledSweep = 2;      // with several outputs the first leaves what is not linear
+constexpr double kLeastTurn = 1e-14;  // prior of a direction: nothing is known better
 
 double rms(const double* values, Index n) {
   return std::sqrt(dot(values, values, n) / static_cast<double>(n));
+}
+
+/// x - 2 v <v, x>: takes a unit vector to plus or minus an axis.
+struct Reflection {
+  std::vector<double> v;
+  Index axis = 0;
+};
+
+std::vector<Reflection> reflections_of(const UnitNetwork& network) {
+  const Index p = network.output_count();
+  std::vector<Reflection> all;
+  for (Index i = 0; i < network.neurons(); ++i) {
+    Reflection one;
+    one.v.assign(network.outputs.row(i), network.outputs.row(i) + p);
+    for (Index o = 1; o < p; ++o) {
+      if (std::abs(network.outputs(i, o)) > std::abs(network.outputs(i, one.axis))) one.axis = o;
+    }
+    double& largest = one.v[static_cast<std::size_t>(one.axis)];
+    largest += largest < 0 ? -1.0 : 1.0;
+    one.v = unit_vector(std::move(one.v));
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+/// Rows and columns of every neuron's block reflected.   matrix [k p, k p], symmetric.
+void reflect_both(const std::vector<Reflection>& reflections, Index p, HostMatrix& matrix) {
+  const Index n = matrix.rows();
+  for (std::size_t i = 0; i < reflections.size(); ++i) {
+    const std::vector<double>& v = reflections[i].v;
+    const Index first = static_cast<Index>(i) * p;
+    std::vector<double> along(static_cast<std::size_t>(n), 0.0);
+    for (Index o = 0; o < p; ++o) {
+      for (Index c = 0; c < n; ++c) {
+        along[static_cast<std::size_t>(c)] += v[static_cast<std::size_t>(o)] * matrix(first + o, c);
+      }
+    }
+    for (Index o = 0; o < p; ++o) {
+      for (Index c = 0; c < n; ++c) {
+        matrix(first + o, c) -=
+            2 * v[static_cast<std::size_t>(o)] * along[static_cast<std::size_t>(c)];
+      }
+    }
+    for (Index r = 0; r < n; ++r) {
+      const double share = dot(matrix.row(r) + first, v.data(), p);
+      for (Index o = 0; o < p; ++o) {
+        matrix(r, first + o) -= 2 * share * v[static_cast<std::size_t>(o)];
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -73,25 +123,25 @@ void GradientFit::factor_directions(const UnitNetwork& network) {
   HostMatrix information = product(device_, left, Transpose::yes, left, Transpose::no);
   const HostMatrix gram =
       product(device_, network.weights, Transpose::no, network.weights, Transpose::yes);
-  double largest = 0;
   for (Index a = 0; a < k * p; ++a) {
     for (Index b = 0; b < k * p; ++b) information(a, b) *= gram(a / p, b / p);
-    largest = std::max(largest, information(a, a));
   }
-  for (Index i = 0; i < k; ++i) {
-    const double turn =
-        std::max(prior_[static_cast<std::size_t>(i)] / network.size(i), kLeastTurn);
-    const double along = kAlongOutputs * std::max(largest, 1 / (turn * turn));
-    for (Index o = 0; o < p; ++o) {
-      information(i * p + o, i * p + o) += 1 / (turn * turn);
-      for (Index e = 0; e < p; ++e) {
-        information(i * p + o, i * p + e) += along * network.outputs(i, o) * network.outputs(i, e);
-      }
-    }
-  }
-  // Unit diagonal: outputs may have very different scales.
+  // In coordinates across each direction: its length is no unknown.
+  const std::vector<Reflection> reflections = reflections_of(network);
+  reflect_both(reflections, p, information);
   std::vector<double> size;
-  for (Index a = 0; a < k * p; ++a) size.push_back(std::sqrt(information(a, a)));
+  for (Index a = 0; a < k * p; ++a) {
+    const Index i = a / p;
+    if (a % p == reflections[static_cast<std::size_t>(i)].axis) {
+      for (Index b = 0; b < k * p; ++b) information(a, b) = information(b, a) = 0;
+      information(a, a) = 1;
+    } else {
+      const double turn =
+          std::max(prior_[static_cast<std::size_t>(i)] / network.size(i), kLeastTurn);
+      information(a, a) += 1 / (turn * turn);
+    }
+    size.push_back(std::sqrt(information(a, a)));
+  }
   HostMatrix unit(k * p, k * p);
   for (Index a = 0; a < k * p; ++a) {
     for (Index b = 0; b < k * p; ++b) {
@@ -106,18 +156,23 @@ void GradientFit::factor_directions(const UnitNetwork& network) {
   }
   DeviceMatrix inverse = upload(device_, unit);
   solve_triangular(device_, lower, Transpose::no, inverse);
-  direction_covariance_ = HostMatrix(k * p, k * p);
-  {
-    DeviceMatrix square(device_, k * p, k * p);
-    multiply(device_, inverse, Transpose::yes, inverse, Transpose::no, 1.0, 0.0, square);
-    direction_covariance_ = download(device_, square);
+  DeviceMatrix square(device_, k * p, k * p);
+  multiply(device_, inverse, Transpose::yes, inverse, Transpose::no, 1.0, 0.0, square);
+  direction_covariance_ = download(device_, square);
+  for (Index a = 0; a < k * p; ++a) {
+    const bool along = a % p == reflections[static_cast<std::size_t>(a / p)].axis;
+    for (Index b = 0; b < k * p; ++b) {
+      direction_covariance_(a, b) /=
+          size[static_cast<std::size_t>(a)] * size[static_cast<std::size_t>(b)];
+    }
+    if (along) direction_covariance_(a, a) = 0;
   }
+  reflect_both(reflections, p, direction_covariance_);
   HostMatrix spread(k * p, k * p);  // what one input sees of it, on average
   for (Index a = 0; a < k * p; ++a) {
     for (Index b = 0; b < k * p; ++b) {
-      double& covariance = direction_covariance_(a, b);
-      covariance /= size[static_cast<std::size_t>(a)] * size[static_cast<std::size_t>(b)];
-      spread(a, b) = covariance * gram(a / p, b / p) / static_cast<double>(network.inputs());
+      spread(a, b) =
+          direction_covariance_(a, b) * gram(a / p, b / p) / static_cast<double>(network.inputs());
     }
   }
   const HostMatrix added =
@@ -188,8 +243,7 @@ double GradientFit::sweep(UnitNetwork& network) {
   HostMatrix residual = measured;
   HostMatrix turns = turn_outputs(network, residual);
   HostMatrix correction = fit_->solve(with_prior(residual));
-  if (!weighed_) {
-    weighed_ = true;
+  if (++sweeps_ == kSettledSweep) {
     HostMatrix left = product(device_, coefficients_, Transpose::no, correction, Transpose::no);
     for (Index r = 0; r < data_; ++r) {
       for (Index c = 0; c < d; ++c) left(r, c) = residual(r, c) - left(r, c);

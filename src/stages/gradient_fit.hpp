@@ -49,7 +49,7 @@ class GradientFit {
   std::optional<WeightedFit> fit_;
   HostMatrix direction_covariance_;  // [k p, k p]; empty with one output
   HostMatrix covariance_;
-  bool weighed_ = false;
+  int sweeps_ = 0;
   Index doubted_ = 0;
 };
 

@@ -160,6 +160,7 @@ void Measurement::keep_paid(const FanAnswers& fan, const HostMatrix& centers,
     for (Index o = 0; o < p_; ++o) {
       paid.center_noise.push_back(noise_.sigma(line_.rho(pieces_.t[fan.todo[i]]), o));
     }
+    paid.center_asked = line_.of_residual;
     asker_.paid()->add_fan(std::move(paid));
   }
 }
@@ -240,7 +241,8 @@ void Measurement::choose_steps(FanAnswers& fan, ConstDeviceView centers, double 
 
 FanAnswers Measurement::ask(const std::vector<std::size_t>& todo, double shrink) {
   // Answers of F and F', differences and gradients, each d * p numbers a centre.
-  const auto chunk = static_cast<std::size_t>(asker_.rows_at_once(4 * d_ * p_ + d_));
+  const auto chunk =
+      static_cast<std::size_t>(asker_.rows_at_once((asker_.knows_sigmas() ? 7 : 4) * d_ * p_ + d_));
   FanAnswers failed;
   failed.values = HostMatrix(0, p_);
   for (std::size_t first = 0; first < todo.size(); first += chunk) {

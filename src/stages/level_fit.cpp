@@ -14,12 +14,12 @@ namespace crease {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kCertain = 10;         // offset errors between a point and every hyperplane
-constexpr double kDoubt = 12;           // standard deviations: a wrong pattern
-constexpr Index kMostRows = 2048;       // or kRowsForEach of each unknown
+constexpr double kCertain = 10;    // offset errors between a point and every hyperplane
+constexpr double kDoubt = 12;      // standard deviations: a wrong pattern
+constexpr Index kMostRows = 2048;  // or kRowsForEach of each unknown
 constexpr Index kRowsForEach = 4;
-constexpr double kLeastGain = 1e-4;     // of what is left, over k
-constexpr double kFarthestFoot = 0.25;  // from the hyperplane
+constexpr double kLeastGain = 1e-4;                         // of what is left, over k
+constexpr double kFarthestFoot = 0.25;                      // from the hyperplane
 constexpr std::array<double, 4> kAlong = {0, 0.1, 0.3, 1};  // where a foot is moved to, along it
 
 /// sigma [n p] of rows with these coefficients at these points.
@@ -58,8 +58,8 @@ HostMatrix value_sigmas(Device& device, const UnitNetwork& network, const Hypoth
                         const NoiseModel& noise, const HostMatrix& gradient_covariance,
                         const HostMatrix& x) {
   const HostMatrix above = heights(device, planes, x);
-  const std::vector<double> sigma = row_sigmas(device, network, noise, gradient_covariance, x,
-                                               above, patterns(planes, above));
+  const std::vector<double> sigma =
+      row_sigmas(device, network, noise, gradient_covariance, x, above, patterns(planes, above));
   HostMatrix out(x.rows(), network.output_count());
   std::copy(sigma.begin(), sigma.end(), out.data());
   return out;
@@ -109,6 +109,28 @@ LevelFit::LevelFit(Device& device, const UnitNetwork& network, const Hypothesis&
 void LevelFit::factor() {
   fit_.emplace(device_, coefficients_, sigma_, prior_);
   covariance_ = fit_->covariance();
+}
+
+/// The fit is covariance * rows^T / sigma^2 of the values.
+std::vector<double> LevelFit::lever() const {
+  const Index p = y_.cols();
+  const Index n = x_.rows() * p;
+  const Index k = static_cast<Index>(prior_.size()) - p;
+  std::vector<double> out(static_cast<std::size_t>(k), 0.0);
+  if (n == 0 || k == 0) return out;
+  HostMatrix share = product(device_, covariance_, Transpose::no, coefficients_, Transpose::yes);
+  HostMatrix of_points(k, x_.rows());
+  for (Index j = 0; j < k; ++j) {
+    for (Index r = 0; r < n; ++r) {
+      const double sigma = sigma_[static_cast<std::size_t>(r)];
+      of_points(j, r / p) += share(j, r) * coefficients_(r, j) / (sigma * sigma);
+    }
+  }
+  const HostMatrix from = product(device_, of_points, Transpose::no, x_, Transpose::no);
+  for (Index j = 0; j < k; ++j) {
+    out[static_cast<std::size_t>(j)] = std::sqrt(dot(from.row(j), from.row(j), from.cols()));
+  }
+  return out;
 }
 
 void LevelFit::sweep(UnitNetwork& network) {

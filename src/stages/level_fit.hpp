@@ -9,7 +9,8 @@
 namespace crease {
 
 /// Answers at points: rows of the problem
-///   F_o(x) - F'_o(x) = sum over active j of outputs_j[o] (change of bias_j) + change of constant_o.
+///   F_o(x) - F'_o(x) = sum over active j of outputs_j[o] (change of bias_j) + change of
+///   constant_o.
 /// Points nearer to a hyperplane than it is known are left out, and of many those that say least.
 class LevelFit {
  public:
@@ -26,6 +27,10 @@ class LevelFit {
   /// Of biases and constants. [k + p, k + p]
   const HostMatrix& covariance() const { return covariance_; }
   Index rows() const { return x_.rows(); }
+
+  /// How far from the origin each bias was measured, in effect: an error e of weights_j makes an
+  /// error <e, y_j> of bias_j, and this is |y_j|. [k]
+  std::vector<double> lever() const;
 
  private:
   void factor();

@@ -72,7 +72,7 @@ class Measurement {
   DeviceMatrix basis_;  // [d, d] orthonormal rows, one basis for all pieces of the line
   HostMatrix basis_on_host_;
   std::shared_ptr<const HostMatrix> paid_basis_;  // the same, where answers are kept
-  std::vector<double> basis_along_;  // [d] <basis row, direction of the line>
+  std::vector<double> basis_along_;               // [d] <basis row, direction of the line>
 };
 
 }  // namespace crease

@@ -47,8 +47,8 @@ NoiseModel mirrored_noise(Asker& asker, Random& random, const UnitNetwork& netwo
     const auto m = static_cast<std::size_t>(random.uniform(0, static_cast<double>(rows.size())));
     const PaidFan& fan = *rows[std::min(m, rows.size() - 1)].fan;
     const Index count = fan.directions->rows();
-    const Index j = std::min(static_cast<Index>(random.uniform(0, static_cast<double>(count))),
-                             count - 1);
+    const Index j =
+        std::min(static_cast<Index>(random.uniform(0, static_cast<double>(count))), count - 1);
     if (!has_room(network, fan, heights_at(network, fan.center), j)) continue;
     mirrors.push_back({&fan, j});
     std::vector<double> point = fan.center;
@@ -71,8 +71,8 @@ NoiseModel mirrored_noise(Asker& asker, Random& random, const UnitNetwork& netwo
           std::sqrt(6.0) * noise.sigma(std::sqrt(1 + dot(fan.center, fan.center)), o);
       squares += (bend / expected) * (bend / expected);
     }
-    const double ratio = std::max(
-        kMargin * std::sqrt(squares / static_cast<double>(mirrors.size())), kLeast);
+    const double ratio =
+        std::max(kMargin * std::sqrt(squares / static_cast<double>(mirrors.size())), kLeast);
     if (!std::isfinite(ratio)) continue;
     out.absolute[oo] *= ratio;
     out.relative[oo] *= ratio;

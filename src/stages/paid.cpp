@@ -22,12 +22,15 @@ Paid::Paid(Index inputs, Index outputs, Index most_bytes)
       points_(0, inputs),
       answers_(0, outputs) {}
 
-Index Paid::point_bytes() const { return (points_.size() + answers_.size()) * kBytes; }
+Index Paid::point_bytes() const {
+  return (points_.size() + answers_.size()) * kBytes;
+}
 
 void Paid::add_fan(PaidFan fan) {
   const auto d = static_cast<std::size_t>(inputs_);
   const auto p = static_cast<std::size_t>(outputs_);
-  require(fan.directions != nullptr && fan.center.size() == d && fan.directions->cols() == inputs_ &&
+  require(fan.directions != nullptr && fan.center.size() == d &&
+              fan.directions->cols() == inputs_ &&
               static_cast<Index>(fan.steps.size()) == fan.directions->rows() &&
               fan.answers.rows() == fan.directions->rows() && fan.answers.cols() == outputs_ &&
               fan.center_answer.size() == p && fan.center_noise.size() == p,

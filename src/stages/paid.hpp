@@ -17,6 +17,8 @@ struct PaidFan {
   HostMatrix answers;                            // [q, p]
   std::vector<double> center_answer;             // [p] asked, or the fit of a line at the centre
   std::vector<double> center_noise;              // [p] one standard deviation of center_answer
+  bool center_asked = true;                      // false: a fit, which a structured oracle may
+                                                 // round differently than points around it
 };
 
 /// The fans and single points of a run, on the host, while the caller wants them kept. Everything

@@ -16,20 +16,23 @@
 namespace crease {
 namespace {
 
-constexpr double kSafety = 5;           // the largest of k d errors, in standard deviations
-constexpr double kTighter = 0.35355339059327373;   // the noise is seen about one bit too small
-constexpr double kFloor = 0x1p-50;      // |u| |w| times the error of a hyperplane
-constexpr double kPriors = 64;          // times what is known, so that it hardly weighs
+constexpr double kSafety = 5;  // the largest of k d errors, in standard deviations
+constexpr double kTighter = 0.35355339059327373;  // the noise is seen about one bit too small
+constexpr double kFloor = 0x1p-50;                // |u| |w| times the error of a hyperplane
+constexpr double kPriors = 64;                    // times what is known, so that it hardly weighs
 constexpr double kLeastWeightPrior = 1e-14;
 constexpr double kLeastLevelPrior = 1e-13;
 constexpr double kLeastOffsetError = 1e-15;
-constexpr double kMostFans = 1.05;      // of the unknowns of one input
+constexpr double kMostFans = 1.05;     // of the unknowns of one input
+constexpr Index kLevelsForEach = 2;    // new points for each neuron's bias
+constexpr double kMostDoubted = 0.25;  // of the rows: more are not wrong patterns but neurons
 constexpr Index kRounds = 3;
 constexpr Index kSweeps = 4;
-constexpr double kSettled = 0.02;       // of the smallest standard deviation: nothing left to sweep
-constexpr Index kLevelPoints = 8192;    // of what was paid for, nearest the origin, at most
+constexpr double kSettled = 0.02;     // of the smallest standard deviation: nothing left to sweep
+constexpr Index kLevelPoints = 8192;  // of what was paid for, nearest the origin, at most
 constexpr Index kCheckPoints = 64;
-constexpr double kSigmas = 10;          // that a fresh point may be off by
+constexpr double kSigmas = 10;            // that a fresh point may be off by
+constexpr double kUnavoidable = 4;        // times what noise leaves: no difference
 constexpr double kMuchBetter = 1.0 / 16;  // of the error before, where errors are underestimated
 
 double largest(const std::vector<double>& values) {
@@ -62,6 +65,7 @@ class Polisher {
 
  private:
   void take_points(const Paid& paid);
+  void ask_fitted_centers();
   void set_targets(double tolerance);
   void ask_fans(std::vector<WantedFan> wanted);
   void ask_part(std::vector<WantedFan>& wanted, std::size_t first, std::size_t end, Round round);
@@ -93,6 +97,7 @@ class Polisher {
   std::vector<double> level_prior_;
   std::shared_ptr<const HostMatrix> directions_;
   HostMatrix gradient_covariance_;
+  double doubted_ = 0;              // share of the rows
   std::vector<double> turn_error_;  // [k] of the outputs' directions
   std::optional<LevelFit> levels_;
   bool short_of_queries_ = false;
@@ -140,6 +145,31 @@ void Polisher::ask_points(const HostMatrix& x) {
   }
 }
 
+/// Where the centre of a fan is the fit of a line: one query against an error that all its
+/// directions share. Fans that the queries do not reach are left out.
+void Polisher::ask_fitted_centers() {
+  HostMatrix centers(0, d_);
+  for (const PaidFan*& fan : fans_) {
+    if (fan->center_asked) continue;
+    if (centers.rows() + kCheckPoints + kMirroredPoints < asker_.left()) {
+      centers.append_row(fan->center.data(), d_);
+      own_fans_.push_back(*fan);
+      own_fans_.back().center_asked = true;
+      fan = &own_fans_.back();
+    } else {
+      fan = nullptr;
+    }
+  }
+  std::erase(fans_, nullptr);
+  if (centers.rows() == 0) return;
+  const Index first = y_.rows();
+  ask_points(centers);
+  for (std::size_t i = 0; i < own_fans_.size(); ++i) {
+    const double* answer = y_.row(first + static_cast<Index>(i));
+    own_fans_[i].center_answer.assign(answer, answer + p_);
+  }
+}
+
 void Polisher::ask_part(std::vector<WantedFan>& wanted, std::size_t first, std::size_t end,
                         Round round) {
   HostMatrix centers(0, d_);
@@ -178,9 +208,8 @@ void Polisher::ask_part(std::vector<WantedFan>& wanted, std::size_t first, std::
 /// One round: what shares directions, as far as memory goes, is one batch.
 void Polisher::ask_fans(std::vector<WantedFan> wanted) {
   if (wanted.empty()) return;
-  std::stable_partition(wanted.begin(), wanted.end(), [&](const WantedFan& fan) {
-    return fan.directions == directions_;
-  });
+  std::stable_partition(wanted.begin(), wanted.end(),
+                        [&](const WantedFan& fan) { return fan.directions == directions_; });
   const auto most = static_cast<std::size_t>(asker_.rows_at_once(d_ * (p_ + 1)));
   Round round = Round::next;
   for (std::size_t first = 0; first < wanted.size();) {
@@ -197,8 +226,12 @@ void Polisher::ask_fans(std::vector<WantedFan> wanted) {
 }
 
 void Polisher::ask_levels() {
-  const Index most = std::min(2 * k_, asker_.left() - std::min(asker_.left(), kCheckPoints));
-  if (most < 2 * k_) short_of_queries_ = short_of_queries_ || most == 0;
+  const Index allowed = asker_.left() - std::min(asker_.left(), kCheckPoints);
+  const Index most = std::min(kLevelsForEach * k_ - result_.report.levels, allowed);
+  if (most < 1) {
+    short_of_queries_ = short_of_queries_ || allowed == 0;
+    return;
+  }
   std::vector<double> wanted = wanted_;
   std::fill(wanted.begin() + k_, wanted.end(), std::numeric_limits<double>::infinity());
   const HostMatrix chosen =
@@ -242,12 +275,22 @@ void Polisher::solve(FanDesign& design) {
     network_.offset_error[ii] =
         std::max(std::sqrt(weight * static_cast<double>(d_) + level), kLeastOffsetError);
   }
+  doubted_ =
+      static_cast<double>(gradients.doubted()) /
+      static_cast<double>(std::max<std::size_t>(1, rows.size() * static_cast<std::size_t>(p_)));
   design.set_covariance(gradient_covariance_);
 }
 
 Polished Polisher::run() {
-  noise_ = mirrored_noise(asker_, random_, network_, noise_,
-                          fan_rows(device_, network_, noise_, fans_));
+  ask_fitted_centers();
+  noise_ =
+      mirrored_noise(asker_, random_, network_, noise_, fan_rows(device_, network_, noise_, fans_));
+  for (PaidFan& fan : own_fans_) {
+    const double rho = std::sqrt(1 + dot(fan.center, fan.center));
+    for (Index o = 0; o < p_; ++o) {
+      fan.center_noise[static_cast<std::size_t>(o)] = noise_.sigma(rho, o);
+    }
+  }
   {
     DeviceMatrix basis = random_.gaussian_points(device_, Stream::directions, d_, d_);
     orthonormal_rows(device_, basis);
@@ -260,7 +303,11 @@ Polished Polisher::run() {
   // Unknowns of one input over what one fan says of it, and the outputs' directions on top.
   const double unknowns = static_cast<double>(k_ + p_) / static_cast<double>(p_) +
                           static_cast<double>(k_ * (p_ - 1)) / static_cast<double>(p_ * d_);
-  const auto most = static_cast<Index>(std::ceil(kMostFans * unknowns)) + (p_ > 1 ? 1 : 0);
+  Index most = static_cast<Index>(std::ceil(kMostFans * unknowns));
+  if (p_ > 1) {
+    // Two neurons that every fan sees on alike could trade: patterns must tell them all apart.
+    most += 1 + static_cast<Index>(std::ceil(std::log2(static_cast<double>(k_ + 1))));
+  }
   for (Index round = 0; round < kRounds; ++round) {
     DesignLimits limits;
     limits.most_fans = std::min(most - result_.report.fans, affordable());
@@ -291,7 +338,7 @@ void Polisher::check() {
     result_.message = "no query was left to check what was polished: it is not taken";
     return;
   }
-  const DeviceMatrix x = random_.gaussian_points(device_, Stream::looks, n, d_);
+  const DeviceMatrix x = random_.gaussian_points(device_, Stream::cells, n, d_);
   const HostMatrix points = download(device_, x);
   const HostMatrix y = download(device_, asker_.points(x));
   const auto errors_of = [&](const ReluNetwork& network) {
@@ -311,8 +358,9 @@ void Polisher::check() {
   const HostMatrix levels =
       product(device_, rows, Transpose::no, levels_->covariance(), Transpose::no);
   const std::vector<double> value_error = planes.value_error();
-  double worst = 0;     // in units of what is expected
-  double correlated = 1;  // errors of neurons together over those of each
+  double worst = 0;        // in units of what is expected
+  double unavoidable = 0;  // squares that noise and rounding leave, whatever the network
+  double correlated = 1;   // errors of neurons together over those of each
   for (Index i = 0; i < n; ++i) {
     const double rho = std::sqrt(1 + dot(points.row(i), points.row(i), d_));
     for (Index o = 0; o < p_; ++o) {
@@ -323,17 +371,22 @@ void Polisher::check() {
       const double rounded = rho * rounding[static_cast<std::size_t>(o)];
       const double sigma = std::hypot(noise_.sigma(rho, o), parts, rounded);
       worst = std::max(worst, std::abs(after(i, o)) / sigma);
+      unavoidable += noise_.sigma(rho, o) * noise_.sigma(rho, o) + rounded * rounded;
       const double own = value_error[static_cast<std::size_t>(o)] * rho;
       if (own > 0) correlated = std::max(correlated, parts / own);
     }
   }
   const double size_before = dot(before.data(), before.data(), before.size());
   const double size_after = dot(after.data(), after.data(), after.size());
-  const bool as_expected = worst <= kSigmas;
+  const bool as_expected = worst <= kSigmas && doubted_ <= kMostDoubted;
   if (!as_expected && !(size_after <= kMuchBetter * kMuchBetter * size_before)) {
     result_.message =
         "fresh points show errors beyond what a polish could leave: a neuron may be missing, and "
         "the network is the one from before it";
+    return;
+  }
+  if (size_after > size_before + kUnavoidable * unavoidable) {
+    result_.message = "it left a larger error than before on fresh points, and is not taken";
     return;
   }
   const double factor = as_expected ? 1.0 : worst / kSigmas;
@@ -366,16 +419,17 @@ void Polisher::estimate(double factor) {
   }
   result_.hypothesis = network_.hypothesis(start_);
   result_.errors.clear();
+  const std::vector<double> lever = levels_->lever();
   double squares = 0;
   for (Index i = 0; i < k_; ++i) {
     const auto ii = static_cast<std::size_t>(i);
     const double size = network_.size(i);
     NeuronError error;
     error.weights = factor * std::sqrt(std::max(gradient_covariance_(i, i), 0.0));
-    error.bias = factor * std::sqrt(std::max(levels_->covariance()(i, i), 0.0));
+    error.bias = std::hypot(factor * std::sqrt(std::max(levels_->covariance()(i, i), 0.0)),
+                            error.weights * lever[ii]);
     error.hyperplane =
-        std::max(error.weights,
-                 std::hypot(error.bias, error.weights * network_.bias[ii] / size)) /
+        std::max(error.weights, std::hypot(error.bias, error.weights * network_.bias[ii] / size)) /
         size;
     error.scale = std::hypot(error.weights / size, factor * turn_error_[ii]);
     error.floor = kFloor / size;

@@ -13,8 +13,8 @@ namespace crease {
 
 struct Polished {
   bool accepted = false;
-  std::string message;      // why not, or what is still less exact than wanted; may be empty
-  Hypothesis hypothesis;    // polished; only where accepted
+  std::string message;    // why not, or what is still less exact than wanted; may be empty
+  Hypothesis hypothesis;  // polished; only where accepted
   PolishReport report;
   std::vector<NeuronError> errors;
   double linear_error = 0;  // of a component of a linear part that any neurons were turned into

@@ -19,8 +19,7 @@ UnitNetwork::UnitNetwork(const Hypothesis& hypothesis)
       bias(hypothesis.bias),
       outputs(hypothesis.scales),
       gradient(hypothesis.gradient),
-      constant(hypothesis.constant.data(),
-               hypothesis.constant.data() + hypothesis.constant.size()),
+      constant(hypothesis.constant.data(), hypothesis.constant.data() + hypothesis.constant.size()),
       weight_error(hypothesis.normal_error),
       offset_error(hypothesis.offset_error) {
   const Index p = hypothesis.outputs;

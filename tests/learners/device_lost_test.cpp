@@ -72,6 +72,12 @@ std::vector<Setting> settings() {
   all.back().neurons = 6;
   all.back().budget = 300;
 
+  all.push_back(small("slice"));
+  all.back().inputs = 6;
+  all.back().neurons = 3;
+  all.back().plan.slice_from = 1;
+  all.back().stride = 3;
+
   all.push_back(small("stopped"));
   all.back().stop_after = 4;
 

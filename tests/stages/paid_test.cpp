@@ -159,8 +159,7 @@ TEST_P(PaidAnswersTest, GradientsKeepTheirFansAsAnswersOfTheFunction) {
   Paid paid(kInputs, kOutputs, kPlenty);
   asker.keep(&paid);
   const SearchedLine line =
-      perfect_line(truth, row_of(normals(1, kInputs, 8), 0),
-                   {0.5, 0.5, 0.5, 0.5}, kRounding);
+      perfect_line(truth, row_of(normals(1, kInputs, 8), 0), {0.5, 0.5, 0.5, 0.5}, kRounding);
   const NoiseModel noise = relative_noise(kRounding, kOutputs);
   const QueryPlan plan;
   Random random{Seed{3}};
