@@ -208,8 +208,8 @@ TEST_F(LogTest, ALogOfAnotherRunIsRefusedByName) {
   Words two_threads = learn("other", {"--log", file("log")});
   *std::find(two_threads.begin(), two_threads.end(), "1") = "2";
   expect_refused(two_threads, "another device and thread count");
-  target_ = made("other.safetensors", {"gaussian", "--inputs", "12", "--neurons", "14", "--outputs",
-                                       "2", "--seed", "9"});
+  target_ = made("stranger.safetensors", {"gaussian", "--inputs", "12", "--neurons", "14",
+                                          "--outputs", "2", "--seed", "9"});
   refused({}, "another target");
   expect_refused(learn("other", {"--reuse", file("log")}), "another target");
   expect_refused(learn("other", {"--log", target_}), "--log: expected another file");
