@@ -45,6 +45,7 @@ constexpr double kRareSide = 1.5;  // rows per unknown on the rarer side of a ne
 constexpr Index kAroundRare = 4;   // points per unknown around the hyperplane of one with fewer
 constexpr Index kRareRounds = 6;
 constexpr double kFarthest = 3;  // times sqrt(d): beyond that nothing of a neuron shows
+constexpr double kStall = 0.01;  // of the mean square: a neuron more gains more than such steps
 constexpr Index kPruneSteps = 15;
 constexpr double kLittle = 0.1;  // of the median importance: may be superfluous
 constexpr double kMatters = 10;  // times the held-out rms: is not superfluous
@@ -182,11 +183,13 @@ bool NoisyLearner::explains_enough() {
       const double scale = crude.scales(i, o) / noise_.sigma[static_cast<std::size_t>(o)];
       square += scale * scale / static_cast<double>(p_);
     }
-    expected += square * (crude.error[ii] * crude.error[ii] +
-                          crude.offset_error[ii] * crude.offset_error[ii]);
+    const double offset = crude.offset_error[ii] * crude.offset_error[ii];
+    expected += square * (crude.error[ii] * crude.error[ii] + offset / (1 + offset));
   }
   const bool explained = left <= kExplained * spread_;
-  complete_ = complete_ && explained && left <= kExpected * std::sqrt(expected);
+  // Where the errors explain a large residual, something may be missing behind them.
+  complete_ = complete_ && explained && left <= kExpected * std::sqrt(expected) &&
+              kExpected * std::sqrt(expected) <= kExplained * spread_;
   return explained;
 }
 
@@ -237,6 +240,7 @@ Hyperplanes NoisyLearner::fit(Hyperplanes start, double damping, Index most_step
   plan.damping = damping;
   plan.most_steps = most_steps;
   plan.noise = 1;
+  plan.stall = kStall;
   plan.most_bytes = scratch();
   plan.stop = [this] { return ends(); };
   HyperplaneFit result = fit_hyperplanes(device_, rows_.rows(), std::move(start), plan);
