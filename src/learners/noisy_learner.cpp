@@ -45,6 +45,7 @@ constexpr double kRareSide = 1.5;  // rows per unknown on the rarer side of a ne
 constexpr Index kAroundRare = 4;   // points per unknown around the hyperplane of one with fewer
 constexpr Index kRareRounds = 6;
 constexpr double kFarthest = 3;  // times sqrt(d): beyond that nothing of a neuron shows
+constexpr double kStall = 0.01;  // of the mean square: a neuron more gains more than such steps
 constexpr Index kPruneSteps = 15;
 constexpr double kLittle = 0.1;  // of the median importance: may be superfluous
 constexpr double kMatters = 10;  // times the held-out rms: is not superfluous
@@ -157,7 +158,9 @@ void NoisyLearner::ask_held_out() {
       std::clamp(static_cast<Index>(kHeldOutShare * static_cast<double>(k * (d_ + 1))),
                  kLeastHeldOut, kMostHeldOut);
   asker_.enter("looks");
-  held_out_.grow_to(wanted, asker_, random_, noise_.sigma);
+  // At the end of a budget half of what is left: the other half is for the fit.
+  held_out_.grow_to(std::min(wanted, std::max<Index>(1, asker_.left() / 2)), asker_, random_,
+                    noise_.sigma);
   spread_ = deviation_of_answers(device_, held_out_.rows());
   asker_.report();
 }
@@ -165,15 +168,27 @@ void NoisyLearner::ask_held_out() {
 /// Whether the crude neurons with their best scales leave next to nothing of the held-out points:
 /// then no further line is worth its price.
 bool NoisyLearner::explains_enough() {
-  const CrudeNeurons crude = trusted(crude_, lines_);
-  const Hyperplanes start = start_from(crude, d_, p_);
-  const double own = static_cast<double>(start.neurons() + d_ + 1);
+  CrudeNeurons crude = trusted(crude_, lines_);
   const auto n = static_cast<double>(held_out_.size());
-  if (n < kLeastRows * own) return complete_;
+  const auto takes = [&](Index neurons) {
+    return n >= kLeastRows * static_cast<double>(neurons + d_ + 1);
+  };
+  const bool enough = takes(crude.size());
+  if (!enough && !takes(0)) return complete_;
+  if (!enough) crude = {};  // an affine function is better than nothing
+  const Hyperplanes start = start_from(crude, d_, p_);
   const auto solved = solve_scales(device_, held_out_.rows(), start, scratch());
   if (!solved) return false;
-  const double left = solved->rms * std::sqrt(n / (n - own));
-  keep(solved->network, left);
+  const double left =
+      solved->rms * std::sqrt(n / (n - static_cast<double>(start.neurons() + d_ + 1)));
+  // For a run that ends here: these points have seen their own answers, any fit replaces it.
+  best_ = solved->network;
+  best_held_out_ = left;
+  if (!enough) return complete_;
+  if (crude.size() == 0) {
+    complete_ = left <= kAtFloor;
+    return complete_;
+  }
   double expected = 1;
   for (Index i = 0; i < crude.size(); ++i) {
     const auto ii = static_cast<std::size_t>(i);
@@ -182,11 +197,13 @@ bool NoisyLearner::explains_enough() {
       const double scale = crude.scales(i, o) / noise_.sigma[static_cast<std::size_t>(o)];
       square += scale * scale / static_cast<double>(p_);
     }
-    expected += square * (crude.error[ii] * crude.error[ii] +
-                          crude.offset_error[ii] * crude.offset_error[ii]);
+    const double offset = crude.offset_error[ii] * crude.offset_error[ii];
+    expected += square * (crude.error[ii] * crude.error[ii] + offset / (1 + offset));
   }
   const bool explained = left <= kExplained * spread_;
-  complete_ = complete_ && explained && left <= kExpected * std::sqrt(expected);
+  // Where the errors explain a large residual, something may be missing behind them.
+  complete_ = complete_ && explained && left <= kExpected * std::sqrt(expected) &&
+              kExpected * std::sqrt(expected) <= kExplained * spread_;
   return explained;
 }
 
@@ -237,6 +254,7 @@ Hyperplanes NoisyLearner::fit(Hyperplanes start, double damping, Index most_step
   plan.damping = damping;
   plan.most_steps = most_steps;
   plan.noise = 1;
+  plan.stall = kStall;
   plan.most_bytes = scratch();
   plan.stop = [this] { return ends(); };
   HyperplaneFit result = fit_hyperplanes(device_, rows_.rows(), std::move(start), plan);
@@ -373,7 +391,10 @@ void NoisyLearner::learn() {
   run_.limit_learning();
   run_.noise = noise_.model;
   find_neurons();
-  if (held_out_.size() == 0) ask_held_out();
+  if (held_out_.size() == 0) {
+    ask_held_out();
+    explains_enough();
+  }
   run_.noise = noise_.model;
   double share = run_.plan.noisy_rows;
   for (int attempt = 0;; ++attempt) {
