@@ -1,5 +1,4 @@
-// Softmax of one row, and centred log-odds of one row of probabilities; one text for host and
-// device.
+// Softmax, and centred log-odds, of one row; one text for host and device.
 #pragma once
 
 #include <cmath>
@@ -9,6 +8,9 @@
 #include "kernels/ops.hpp"
 
 namespace crease {
+
+inline constexpr double kNoNumber = std::numeric_limits<double>::quiet_NaN();
+inline constexpr double kNoInformation = std::numeric_limits<double>::infinity();
 
 CREASE_HOST_DEVICE inline void softmax_of_row(bool logarithms, Index p, double* y) {
   double largest = y[0];
@@ -22,9 +24,7 @@ CREASE_HOST_DEVICE inline void softmax_of_row(bool logarithms, Index p, double* 
   const double log_sum = std::log(sum);
   for (Index o = 0; o < p; ++o) {
     const double below = y[o] - largest;
-    y[o] = !finite      ? std::numeric_limits<double>::quiet_NaN()
-           : logarithms ? below - log_sum
-                        : std::exp(below) / sum;
+    y[o] = !finite ? kNoNumber : logarithms ? below - log_sum : std::exp(below) / sum;
   }
 }
 
@@ -34,7 +34,6 @@ inline constexpr double kSumIsWrong = 1;
 
 /// y [2 p], as in log_odds.
 CREASE_HOST_DEVICE inline void log_odds_of_row(const OddsFormat& format, Index p, double* y) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
   constexpr double kU = 0x1p-53;
   double* const sigma = y + p;
   const double q = format.half_unit;
@@ -50,14 +49,14 @@ CREASE_HOST_DEVICE inline void log_odds_of_row(const OddsFormat& format, Index p
       is_wrong = true;
       wrong = v;
     }
-    silent = silent || (format.logarithms ? v == -kInfinity : v <= format.smallest);
+    silent = silent || (format.logarithms ? v == -kNoInformation : v <= format.smallest);
     sum += format.logarithms ? std::exp(v) : v;
   }
   const bool sum_is_wrong = !is_wrong && !(std::abs(sum - 1) <= slack);
   if (is_wrong || sum_is_wrong || silent) {
     for (Index o = 0; o < p; ++o) {
-      y[o] = is_wrong || sum_is_wrong ? std::numeric_limits<double>::quiet_NaN() : 0.0;
-      sigma[o] = kInfinity;
+      y[o] = is_wrong || sum_is_wrong ? kNoNumber : 0.0;
+      sigma[o] = kNoInformation;
     }
     if (is_wrong || sum_is_wrong) {
       sigma[0] = is_wrong ? kNumberIsWrong : kSumIsWrong;

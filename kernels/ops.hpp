@@ -336,9 +336,10 @@ class HingeJacobian {
   HingeJacobian(const HingeJacobian&) = delete;
   HingeJacobian& operator=(const HingeJacobian&) = delete;
 
-  /// out = J^T J u + shift u.   u, out [k + p, w] contiguous (ld = w). In single precision: within
-  /// 2^-23 (n + k + d + p + 16) times the same sum of |terms|. Allocates nothing.
-  virtual void normal_product(ConstDeviceView u, double shift, DeviceView out) = 0;
+  /// out[i, :] = (J^T J u)[i, :] + shifts[i] u[i, :].   u, out [k + p, w], shifts [k + p, 1]. In
+  /// single precision: within 2^-23 (n + k + d + p + 16) times the same sum of |terms|. Allocates
+  /// nothing.
+  virtual void normal_product(ConstDeviceView u, ConstDeviceView shifts, DeviceView out) = 0;
 
   /// out = scale J^T r, where r [n, p] already holds the weights once. Same rounding, and
   /// scale * r must be of a size that single precision holds.

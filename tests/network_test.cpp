@@ -133,5 +133,29 @@ TEST(NetworkDataTest, CheckSaysWhichPartIsWrong) {
   named("constant must be finite", [&](ReluNetwork& n) { n.constant(1, 0) = 1 / 0.0; });
 }
 
+TEST(NetworkDataTest, WithoutTheirCommonFunctionOutputsAddUpToNothing) {
+  ReluNetwork network(2, 2, 4);
+  network.weights = {{1, 0}, {0, 1}};
+  network.bias = {{1}, {-1}};
+  network.output = {{4, 0}, {0, 0}, {0, 0}, {0, 8}};
+  network.linear = {{1, 0}, {2, 0}, {3, 0}, {2, 8}};
+  network.constant = {{1}, {1}, {1}, {1}};
+  const ReluNetwork centred = without_common_function(network);
+  EXPECT_TRUE(same_bits(centred.output, {{3, -2}, {-1, -2}, {-1, -2}, {-1, 6}}));
+  EXPECT_TRUE(same_bits(centred.linear, {{-1, -2}, {0, -2}, {1, -2}, {0, 6}}));
+  EXPECT_TRUE(same_bits(centred.constant, {{0}, {0}, {0}, {0}}));
+  EXPECT_TRUE(same_bits(centred.weights, network.weights));
+  EXPECT_THROW(without_common_function(ReluNetwork()), BadInput);
+}
+
+TEST(NetworkDataTest, ANeuronThatActsOnAllOutputsAlikeIsPartOfTheCommonFunction) {
+  ReluNetwork network(1, 2, 3);  // thirds of 0.1 round
+  network.weights = {{1}, {1}};
+  network.output = {{0.1, 0.1}, {0.1, 0.1}, {0.1, 0.1 + 1e-12}};
+  const ReluNetwork centred = without_common_function(network);
+  EXPECT_TRUE(is_dead(centred, 0));
+  EXPECT_FALSE(is_dead(centred, 1));
+}
+
 }  // namespace
 }  // namespace crease

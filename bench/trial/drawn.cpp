@@ -63,7 +63,8 @@ constexpr Share kFamilies[] = {
     {"rare", 0.1},      {"dead", 0.06}, {"affine", 0.03},  {"constant", 0.03},  {"mix", 0.12}};
 
 constexpr Share kAnswers[] = {
-    {"float64", 0.5}, {"float32", 0.14}, {"float16", 0.06}, {"round", 0.14}, {"noise", 0.16}};
+    {"float64", 0.5}, {"float32", 0.13},       {"float16", 0.05},          {"round", 0.12},
+    {"noise", 0.12},  {"probabilities", 0.04}, {"log-probabilities", 0.04}};
 
 /// The fewest neurons that a family can be made of.
 Index least_neurons(const FamilyPlan& plan) {
@@ -104,6 +105,8 @@ void make_imperfect(Chance& chance, Seed seed, Drawn& drawn) {
   FamilyPlan& family = drawn.family;
   family.inputs = std::min(family.inputs, kInputs);
   family.neurons = std::min(family.neurons, std::max(kNeurons, least_neurons(family)));
+  drawn.softmax = drawn.answers.ends_with("probabilities");
+  if (drawn.softmax) family.outputs = std::max(family.outputs, Index{2});
   drawn.network = make_family(family, seed);
   Imperfection& answers = drawn.imperfection;
   const auto is = [&](const char* kind) { return drawn.answers == kind; };
@@ -147,6 +150,11 @@ Drawn draw(std::uint64_t run, bool exact) {
 
 std::unique_ptr<Oracle> open_oracle(const Drawn& drawn, Seed seed) {
   auto oracle = make_network_oracle(drawn.network);
+  if (drawn.softmax) {
+    LogOddsOptions told;
+    told.logarithms = drawn.answers == "log-probabilities";
+    return make_log_odds_oracle(make_softmax_oracle(std::move(oracle), *told.logarithms), told);
+  }
   if (drawn.imperfection.kind == Imperfection::Kind::float64) return oracle;
   Imperfection imperfection = drawn.imperfection;
   imperfection.seed = seed;

@@ -15,8 +15,9 @@ namespace crease::trial {
 struct Drawn {
   FamilyPlan family;
   ReluNetwork network;
-  std::string answers;  // "float64", "float32", "float16", "round", "noise"
+  std::string answers;  // "float64", "float32", "float16", "round:N", "noise", "probabilities"
   Imperfection imperfection;
+  bool softmax = false;  // probabilities or their logarithms, in float64
   QueryProblem problem;
   QueryPlan plan;
 };

@@ -190,17 +190,4 @@ TrueError measure_error(Device& device, const ReluNetwork& f, const ReluNetwork&
   return result;
 }
 
-ReluNetwork centred(const ReluNetwork& network) {
-  ReluNetwork result = network;
-  for (HostMatrix* part : {&result.output, &result.linear, &result.constant}) {
-    for (Index j = 0; j < part->cols(); ++j) {
-      double mean = 0;
-      for (Index o = 0; o < part->rows(); ++o) mean += (*part)(o, j);
-      mean /= static_cast<double>(part->rows());
-      for (Index o = 0; o < part->rows(); ++o) (*part)(o, j) -= mean;
-    }
-  }
-  return result;
-}
-
 }  // namespace crease::trial

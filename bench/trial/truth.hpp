@@ -38,7 +38,4 @@ struct TrueError {
 
 TrueError measure_error(Device& device, const ReluNetwork& f, const ReluNetwork& g, Seed seed);
 
-/// F less the mean over its outputs: what a softmax leaves of it.
-ReluNetwork centred(const ReluNetwork& network);
-
 }  // namespace crease::trial

@@ -65,7 +65,7 @@ class CpuHingeJacobian final : public HingeJacobian {
   CpuHingeJacobian(int threads, ConstDeviceView x, ConstDeviceView planes,
                    ConstDeviceView directions, ConstDeviceView weights, bool hold);
 
-  void normal_product(ConstDeviceView u, double shift, DeviceView out) override;
+  void normal_product(ConstDeviceView u, ConstDeviceView shifts, DeviceView out) override;
   void back_product(ConstDeviceView r, double scale, DeviceView out) override;
   void sign_gram(Index rows, DeviceView g) override;
 
@@ -93,7 +93,7 @@ class CpuHingeJacobian final : public HingeJacobian {
   void add_up(const Block& block, Work& work) const;
   template <class Use>
   void for_blocks(const Use& use);
-  void finish(double factor, double shift, ConstDeviceView u, DeviceView out) const;
+  void finish(ConstDeviceView shifts, ConstDeviceView u, DeviceView out) const;
 
   int threads_;
   ConstDeviceView x_;
@@ -251,22 +251,20 @@ void CpuHingeJacobian::for_blocks(const Use& use) {
   }
 }
 
-/// out = factor * the totals of all threads + shift u.
-void CpuHingeJacobian::finish(double factor, double shift, ConstDeviceView u,
-                              DeviceView out) const {
+/// out = the totals of all threads + shifts u, where there are any.
+void CpuHingeJacobian::finish(ConstDeviceView shifts, ConstDeviceView u, DeviceView out) const {
   for (Index i = 0; i < out.rows; ++i) {
     for (Index j = 0; j < out.cols; ++j) {
       double sum = 0;
       const bool used = i < neurons_ || j < inputs1_;
       for (const Work& work : work_) sum += work.total[static_cast<std::size_t>(i * out.cols + j)];
-      sum *= factor;
-      if (shift != 0) sum += shift * u.data[i * u.ld + j];
+      if (shifts.rows > 0) sum += shifts.data[i * shifts.ld] * u.data[i * u.ld + j];
       out.data[i * out.ld + j] = used ? sum : 0.0;
     }
   }
 }
 
-void CpuHingeJacobian::normal_product(ConstDeviceView u, double shift, DeviceView out) {
+void CpuHingeJacobian::normal_product(ConstDeviceView u, ConstDeviceView shifts, DeviceView out) {
   for (Index i = 0; i < hinges_; ++i) {
     for (Index j = 0; j < inputs1_; ++j) {
       unknowns_[static_cast<std::size_t>(i * inputs1_ + j)] =
@@ -304,7 +302,7 @@ void CpuHingeJacobian::normal_product(ConstDeviceView u, double shift, DeviceVie
     }
     add_up(block, work);
   });
-  finish(1.0, shift, u, out);
+  finish(shifts, u, out);
 }
 
 void CpuHingeJacobian::back_product(ConstDeviceView r, double scale, DeviceView out) {
@@ -327,7 +325,7 @@ void CpuHingeJacobian::back_product(ConstDeviceView r, double scale, DeviceView 
     flip_block(block, m);
     add_up(block, work);
   });
-  finish(1.0, 0.0, {}, out);
+  finish({}, {}, out);
 }
 
 void CpuHingeJacobian::sign_gram(Index rows, DeviceView g) {

@@ -66,14 +66,14 @@ class CudaHingeJacobian final : public HingeJacobian {
     }
   }
 
-  void normal_product(ConstDeviceView u, double shift, DeviceView out) override {
+  void normal_product(ConstDeviceView u, ConstDeviceView shifts, DeviceView out) override {
     const CurrentGpu current(context_.device_id());
     cast(u.col_block(0, inputs1_), {unknowns_.data(), hinges_, inputs1_});
     if (many()) {
       cast(u.row_block(0, neurons_).col_block(inputs1_, outputs_),
            {scales_.data(), neurons_, outputs_});
     }
-    begin(shift, u, out);
+    begin(shifts, u, out);
     for (Index top = 0; top < rows_; top += chunk_) {
       const Index height = std::min(chunk_, rows_ - top);
       const FloatMatrix m{m_.data(), height, hinges_};
@@ -110,7 +110,7 @@ class CudaHingeJacobian final : public HingeJacobian {
 
   void back_product(ConstDeviceView r, double scale, DeviceView out) override {
     const CurrentGpu current(context_.device_id());
-    begin(0.0, {}, out);
+    begin({}, {}, out);
     for (Index top = 0; top < rows_; top += chunk_) {
       const Index height = std::min(chunk_, rows_ - top);
       const FloatMatrix m{m_.data(), height, hinges_};
@@ -150,7 +150,7 @@ class CudaHingeJacobian final : public HingeJacobian {
       product(CUBLAS_OP_T, block.data, CUBLAS_OP_N, block.data, width, width, block.rows, 1.0F,
               sums.data());
     }
-    begin(0.0, {}, g);
+    begin({}, {}, g);
     add({sums.data(), width, width}, g);
   }
 
@@ -212,9 +212,9 @@ class CudaHingeJacobian final : public HingeJacobian {
     check(cudaGetLastError(), "hinge product");
   }
 
-  void begin(double shift, ConstDeviceView u, DeviceView out) const {
+  void begin(ConstDeviceView shifts, ConstDeviceView u, DeviceView out) const {
     const Launch launch = per_element(out.rows, out.cols);
-    begin_sum_kernel<<<launch.grid, launch.block, 0, context_.stream()>>>(shift, u, neurons_,
+    begin_sum_kernel<<<launch.grid, launch.block, 0, context_.stream()>>>(shifts, u, neurons_,
                                                                           inputs1_, out);
     check(cudaGetLastError(), "hinge product");
   }

@@ -158,13 +158,13 @@ __global__ void residual_to_float_kernel(ConstDeviceView r, double scale, const 
   }
 }
 
-/// out = shift u where u counts, else 0.
-__global__ void begin_sum_kernel(double shift, ConstDeviceView u, Index neurons, Index inputs1,
-                                 DeviceView out) {
+/// out[i, :] = shifts[i] u[i, :] where u counts, else 0; 0 everywhere without shifts.
+__global__ void begin_sum_kernel(ConstDeviceView shifts, ConstDeviceView u, Index neurons,
+                                 Index inputs1, DeviceView out) {
   for (Index i = first_row(); i < out.rows; i += row_step()) {
     for (Index j = first_col(); j < out.cols; j += col_step()) {
-      const bool used = shift != 0 && (i < neurons || j < inputs1);
-      out.data[i * out.ld + j] = used ? shift * u.data[i * u.ld + j] : 0.0;
+      const bool used = shifts.rows > 0 && (i < neurons || j < inputs1);
+      out.data[i * out.ld + j] = used ? shifts.data[i * shifts.ld] * u.data[i * u.ld + j] : 0.0;
     }
   }
 }

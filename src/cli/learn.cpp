@@ -46,7 +46,7 @@ int learn(LearnOptions& options, const CLI::App& verb) {
   require_places(target.file, "the target ", options.out, options.report);
   device = open_device(options.device);
   log = std::make_unique<RunLog>(options.log, verb, target, *device, options.run);
-  target.oracle = log->wrap(std::move(target.oracle));
+  target.oracle = log->wrap(target);
   target.oracle = log_odds_if_asked(options.target, std::move(target.oracle));
 
   catch_stop_signals();

@@ -94,9 +94,9 @@ RunLog::RunLog(const LogOptions& options, const CLI::App& verb, const OpenTarget
   before_ = log_->answers();
 }
 
-std::unique_ptr<Oracle> RunLog::wrap(std::unique_ptr<Oracle> oracle) {
-  if (!log_ && !past_) return oracle;
-  return make_logged_oracle(std::move(oracle), log_.get(), past_.get());
+std::unique_ptr<Oracle> RunLog::wrap(OpenTarget& target) {
+  if (!log_ && !past_) return std::move(target.oracle);
+  return make_logged_oracle(std::move(target.oracle), log_.get(), past_.get(), target.batch);
 }
 
 void RunLog::watch(RunControl& run) {

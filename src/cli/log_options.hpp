@@ -29,8 +29,8 @@ class RunLog {
   RunLog(const LogOptions& options, const CLI::App& verb, const OpenTarget& target,
          const Device& device, const RunControl& run);
 
-  /// `oracle` itself where there is neither log nor past.
-  std::unique_ptr<Oracle> wrap(std::unique_ptr<Oracle> oracle);
+  /// The target's oracle; itself where there is neither log nor past.
+  std::unique_ptr<Oracle> wrap(OpenTarget& target);
 
   /// Makes `run.stop` tell the log that the run was ended from outside.
   void watch(RunControl& run);

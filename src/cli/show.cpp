@@ -1,4 +1,5 @@
 // crease show: what is in a file.
+#include <crease/answer_log.hpp>
 #include <crease/files.hpp>
 #include <crease/gaussian.hpp>
 
@@ -82,7 +83,24 @@ void print_network(const ReluNetwork& network) {
   print_spread("constant", {network.constant.data(), network.constant.data() + network.outputs()});
 }
 
+void print_log(const std::string& path) {
+  const LogSummary log = summarize_log(path);
+  print_line(path, "a log of answers");
+  for (const auto& [name, value] : log.facts) print_line(name, value);
+  print_line("answers", fmt::format("{} in {} batches, {} of them reused from other logs",
+                                    log.answers, log.batches, log.reused));
+  for (std::size_t run = 0; run < log.runs.size(); ++run) {
+    const auto& [control, ended] = log.runs[run];
+    print_line(fmt::format("run {}", run + 1),
+               fmt::format("{} ({})", ended.empty() ? "killed" : ended, control));
+  }
+}
+
 int show(const std::string& path) {
+  if (is_answer_log(path)) {
+    print_log(path);
+    return kExitOk;
+  }
   const TensorFile file = read_tensors(path);
   const bool is_network = file.tensors.contains("0.weight") && file.tensors.contains("2.weight");
   if (is_network) {
@@ -105,7 +123,8 @@ int show(const std::string& path) {
 void add_show(CLI::App& app, int& exit_code) {
   auto path = std::make_shared<std::string>();
   CLI::App& verb = *app.add_subcommand("show", "print what is in a file");
-  verb.add_option("FILE", *path, "a network, or any .safetensors or .npz")->required();
+  verb.add_option("FILE", *path, "a network, any .safetensors or .npz, or the log of a learn")
+      ->required();
   verb.callback([path, &exit_code] { exit_code = show(*path); });
 }
 

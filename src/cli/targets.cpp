@@ -139,6 +139,7 @@ OpenTarget open_target(const TargetOptions& options, Seed seed,
     target.identity =
         fmt::format("command {}, {} inputs, {} outputs", options.name.substr(kExec.size()),
                     *options.inputs, *options.outputs);
+    target.batch = options.batch.value_or(ProcessOptions().batch);
     target.oracle = open_command(options, std::move(errors));
     return target;
   }

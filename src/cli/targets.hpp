@@ -35,6 +35,7 @@ struct OpenTarget {
   // Two targets of one identity are taken for the same black box: of a file its network and what
   // becomes of its answers, of a command all that is known of it, its words.
   std::string identity;
+  Index batch = 0;  // points that are asked, and kept by a log, at a time; 0: as they come
 };
 
 /// Opens what the options name; nothing is asked, and no command started. `seed` is the run's:

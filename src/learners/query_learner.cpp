@@ -24,6 +24,8 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
   const bool uniform = plan.mode == QueryPlan::Mode::uniform;
   require(!uniform || !run.asker.knows_sigmas(),
           "the uniform mode needs answers of one accuracy, not a standard deviation of each");
+  require(!problem.polish || !run.asker.knows_sigmas(),
+          "a polish needs answers of one accuracy, not a standard deviation of each");
   std::unique_ptr<QueryStrategy> strategy;
   if (uniform) {
     strategy = std::make_unique<UniformLearner>(run);

@@ -19,11 +19,15 @@ struct FitRows {
 struct HyperplaneFitPlan {
   Index most_steps = 40;  // spec: the hardest fit that ended took 48, from a random start
 
-  /// Damping mu: mu n |delta|^2 is added to what is minimised. Right as it stands where E x x^T =
-  /// I.
-  double damping = 1e-3;        // 1e-5 for a start that is nearly right (after pruning)
-  double least_damping = 1e-9;  // below the noise of every Gram matrix
-  double most_damping = 10;     // a longer fight is lost: steps of a tenth of the neurons' size
+  /// Damping mu: n sum_i mu phi_i |delta_i|^2 is added to what is minimised, phi_i the angle by
+  /// which hyperplane i moved in the last step. What a linear model does not know is the points
+  /// that a hyperplane sweeps over, a squared error of about .85 phi_i |delta_i|^2 each: so a
+  /// neuron that has arrived is not held back by one that has not. Right as it stands where
+  /// E x x^T = I.
+  double damping = 1e-2;
+  double first_turn = 0.1;      // phi of the first step; 1e-3 for a start that is nearly right
+  double least_damping = 1e-9;  // of mu phi: below the noise of every Gram matrix
+  double most_damping = 30;     // a longer fight is lost: steps of a tenth of the neurons' size
 
   /// At most so many unknowns are solved for by their normal equations, in double precision.
   Index dense_unknowns = 300;
@@ -53,9 +57,11 @@ struct HyperplaneFitPlan {
 };
 
 struct HyperplaneFitStep {
-  double damping;
+  double damping;       // mu
   Index cg_iterations;  // 0: dense
+  double predicted;     // rms that the linear model promised
   double rms;           // after it; infinity where the scales could not be solved for
+  double turn;          // median angle by which it moved the hyperplanes
   bool accepted;
 };
 
@@ -74,15 +80,17 @@ struct HyperplaneFit {
 /// always the best for the hyperplanes (variable projection). With S_i = sign(<v_i, x> + e_i) fixed
 /// and x1 = (x, 1), the step minimises, over rows and outputs,
 ///   |weights (y - F' - sum_i S_i u_io <delta_i, x1> - sum_i |<V_i, x1>| eta_io - <alpha_o, x1>)|^2
-///     + mu n (|delta|^2 + |eta|^2 + |alpha|^2),   V_i = (v_i, e_i),  u_i = c_i / |c_i|;
+///     + n sum_i mu phi_i (|delta_i|^2 + |eta_i|^2),   V_i = (v_i, e_i),  u_i = c_i / |c_i|;
 /// then V_i <- |c_i| V_i + delta_i, of unit normal, and (c, linear) are solved for. For p = 1 that
 /// is theta_i = c_i V_i <- theta_i + delta_i (u = 1), which holds every change of the scale, and
 /// there is no eta. For p > 1, eta lets the direction of c_i in R^p turn with the hyperplane:
 /// without it (scales after planes) convergence is linear.
 ///
-/// A step is taken if the mean square falls (mu / 8), else mu * 8; a Cholesky factor that does not
-/// exist is a step that failed. Normal equations or conjugate gradients, see the plan. The
-/// preconditioner is (E S_i S_j <u_i, u_j> + mu)^-1 (x) I_{d+1}: right to low rank for N(0, I).
+/// A step is taken if the mean square falls, and mu follows what of the promised gain came true:
+/// mu / 4 above .75 of it, 2 mu below .4. A step that fails costs 8 mu, further ones in a row 32,
+/// 128, ...; a Cholesky factor that does not exist is such a step. Normal equations or conjugate
+/// gradients, see the plan. The preconditioner is (E S_i S_j <u_i, u_j> + diag(mu phi))^-1 (x)
+/// I_{d+1}: right to low rank for N(0, I).
 ///
 /// Throws BadInput where shapes do not fit, x or y is not finite, n = 0, or a weight is negative or
 /// not finite. Waits.

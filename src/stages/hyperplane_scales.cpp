@@ -57,6 +57,25 @@ void ScaleSolver::weigh(Index top, Index output, DeviceView z) const {
              z);
 }
 
+const DeviceMatrix& ScaleSolver::affine_gram(Index output) {
+  affine_grams_.resize(static_cast<std::size_t>(rows_.weights.cols > 1 ? answers_.cols() : 1));
+  DeviceMatrix& known =
+      affine_grams_[static_cast<std::size_t>(rows_.weights.cols > 1 ? output : 0)];
+  if (!known.empty()) return known;
+  const HyperplaneFeatures features(device_, HostMatrix(0, rows_.x.cols + 1));
+  known = DeviceMatrix(device_, features.cols(), features.cols());
+  fill(device_, 0.0, known);
+  const Index chunk = std::min(rows_.x.rows, features.chunk_rows(chunk_bytes_));
+  DeviceMatrix scratch(device_, chunk, features.cols());
+  for (Index top = 0; top < rows_.x.rows; top += chunk) {
+    const DeviceView z = scratch.view().row_block(0, std::min(chunk, rows_.x.rows - top));
+    features.rows(rows_.x.row_block(top, z.rows), z);
+    weigh(top, output, z);
+    gram(device_, z, top == 0 ? 0.0 : 1.0, known);
+  }
+  return known;
+}
+
 /// Outputs first .. first + count - 1, whose rows have the same weights.
 bool ScaleSolver::solve_group(const HyperplaneFeatures& features, Index first, Index count,
                               HostMatrix& coefficients, Solution& solution, bool with_importance) {
@@ -76,11 +95,20 @@ bool ScaleSolver::solve_group(const HyperplaneFeatures& features, Index first, I
   const DeviceView residual = solution.residual.view().col_block(first, count);
   solution.gram = DeviceMatrix(device_, q, q);
   fill(device_, 0.0, solution.gram);
+  const Index k = solution.network.neurons();
+  const DeviceView neurons_gram = solution.gram.view().row_block(0, k).col_block(0, k);
+  const DeviceView mixed_gram = solution.gram.view().row_block(k, q - k).col_block(0, k);
+  const DeviceMatrix& affine = affine_gram(first);
+  const DeviceView affine_block = solution.gram.view().row_block(k, q - k).col_block(k, q - k);
+  copy(device_, affine, affine_block);
   DeviceMatrix gradient(device_, q, count);
   for_chunks([&](Index top, ConstDeviceView z) {
-    gram(device_, z, top == 0 ? 0.0 : 1.0, solution.gram);
-    multiply(device_, z, Transpose::yes, y.row_block(top, z.rows), Transpose::no, 1.0,
-             top == 0 ? 0.0 : 1.0, gradient);
+    const double beta = top == 0 ? 0.0 : 1.0;
+    gram(device_, z.col_block(0, k), beta, neurons_gram);
+    multiply(device_, z.col_block(k, q - k), Transpose::yes, z.col_block(0, k), Transpose::no, 1.0,
+             beta, mixed_gram);
+    multiply(device_, z, Transpose::yes, y.row_block(top, z.rows), Transpose::no, 1.0, beta,
+             gradient);
   });
 
   DeviceMatrix factor(device_, q, q);

@@ -35,7 +35,8 @@ class ScaleSolver {
   void weigh(Index top, Index output, DeviceView z) const;
 
  private:
-  struct Group;
+  /// Gram matrix of [x, 1] with the weights of `output`: the same for all hyperplanes.
+  const DeviceMatrix& affine_gram(Index output);
   bool solve_group(const HyperplaneFeatures& features, Index first, Index count,
                    HostMatrix& coefficients, Solution& solution, bool with_importance);
 
@@ -43,7 +44,8 @@ class ScaleSolver {
   FitRows rows_;
   Index chunk_bytes_;
   double mean_weight_ = 1;
-  DeviceMatrix answers_;  // [n, p]
+  DeviceMatrix answers_;                    // [n, p]
+  std::vector<DeviceMatrix> affine_grams_;  // [d + 1, d + 1] each, where already made
 };
 
 }  // namespace crease

@@ -118,67 +118,98 @@ void HyperplaneStep::prepare_iterations() {
   for (Index o = 0; o < outputs_; ++o) plane_gram_(neurons_ + o, neurons_ + o) = 1;
   if (outputs_ == 1) return;
   const HostMatrix gram = download(device_, at_.gram);
-  const double mass = static_cast<double>(x.rows) * solver_.mean_weight();
   scale_gram_ = HostMatrix(neurons_, neurons_);
   for (Index i = 0; i < neurons_; ++i) {
     for (Index j = 0; j <= i; ++j) {
-      scale_gram_(i, j) = gram(i, j) / mass;
+      scale_gram_(i, j) = gram(i, j) / mass();
       scale_gram_(j, i) = scale_gram_(i, j);
     }
   }
 }
 
-std::optional<HyperplaneStep::Step> HyperplaneStep::solve(double damping, double tolerance,
-                                                          Index most_iterations) {
+double HyperplaneStep::mass() const {
+  return static_cast<double>(solver_.rows().x.rows) * solver_.mean_weight();
+}
+
+std::optional<HyperplaneStep::Step> HyperplaneStep::solve(const std::vector<double>& damping,
+                                                          double tolerance, Index most_iterations) {
+  require(static_cast<Index>(damping.size()) == hinges_, "hyperplane step: one damping per row");
   return dense_ ? solve_dense(damping) : solve_iterations(damping, tolerance, most_iterations);
 }
 
-std::optional<HyperplaneStep::Step> HyperplaneStep::solve_dense(double damping) {
+/// `change` is in units of `unit`.
+HyperplaneStep::Step HyperplaneStep::finished(const DeviceMatrix& change,
+                                              const std::vector<double>& damping, double unit) {
+  // |r - J u|^2 = |r|^2 - <J^T r, u> - sum of damping |u|^2, where u solves the damped equations
+  // (or minimises over a Krylov space that began at 0).
+  DeviceMatrix product(device_, 1, 1);
+  const ConstDeviceView column{change.view().data, change.size(), 1, 1};
+  multiply(device_, right_, Transpose::yes, column, Transpose::no, 1.0, 0.0, product);
+  Step step;
+  step.change = download(device_, change);
+  double gain = download(device_, product)(0, 0);
+  for (Index i = 0; i < hinges_; ++i) {
+    const double* row = step.change.row(i);
+    gain += mass() * damping[static_cast<std::size_t>(i)] * dot(row, row, width_);
+  }
+  for (Index i = 0; i < step.change.size(); ++i) step.change.data()[i] *= unit;
+  step.predicted =
+      std::max(0.0, at_.mean_square -
+                        gain * unit * unit / static_cast<double>(solver_.rows().x.rows * outputs_));
+  return step;
+}
+
+std::optional<HyperplaneStep::Step> HyperplaneStep::solve_dense(
+    const std::vector<double>& damping) {
   const Index unknowns = hinges_ * width_;
-  const double mass = static_cast<double>(solver_.rows().x.rows) * solver_.mean_weight();
   DeviceMatrix factor(device_, unknowns, unknowns);
   copy(device_, normal_, factor);
-  DeviceMatrix ones(device_, unknowns, 1);
-  fill(device_, 1.0, ones);
-  add_scaled(device_, (damping + kDenseRidge) * mass, ones.view().row_block(0, 1), ones,
-             diagonal(factor));
+  HostMatrix shifts(unknowns, 1);
+  for (Index u = 0; u < unknowns; ++u) {
+    shifts(u, 0) = (damping[static_cast<std::size_t>(u / width_)] + kDenseRidge) * mass();
+  }
+  const DeviceMatrix shifts_there = upload(device_, shifts);
+  DeviceMatrix one(device_, 1, 1);
+  fill(device_, 1.0, one);
+  add_scaled(device_, 1.0, one, shifts_there, diagonal(factor));
   if (!cholesky(device_, factor)) return std::nullopt;
   DeviceMatrix change(device_, hinges_, width_);
   copy(device_, right_, flat(change));
   solve_triangular(device_, factor, Transpose::no, flat(change));
   solve_triangular(device_, factor, Transpose::yes, flat(change));
-  return Step{download(device_, change), 0};
+  return finished(change, damping, 1.0);
 }
 
-/// scale (gram + shift)^-1; gram is symmetric.
-std::optional<DeviceMatrix> HyperplaneStep::inverse(const HostMatrix& gram, double shift,
-                                                    double scale) {
+/// ((gram + diag(shifts)) mass)^-1; gram is symmetric.
+std::optional<DeviceMatrix> HyperplaneStep::inverse(const HostMatrix& gram,
+                                                    const std::vector<double>& shifts) {
   const Index q = gram.rows();
   HostMatrix shifted = gram;
   HostMatrix unit(q, q);
   for (Index i = 0; i < q; ++i) {
-    shifted(i, i) += shift;
+    shifted(i, i) += kFloor + shifts[static_cast<std::size_t>(i)];
     unit(i, i) = 1;
   }
   DeviceMatrix factor = upload(device_, shifted);
   if (!cholesky(device_, factor)) return std::nullopt;
   DeviceMatrix half = upload(device_, unit);
   solve_triangular(device_, factor, Transpose::no, half);
-  multiply(device_, half, Transpose::yes, half, Transpose::no, scale, 0.0, factor);
+  multiply(device_, half, Transpose::yes, half, Transpose::no, 1 / mass(), 0.0, factor);
   return factor;
 }
 
-std::optional<HyperplaneStep::Step> HyperplaneStep::solve_iterations(double damping,
-                                                                     double tolerance,
-                                                                     Index most_iterations) {
-  const double mass = static_cast<double>(solver_.rows().x.rows) * solver_.mean_weight();
-  const std::optional<DeviceMatrix> planes = inverse(plane_gram_, kFloor + damping, 1 / mass);
+std::optional<HyperplaneStep::Step> HyperplaneStep::solve_iterations(
+    const std::vector<double>& damping, double tolerance, Index most_iterations) {
+  const std::optional<DeviceMatrix> planes = inverse(plane_gram_, damping);
   if (!planes) return std::nullopt;
   std::optional<DeviceMatrix> scales;
   if (outputs_ > 1) {
-    scales = inverse(scale_gram_, kFloor + damping, 1 / mass);
+    scales = inverse(scale_gram_, damping);
     if (!scales) return std::nullopt;
   }
+  std::vector<double> shift_values;
+  for (const double value : damping) shift_values.push_back(value * mass());
+  const DeviceMatrix shifts = upload(device_, column_view(shift_values));
   DeviceMatrix change(device_, hinges_, width_);
   DeviceMatrix rest(device_, hinges_, width_);
   DeviceMatrix turned(device_, hinges_, width_);
@@ -210,7 +241,7 @@ std::optional<HyperplaneStep::Step> HyperplaneStep::solve_iterations(double damp
   inner(rest, turned, CgRow::product);
   cg_begin(device_, tolerance, state);
   const auto iteration = record(device_, [&] {
-    jacobian_->normal_product(direction, damping * mass, image);
+    jacobian_->normal_product(direction, shifts, image);
     inner(direction, image, CgRow::curvature);
     cg_step(device_, state);
     add_scaled(device_, 1.0, row(CgRow::step), flat(direction), flat(change));
@@ -221,15 +252,14 @@ std::optional<HyperplaneStep::Step> HyperplaneStep::solve_iterations(double damp
     scale_columns(device_, row(CgRow::ratio), flat(direction));
     add_scaled(device_, 1.0, one, flat(turned), flat(direction));
   });
-  Step step;
+  Index iterations = 0;
   const auto running = [&] { return download(device_, row(CgRow::running))(0, 0) != 0; };
-  while (step.cg_iterations < most_iterations && running()) {
+  while (iterations < most_iterations && running()) {
     iteration->replay();
-    ++step.cg_iterations;
+    ++iterations;
   }
-  step.change = download(device_, change);
-  const double scale = rms_ > 0 ? rms_ : 1.0;
-  for (Index i = 0; i < step.change.size(); ++i) step.change.data()[i] *= scale;
+  Step step = finished(change, damping, rms_ > 0 ? rms_ : 1.0);
+  step.cg_iterations = iterations;
   return step;
 }
 

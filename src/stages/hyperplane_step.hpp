@@ -19,10 +19,14 @@ class HyperplaneStep {
   struct Step {
     HostMatrix change;  // [k + p, w]: delta | eta above, alpha below (hinge_jacobian_rows)
     Index cg_iterations = 0;
+    double predicted = 0;  // mean square of r - J u
   };
-  /// argmin |r - J u|^2 + damping n mean(weights^2) |u|^2. No value where the normal equations have
-  /// no Cholesky factor.
-  std::optional<Step> solve(double damping, double tolerance, Index most_iterations);
+  /// argmin |r - J u|^2 + n mean(weights^2) sum_i damping_i |u_i|^2. No value where the normal
+  /// equations have no Cholesky factor.
+  ///
+  /// damping  one number for every row of u: k + p
+  std::optional<Step> solve(const std::vector<double>& damping, double tolerance,
+                            Index most_iterations);
 
   /// Whether steps come from the normal equations.
   bool dense() const { return dense_; }
@@ -30,9 +34,12 @@ class HyperplaneStep {
  private:
   void prepare_dense();
   void prepare_iterations();
-  std::optional<Step> solve_dense(double damping);
-  std::optional<Step> solve_iterations(double damping, double tolerance, Index most_iterations);
-  std::optional<DeviceMatrix> inverse(const HostMatrix& gram, double shift, double scale);
+  std::optional<Step> solve_dense(const std::vector<double>& damping);
+  std::optional<Step> solve_iterations(const std::vector<double>& damping, double tolerance,
+                                       Index most_iterations);
+  std::optional<DeviceMatrix> inverse(const HostMatrix& gram, const std::vector<double>& shifts);
+  Step finished(const DeviceMatrix& change, const std::vector<double>& damping, double unit);
+  double mass() const;
 
   Device& device_;
   const ScaleSolver& solver_;

@@ -131,7 +131,8 @@ class ProgramTest(unittest.TestCase):
     def test_what_is_drawn_covers_families_shapes_and_outputs(self):
         drawn = self.lines("--draw", "--runs", "400")
         self.assertEqual({each["answers"].split(":")[0] for each in drawn},
-                         {"float64", "float32", "float16", "round", "noise"})  # fmt: skip
+                         {"float64", "float32", "float16", "round", "noise", "probabilities",
+                          "log-probabilities"})  # fmt: skip
         families = {each["family"] for each in drawn}
         self.assertEqual(families, {"gaussian", "bump", "clusters", "cancelling", "parallel", "rare", "dead",
                                     "affine", "constant", "mix"})  # fmt: skip

@@ -121,7 +121,7 @@ int main(int argc, char** argv) {
     if (breaks) {
       if (mode == "hang") hang();
       if (mode == "die") _exit(3);
-      if (mode == "stumbles" && asked % 4 == 0) _exit(4);  // counted over its lives
+      if (mode == "stumbles" && asked % 2 == 0) _exit(4);  // counted over its lives
       if (mode == "killed") raise(SIGKILL);
       if (mode == "complains") {
         say(2, "first line\nno more memory\nof any kind\n");

@@ -89,7 +89,7 @@ TEST_F(LearnProcessTest, ABoxThatFailsInTheMiddleLeavesTheBestNetwork) {
   for (const auto& [mode, words] : cases) {
     SCOPED_TRACE(mode);
     std::filesystem::remove(lives_.file("asked"));
-    const ProgramResult result = run_program(learn_from(mode, 12));
+    const ProgramResult result = run_program(learn_from(mode, 4));
 
     EXPECT_EQ(result.exit_code, 5) << result.err;
     const Json json = report();
@@ -108,14 +108,13 @@ TEST_F(LearnProcessTest, ABoxThatFailsInTheMiddleLeavesTheBestNetwork) {
 
 TEST_F(LearnProcessTest, ABoxThatFailsAtOnceIsRefused) {
   const std::pair<const char*, const char*> cases[] = {
-      {"shape",
-       "batch 1 (12 points, stage noise): expected a reply with n = 12 and p = 2, came n = "
-       "12 and p = 3"},
+      {"shape", "and p = 2, came n = "},
       {"die", "the command ended with exit status 3"},
-      {"nan", "the oracle answered NaN or infinity in row 11"},
+      {"nan", "the oracle answered NaN or infinity in row "},
       {"early", "Loading the mod"}};
   for (const auto& [mode, words] : cases) {
     expect_refused(learn(misbehaving_child(mode, 0, 2), 3, 2), words);
+    expect_refused(learn(misbehaving_child(mode, 0, 2), 3, 2), "crease: batch 1 (");
   }
   expect_refused(learn(misbehaving_child("hang", 0, 2), 3, 2, {"--timeout", "0.2"}),
                  "bytes within 0.2 seconds, came 0");
@@ -145,11 +144,12 @@ TEST_F(LearnProcessTest, ABoxThatStumblesIsAskedAgain) {
 
 TEST_F(LearnProcessTest, TheBudgetIsKeptToTheQueryHoweverOftenTheBoxStumbles) {
   for (const std::string mode : {"none", "stumbles"}) {
-    for (const Index budget : {13, 100, 350}) {
+    for (const Index budget : {60, 120, 350, 500}) {
       SCOPED_TRACE(mode + ", " + std::to_string(budget));
       for (const char* name : {"asked", "answered"}) std::filesystem::remove(lives_.file(name));
-      const ProgramResult result =
-          run_program(learn_from(mode, 0, {"--budget", std::to_string(budget), "--batch", "5"}));
+      // Every second request fails, the first excepted; a call of some requests takes some tries.
+      const ProgramResult result = run_program(learn_from(
+          mode, 1, {"--budget", std::to_string(budget), "--batch", "200", "--retries", "50"}));
       EXPECT_EQ(result.exit_code, 4) << result.err;
       // What the box answered and what the report says is the same, to the query.
       EXPECT_EQ(report()["queries"]["total"], points_answered());
@@ -162,7 +162,7 @@ TEST_F(LearnProcessTest, TheBudgetIsKeptToTheQueryHoweverOftenTheBoxStumbles) {
 TEST_F(LearnProcessTest, AStopSignalEndsWithTheBestNetworkAndItsCertificate) {
   for (const int number : {SIGINT, SIGTERM}) {
     for (const char* name : {"asked", "waiting", "go"}) std::filesystem::remove(lives_.file(name));
-    Program program(learn_from("waits", 12));
+    Program program(learn_from("waits", 4));
     wait_for_gate();
     // In a group of its own: what a terminal sends to this program does not reach it.
     EXPECT_NE(std::stol(read_bytes(lives_.file("waiting"))), static_cast<long>(getpgrp()));
@@ -178,7 +178,7 @@ TEST_F(LearnProcessTest, AStopSignalEndsWithTheBestNetworkAndItsCertificate) {
 }
 
 TEST_F(LearnProcessTest, ASecondStopSignalEndsAtOnce) {
-  Program program(learn_from("waits", 12));
+  Program program(learn_from("waits", 4));
   wait_for_gate();
   while (!program.has_ended()) {
     program.signal(SIGINT);

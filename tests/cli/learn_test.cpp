@@ -78,12 +78,12 @@ TEST_F(LearnTest, TheReportHasTheKeysOfTheContract) {
   expect_ok(learn({}));
   const Json json = report();
 
-  EXPECT_THAT(
-      keys(json),
-      UnorderedElementsAre("version", "outcome", "message", "device", "seed", "mode", "inputs",
-                           "outputs", "neurons", "answers", "queries", "rounds", "learning_rounds",
-                           "seconds", "rms_error", "relative_error", "certificate", "hunt_mass",
-                           "least_squares", "peak_device_bytes", "warnings"));
+  EXPECT_THAT(keys(json),
+              UnorderedElementsAre("version", "outcome", "message", "device", "seed", "mode",
+                                   "method", "inputs", "outputs", "neurons", "answers", "modulo",
+                                   "queries", "rounds", "learning_rounds", "seconds", "rms_error",
+                                   "relative_error", "certificate", "hunt_mass", "least_squares",
+                                   "polish", "neuron_errors", "peak_device_bytes", "warnings"));
   EXPECT_THAT(keys(json["answers"]), UnorderedElementsAre("format", "noise"));
   EXPECT_THAT(keys(json["queries"]),
               ::testing::IsSupersetOf({"total", "learning", "certificate", "unanswered", "noise",
@@ -91,7 +91,7 @@ TEST_F(LearnTest, TheReportHasTheKeysOfTheContract) {
   EXPECT_TRUE(json["seconds"].contains("total"));
   EXPECT_THAT(keys(json["certificate"]),
               UnorderedElementsAre("points", "confidence", "largest_error", "mass", "lipschitz",
-                                   "rms_bound"));
+                                   "rms_bound", "silent"));
   EXPECT_THAT(
       keys(json["least_squares"]),
       UnorderedElementsAre("solver", "reason", "rank", "condition", "iterations", "accepted"));
@@ -164,7 +164,7 @@ TEST_F(LearnTest, TimeIsABudgetToo) {
 TEST_F(LearnTest, AnswersThatAreNotExactAreMeasuredAsSuch) {
   expect_ok(learn({"--answers", "float64"}));
   EXPECT_EQ(report()["answers"]["format"], "float64");
-  // Few queries: what is looked at is the noise that was measured before.
+  // Few queries: what is looked at is the noise that was measured before, to a factor of ten.
   const auto answers_of = [&](const std::string& answers, const std::string& seed) {
     run_program(learn({"--answers", answers, "--seed", seed, "--budget", "600"}));
     return report()["answers"];
@@ -251,6 +251,59 @@ TEST_F(LearnTest, CudaWithoutAGpuIsRefused) {
   if (gpus_at_hand() > 0) GTEST_SKIP() << "there is a GPU";
   expect_refused({"learn", target_, "--out", file("x.npz"), "--device", "cuda"},
                  "--device cuda: expected a GPU");
+}
+
+TEST_F(LearnTest, LogitsAreLearnedFromProbabilities) {
+  for (const char* words : {"probabilities", "log-probabilities"}) {
+    const ProgramResult result = expect_ok(learn({"--softmax", words}));
+    const Json json = report();
+    EXPECT_THAT(result.out, HasSubstr("modulo           the common function of the outputs"));
+    EXPECT_EQ(json["outcome"], "reached");
+    EXPECT_EQ(json["modulo"], "the common function of the outputs");
+    EXPECT_EQ(json["answers"]["format"], std::string(words) + " float64");
+    EXPECT_EQ(json["queries"]["noise"], 0);
+    EXPECT_EQ(json["certificate"]["silent"], 0);
+    const auto verified = [&](const std::vector<std::string>& more) {
+      std::vector<std::string> arguments = {"verify", target_, file("out.safetensors"), "--json"};
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      return Json::parse(expect_ok(arguments).out);
+    };
+    const Json modulo = verified({"--softmax"});
+    EXPECT_EQ(modulo["modulo"], "the common function of the outputs");
+    EXPECT_LT(modulo["relative_error"], 1e-8);
+    EXPECT_EQ(modulo["neurons"]["matched"], 8);
+    EXPECT_EQ(modulo["neurons"]["missing"], 0);
+    const Json plain = verified({});
+    EXPECT_TRUE(plain["modulo"].is_null());
+    EXPECT_GT(plain["relative_error"], 1e-3);  // the common function is not there
+  }
+}
+
+TEST_F(LearnTest, ProbabilitiesThatAreRoundedSayWhereTheySayNothing) {
+  const ProgramResult result =
+      run_program(learn({"--softmax", "probabilities", "--answers", "round:3"}));
+  EXPECT_EQ(result.exit_code, 3);
+  const Json json = report();
+  EXPECT_EQ(json["outcome"], "not_reached");
+  EXPECT_EQ(json["answers"]["format"], "probabilities decimal 3");
+  EXPECT_GT(json["certificate"]["silent"], 0);
+  EXPECT_THAT(result.out, HasSubstr("said nothing: they count among the exceptions"));
+}
+
+TEST_F(LearnTest, WhatHasNoProbabilitiesIsRefused) {
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"learn", target_, "--out", file("x.npz")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  expect_refused(with({"--softmax", "odds"}),
+                 "--softmax: expected probabilities or log-probabilities, not \"odds\"");
+  expect_refused(with({"--softmax", "probabilities", "--answers", "noise:1e-3"}), "not noisy");
+  expect_refused(with({"--softmax", "probabilities", "--mode", "uniform"}), "the uniform mode");
+  expect_refused(with({"--softmax", "probabilities", "--polish"}), "a polish needs");
+  const std::string scalar = made("scalar.npz", {"gaussian", "--inputs", "3", "--neurons", "2"});
+  expect_refused({"learn", scalar, "--out", file("x.npz"), "--softmax", "probabilities"},
+                 "--softmax needs two outputs or more");
 }
 
 }  // namespace

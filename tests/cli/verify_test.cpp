@@ -109,5 +109,29 @@ TEST_F(VerifyTest, BadNumbersAreRefused) {
   expect_refused({"verify", path, path, "--threads", "0"}, "--threads");
 }
 
+TEST_F(VerifyTest, ModuloTheCommonFunctionItIsNoError) {
+  const std::string path =
+      made("n.npz", {"gaussian", "--inputs", "5", "--neurons", "7", "--outputs", "3"});
+  ReluNetwork network = load_network(path);
+  for (Index o = 0; o < 3; ++o) {  // one neuron acts on all outputs alike; the learned one has none
+    network.output(o, 2) = 1.5;
+  }
+  save_network(file("target.npz"), network);
+  for (Index o = 0; o < 3; ++o) {
+    network.output(o, 2) = 0;
+    network.constant(o, 0) += 4;
+    network.linear(o, 1) -= 2;
+  }
+  save_network(file("learned.npz"), network);
+  const Json json = verified(file("target.npz"), file("learned.npz"), {"--softmax"});
+  // Centring rounds numbers of size 10 in thirds.
+  EXPECT_LT(json["relative_error"], 1e-14);
+  EXPECT_EQ(json["neurons"],
+            (Json{{"target", 6}, {"matched", 6}, {"merged", 0}, {"missing", 0}, {"spurious", 0}}));
+  EXPECT_GT(verified(file("target.npz"), file("learned.npz"))["relative_error"], 0.1);
+  const std::string scalar = made("s.npz", {"gaussian", "--inputs", "5", "--neurons", "7"});
+  expect_refused({"verify", scalar, scalar, "--softmax"}, "--softmax needs two outputs");
+}
+
 }  // namespace
 }  // namespace crease

@@ -104,8 +104,8 @@ TEST_F(HingesEmulatedTest, CastsAndSumsAreThoseOfPlainLoops) {
       Padded sum(cpu(), n, q), cut(cpu(), n, q);
       const Index neurons = n / 2;
       const Index inputs1 = (q + 1) / 2;
-      simt::launch(way, [&] { begin_sum_kernel(0.25, there, neurons, inputs1, sum.view()); });
-      simt::launch(way, [&] { begin_sum_kernel(0, {}, neurons, inputs1, cut.view()); });
+      simt::launch(way, [&] { begin_sum_kernel(narrow, there, neurons, inputs1, sum.view()); });
+      simt::launch(way, [&] { begin_sum_kernel({}, {}, neurons, inputs1, cut.view()); });
       EXPECT_TRUE(same_bits(cut.read(), HostMatrix(n, q)));
       simt::launch(way, [&] { add_float_kernel(product.view(), sum.view()); });
       Floats magnitude(a);
@@ -123,7 +123,7 @@ TEST_F(HingesEmulatedTest, CastsAndSumsAreThoseOfPlainLoops) {
           EXPECT_EQ(plains(i, j), static_cast<float>(0.3 * a(i, j)));
           EXPECT_EQ(residuals(i, j), static_cast<float>(0.3 * a(i, j)) * square);
           EXPECT_EQ(sizes(i, j), std::fabs(single));
-          const double begun = i < neurons || j < inputs1 ? 0.25 * a(i, j) : 0.0;
+          const double begun = i < neurons || j < inputs1 ? factor(i, 0) * a(i, j) : 0.0;
           EXPECT_EQ(sums(i, j), begun + products(i, j));
         }
       }

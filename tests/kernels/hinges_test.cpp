@@ -92,7 +92,8 @@ TEST_P(HingesTest, ProductsWithTheJacobianAgreeWithItsRows) {
       const bool used = i / width < c.k || i % width <= c.d;
       u_column(i, 0) = used ? u.data()[i] : 0.0;
     }
-    const double shift = 0.375;
+    const HostMatrix shifts = magnitudes(normals(c.k + c.p, 1, 7));
+    const DeviceMatrix shifts_there = upload(device(), shifts);
     const HostMatrix there = product(transposed(j_all), product(j_all, u_column).value).value;
     const HostMatrix terms = product(magnitudes(transposed(j_all)),
                                      product(magnitudes(j_all), magnitudes(u_column)).value)
@@ -112,11 +113,12 @@ TEST_P(HingesTest, ProductsWithTheJacobianAgreeWithItsRows) {
       const auto jacobian =
           linearize_hinges(device(), x_there, planes_there, directions_there, weights_there, hold);
       DeviceMatrix out(device(), c.k + c.p, width);
-      jacobian->normal_product(u_there, shift, out);
+      jacobian->normal_product(u_there, shifts_there, out);
       const HostMatrix got = download(device(), out);
       jacobian->back_product(residual_there, 0.5, out);
       const HostMatrix got_back = download(device(), out);
       for (Index i = 0; i < u.size(); ++i) {
+        const double shift = shifts(i / width, 0);
         const double expected = there.data()[i] + shift * u_column(i, 0);
         EXPECT_TRUE(at_most(std::abs(got.data()[i] - expected),
                             unit * (terms.data()[i] + shift * std::abs(u_column(i, 0)))))

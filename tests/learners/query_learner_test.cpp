@@ -232,7 +232,9 @@ TEST_P(QueryLearnerTest, AnOracleThatFailsAtOnceIsAnError) {
     learn_from_queries(device(), *oracle, {});
     FAIL() << "expected OracleError";
   } catch (const OracleError& error) {
-    EXPECT_STREQ(error.what(), "batch 1 (12 points, stage noise): the line is dead");
+    const std::string message = error.what();
+    EXPECT_EQ(message.substr(0, 9), "batch 1 (") << message;
+    EXPECT_NE(message.find("stage noise): the line is dead"), std::string::npos) << message;
   }
 }
 

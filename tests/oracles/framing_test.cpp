@@ -15,9 +15,10 @@ using ::testing::HasSubstr;
 
 std::vector<char> frame(Index n, Index p, const std::vector<double>& y) {
   const std::array<char, 16> head = frame_head(n, p);
-  std::vector<char> bytes(head.begin(), head.end());
-  const char* numbers = reinterpret_cast<const char*>(y.data());
-  bytes.insert(bytes.end(), numbers, numbers + y.size() * sizeof(double));
+  const std::size_t numbers = y.size() * sizeof(double);
+  std::vector<char> bytes(head.size() + numbers);
+  std::memcpy(bytes.data(), head.data(), head.size());
+  std::memcpy(bytes.data() + head.size(), y.data(), numbers);
   return bytes;
 }
 
@@ -74,7 +75,7 @@ TEST(FramingTest, TextInPlaceOfAReplyIsQuoted) {
 
 TEST(FramingTest, WhatFollowsAReplyIsRefused) {
   std::vector<char> bytes = frame(1, 1, {7});
-  bytes.insert(bytes.end(), {'a', 'b'});
+  for (const char c : {'a', 'b'}) bytes.push_back(c);
   EXPECT_EQ(refusal(bytes, 1000, 1, 1),
             "expected nothing after a reply of 24 bytes, came 2 bytes or more");
   EXPECT_EQ(refusal(bytes, 1, 1, 1),

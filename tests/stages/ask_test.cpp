@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <numeric>
@@ -422,8 +423,8 @@ TEST_P(AskTest, AFailedCallIsAskedAgainAndCountedApart) {
     EXPECT_TRUE(same_bits(download(device(), asker.points(ask.x)),
                           download(device(), other.points(ask.x))));
     oracle.after = failing(1);
-    EXPECT_TRUE(same_bits(download(device(), asker.residuals(ask.line(), ask.t(), nullptr)),
-                          download(device(), other.line(ask.line(), ask.t))));
+    EXPECT_TRUE(same_bits(asker.residuals(ask.line(), ask.t(), nullptr),
+                          other.residuals(ask.line(), ask.t(), nullptr)));
     oracle.after = failing(2);
     EXPECT_TRUE(same_bits(download(device(), asker.fan(ask.fan())),
                           download(device(), other.fan(ask.fan()))));
@@ -649,6 +650,115 @@ TEST_P(AskTest, AnOracleWithoutInputsOrOutputsIsRefused) {
   for (const auto& [d, p] : {std::pair<Index, Index>{0, 1}, {1, 0}, {-1, 1}}) {
     Shapeless oracle(d, p);
     EXPECT_THROW(Asker(device(), oracle, run), BadInput);
+  }
+}
+
+TEST_P(AskTest, StandardDeviationsComeWithTheAnswers) {
+  // sigma of output o at x: |x_o|, infinite where x_2 > 1.
+  const auto sigmas = [](const double* x, double* sigma) {
+    for (Index o = 0; o < kOutputs; ++o) sigma[o] = x[2] > 1 ? kInfinity : std::abs(x[o]);
+  };
+  const Questions ask(device());
+  for (const Manner manner : {Manner::opaque, Manner::structured}) {
+    for (const Index rows : {3, 100}) {
+      OracleWithSigmas oracle(network(), sigmas, manner);
+      RunControl run;
+      run.budget.device_bytes = rows * (kInputs + 2 * kOutputs) * 8;
+      Asker asker(device(), oracle, run);
+      ASSERT_TRUE(asker.knows_sigmas());
+      const auto expect_at = [&](ConstDeviceView where, const HostMatrix& values,
+                                 const HostMatrix& told) {
+        const HostMatrix x = download(device(), where);
+        const HostMatrix expected = exact_values(network(), x);
+        HostMatrix sigma(x.rows(), kOutputs);
+        HostMatrix answered(x.rows(), kOutputs);
+        for (Index i = 0; i < x.rows(); ++i) {
+          sigmas(x.row(i), sigma.row(i));
+          for (Index o = 0; o < kOutputs; ++o) {
+            answered(i, o) = std::isinf(sigma(i, o)) ? 0 : expected(i, o);
+          }
+        }
+        EXPECT_TRUE(same_bits(told, sigma));
+        EXPECT_TRUE(near_sum(values, answered, HostMatrix(x.rows(), kOutputs, 100), kInputs + 6));
+      };
+      HostMatrix told;
+      const HostMatrix points = download(device(), asker.points(ask.x, Round::next, &told));
+      expect_at(ask.x, points, told);
+      DeviceMatrix x(device(), 11, kInputs);
+      const DeviceMatrix t = upload(device(), ask.where);
+      line_points(device(), ask.line().line(0), t, x);
+      const HostMatrix line = download(device(), asker.lines(ask.line(), t, Round::next, &told));
+      expect_at(x, line, told);
+      DeviceMatrix fan_x(device(), 15, kInputs);
+      fan_points(device(), ask.fan(), fan_x);
+      const HostMatrix fan = download(device(), asker.fan(ask.fan(), Round::next, &told));
+      expect_at(fan_x, fan, told);
+      EXPECT_EQ(asker.asked(), 7 + 11 + 15);
+    }
+  }
+}
+
+TEST_P(AskTest, ResidualsComeWithTheirStandardDeviationsToo) {
+  OracleWithSigmas oracle(network(), [](const double* x, double* sigma) {
+    for (Index o = 0; o < kOutputs; ++o) sigma[o] = std::abs(x[o]);
+  });
+  const RunControl run;
+  Asker asker(device(), oracle, run);
+  const Questions ask(device());
+  const DeviceNetwork known(device(), network());
+  HostMatrix told;
+  const HostMatrix residuals = asker.residuals(ask.line(), ask.t(), &known, Round::next, &told);
+  EXPECT_EQ(told.rows(), 11);
+  EXPECT_TRUE(
+      near_sum(residuals, HostMatrix(11, kOutputs), HostMatrix(11, kOutputs, 100), kInputs + 6));
+}
+
+TEST_P(AskTest, WhoKnowsNoStandardDeviationsGivesNone) {
+  RecordingOracle oracle(network(), Manner::opaque);
+  const RunControl run;
+  Asker asker(device(), oracle, run);
+  const Questions ask(device());
+  HostMatrix told(1, 1);
+  asker.points(ask.x, Round::next, &told);
+  EXPECT_TRUE(told.empty());
+  EXPECT_FALSE(asker.knows_sigmas());
+}
+
+TEST_P(AskTest, AnswersThatSayNothingEndWhoCannotDoWithoutThem) {
+  OracleWithSigmas oracle(network(), [](const double* x, double* sigma) {
+    sigma[0] = 1;
+    sigma[1] = x[0] == 0 ? kInfinity : 1;
+  });
+  const RunControl run;
+  Asker asker(device(), oracle, run);
+  asker.enter("looks");
+  HostMatrix x(3, kInputs, 1.0);
+  asker.points(upload(device(), x));
+  x(2, 0) = 0;
+  const auto question = [&] { asker.points(upload(device(), x)); };
+  EXPECT_EQ(outcome_of(question), Outcome::oracle_failed);
+  const std::string message = message_of(question);
+  EXPECT_NE(message.find("no information in row 2 of a batch of 3"), std::string::npos) << message;
+  HostMatrix told;
+  asker.points(upload(device(), x), Round::next, &told);
+  EXPECT_EQ(told(2, 1), kInfinity);
+}
+
+TEST_P(AskTest, AStandardDeviationThatIsNoneIsTheOraclesFault) {
+  for (const double bad : {-1.0, kNan}) {
+    OracleWithSigmas oracle(network(), [bad](const double* x, double* sigma) {
+      sigma[0] = 1;
+      sigma[1] = x[0] == 0 ? bad : 1;
+    });
+    const RunControl run;
+    Asker asker(device(), oracle, run);
+    HostMatrix told;
+    asker.points(upload(device(), HostMatrix(3, kInputs, 1.0)), Round::next, &told);
+    const auto question = [&] {
+      asker.points(upload(device(), HostMatrix(3, kInputs)), Round::next, &told);
+    };
+    EXPECT_EQ(outcome_of(question), Outcome::oracle_failed);
+    EXPECT_NE(message_of(question).find("standard deviation that is negative"), std::string::npos);
   }
 }
 

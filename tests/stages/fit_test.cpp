@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "src/stages/numbers.hpp"
 #include "tests/support/asking.hpp"
@@ -238,6 +239,63 @@ TEST_P(FitTest, WithoutNeuronsTheAffinePartIsFitted) {
   stage.fit(hypothesis);
   EXPECT_TRUE(stage.report.accepted);
   EXPECT_TRUE(at_most(rms(affine, hypothesis), 1e-13 * stage.report.condition));
+}
+
+TEST_P(FitTest, RowsCountByTheirOwnNoiseAndSilentOnesNotAtAll) {
+  const ReluNetwork network = planted_network(kInputs, kNeurons, 2, 1);
+  constexpr double kLoud = 0.3;
+  constexpr double kQuiet = 1e-10;
+  // By the sign of the first input and the size of the second: a tenth silent, half of them loud.
+  OracleWithSigmas oracle(network, [&](const double* x, double* sigma) {
+    const double each = x[1] > 1.3 ? std::numeric_limits<double>::infinity()
+                        : x[0] > 0 ? kLoud
+                                   : kQuiet;
+    sigma[0] = sigma[1] = each;
+  });
+  oracle.disturb = [](HostMatrix& values, const HostMatrix& sigmas) {
+    const HostMatrix noise = normals(values.rows(), values.cols(), 77);
+    for (Index i = 0; i < values.size(); ++i) {
+      if (std::isfinite(sigmas.data()[i])) values.data()[i] += sigmas.data()[i] * noise.data()[i];
+    }
+  };
+  const RunControl run;
+  Asker asker(device(), oracle, run);
+  Random random(Seed{1});
+  const NoiseModel noise = told_noise(asker);
+  const QueryPlan plan;
+  Hypothesis hypothesis = measured(network, 1e-13);
+  for (Index i = 0; i < hypothesis.scales.size(); ++i) hypothesis.scales.data()[i] *= 1.01;
+  const DeviceNetwork current(device(), hypothesis.network());
+  Look look = look_around(asker, random, Stream::looks, 400, hypothesis, current, noise, plan);
+  EXPECT_GT(look.beyond, 0);
+  EXPECT_GT(look.silent, 0);
+  EXPECT_EQ(look.silent, oracle.silent);
+  const double before = rms(network, hypothesis);
+  LeastSquaresReport report;
+  fit_least_squares(asker, random, noise, plan, kWhole, hypothesis, look, report);
+  EXPECT_TRUE(report.accepted);
+  // 150 quiet rows for 9 or 14 unknowns; with loud rows counted alike the error would be about
+  // loud sqrt(14 / 300) = .06.
+  EXPECT_LT(rms(network, hypothesis), 1e4 * kQuiet);
+  EXPECT_GT(before, 1e-3);
+}
+
+TEST_P(FitTest, WithManySilentPointsNothingIsFitted) {
+  const ReluNetwork network = planted_network(kInputs, kNeurons, 1, 1);
+  OracleWithSigmas oracle(network, [](const double* x, double* sigma) {
+    sigma[0] = x[0] > 0 ? std::numeric_limits<double>::infinity() : 1e-12;
+  });
+  const RunControl run;
+  Asker asker(device(), oracle, run);
+  Random random(Seed{1});
+  const NoiseModel noise = told_noise(asker);
+  Hypothesis hypothesis = measured(network, 1e-13);
+  Look look;
+  LeastSquaresReport report;
+  fit_least_squares(asker, random, noise, {}, kWhole, hypothesis, look, report);
+  EXPECT_FALSE(report.accepted);
+  EXPECT_TRUE(report.solver.empty());
+  EXPECT_NE(report.reason.find("say nothing"), std::string::npos);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 
 #include "kernels/ops.hpp"
@@ -367,6 +368,68 @@ TEST_P(GradientsTest, ABudgetThatDoesNotCoverTheGradientsEndsTheRunUnasked) {
   run.asker.limit(4 * 6 - 1);
   EXPECT_THROW(run.measure(), EndOfRun);
   EXPECT_EQ(run.oracle.points(), 0);
+}
+
+/// One call of measure_gradients on a perfectly searched line along the first axis, of an oracle
+/// that says nothing further than `reach` from the line.
+struct Reaching {
+  Reaching(Device& on, const ReluNetwork& target, double reach)
+      : network(target),
+        oracle(target,
+               [reach, d = target.inputs(), p = target.outputs()](const double* x, double* sigma) {
+                 double away = 0;
+                 for (Index i = 1; i < d; ++i) away = std::hypot(away, x[i]);
+                 std::fill_n(sigma, p, away > reach ? std::numeric_limits<double>::infinity() : 0);
+               }),
+        asker(on, oracle, run),
+        line(perfect_line(target, axis(target.inputs(), -1), axis(target.inputs()), kUnit)) {
+    const NoiseModel noise = relative_noise(kUnit, target.outputs());
+    pieces = prepare_pieces(line, noise, plan);
+    const Hypothesis none(target.inputs(), target.outputs());
+    measure_gradients(asker, line, noise, none, nullptr, {1e-3}, plan, random, pieces);
+  }
+
+  ReluNetwork network;
+  RunControl run;
+  OracleWithSigmas oracle;
+  Asker asker;
+  Random random{Seed{1}};
+  SearchedLine line;
+  QueryPlan plan;
+  MeasuredPieces pieces;
+};
+
+TEST_P(GradientsTest, AFanThatSaysNothingIsAskedAgainWithShorterSteps) {
+  const ReluNetwork network = steep(4, 2, {-1, 1});
+  // Full steps are 1/64 of a half width and more, and go sideways almost all the way.
+  const Reaching got(device(), network, 2e-3);
+  EXPECT_GT(got.oracle.silent, 0);
+  const double root = 2;  // sqrt(d)
+  Index measured = 0;
+  for (std::size_t m = 0; m < got.pieces.size(); ++m) {
+    if (!got.pieces.measured[m]) continue;
+    ++measured;
+    const HostMatrix expected = exact_gradient(network, got.line.point(got.pieces.t[m]));
+    for (std::size_t o = 0; o < 2; ++o) {
+      double off = 0;
+      for (Index i = 0; i < 4; ++i) {
+        off = std::hypot(off, got.pieces.gradient(m, o)[i] - expected(static_cast<Index>(o), i));
+      }
+      const double noise = got.pieces.gradient_noise(static_cast<Index>(m), static_cast<Index>(o));
+      const double slope = got.pieces.pieces[m].fit.slope_sd[o];
+      EXPECT_TRUE(at_most(off, 10 * (std::sqrt(2.0) * root * noise + slope))) << m;
+    }
+  }
+  EXPECT_GE(measured, 2);  // one gradient serves two kinks
+}
+
+TEST_P(GradientsTest, PiecesWhoseFansNeverSayAnythingAreGivenUp) {
+  const Reaching got(device(), steep(4, 2, {-1, 1}), 1e-12);
+  EXPECT_TRUE(std::none_of(got.pieces.measured.begin(), got.pieces.measured.end(),
+                           [](bool measured) { return measured; }));
+  // Three pieces at most, each asked 1 + retries times.
+  EXPECT_LE(got.asker.asked(), 3 * 4 * (1 + got.plan.retries));
+  EXPECT_GT(got.asker.asked(), 0);
 }
 
 }  // namespace

@@ -203,18 +203,27 @@ TEST_P(HyperplaneFitTest, StepsThatFailLeaveEverythingAndRaiseTheDamping) {
   plant(6, 8, 1, 200, 1e-3);
   HyperplaneFitPlan hasty = plan(0);
   hasty.noise = 0;
-  hasty.damping = 1e-8;
+  hasty.damping = 1e-7;
   hasty.stall = 0;
   const HyperplaneFit fit = fit_hyperplanes(device(), rows(), turned(.8), hasty);
   double rms = fit.first_rms;
   double damping = hasty.damping;
+  double in_a_row = 8;
   int failed = 0;
   for (const HyperplaneFitStep& step : fit.history) {
     EXPECT_EQ(step.damping, damping);
     EXPECT_EQ(step.accepted, step.rms < rms);
+    const double before = rms;
     if (step.accepted) rms = step.rms;
-    damping = step.accepted ? std::max(damping / 8, hasty.least_damping) : damping * 8;
-    if (!step.accepted) damping = std::max(damping, 8e-8);
+    if (!step.accepted) {
+      damping *= in_a_row;
+      in_a_row *= 4;
+    } else {
+      in_a_row = 8;
+      const double kept = (before * before - step.rms * step.rms) /
+                          (before * before - step.predicted * step.predicted);
+      damping = kept > .75 ? std::max(damping / 4, 1e-7) : kept < .4 ? 2 * damping : damping;
+    }
     failed += step.accepted ? 0 : 1;
   }
   EXPECT_GT(failed, 0) << "or this test shows nothing";

@@ -265,5 +265,50 @@ TEST_P(LookTest, MemoryChangesNothingThatAHuntFinds) {
   EXPECT_EQ(asked[0], asked[1]);
 }
 
+TEST_P(LookTest, PointsThatSayNothingGiveNoVerdict) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const HostMatrix x = {{1}, {2}, {3}, {4}};
+  const Hypothesis hypothesis(1, 2);
+  const DeviceNetwork current(device(), hypothesis.network());
+  const NoiseModel noise{{0, 0}, {0, 0}, "told"};
+  const auto judged = [&](const HostMatrix& answers, const HostMatrix& sigmas) {
+    return judge(device(), upload(device(), x), upload(device(), answers), hypothesis, current,
+                 noise, {}, sigmas);
+  };
+  // limit = 10 sigma of the point itself; the second point has one answer that says nothing.
+  const HostMatrix answers = {{3, 4}, {100, 100}, {0, 0}, {-0.9, 0}};
+  const Look look = judged(answers, {{0.31, 0.41}, {1, infinity}, {1, 1}, {0.1, 0.1}});
+  EXPECT_EQ(look.errors, (std::vector<double>{5, infinity, 0, 0.9}));
+  EXPECT_EQ(look.silent, 1);
+  EXPECT_EQ(look.beyond, 0);
+  EXPECT_TRUE(look.clean());
+  EXPECT_NEAR(look.rms, std::sqrt((25 + 0.81) / 3), 16 * kRounding);
+  // Of (3, 0, -.9) and (4, 0, 0): means .7 and 4 / 3.
+  EXPECT_NEAR(look.spread, std::sqrt((2.3 * 2.3 + 0.7 * 0.7 + 1.6 * 1.6) / 3 + 16.0 / 3 - 16.0 / 9),
+              64 * kRounding);
+  EXPECT_EQ(look.worst, (std::vector<double>{4}));  // 9 sigma
+  EXPECT_EQ(judged(answers, {{0.29, 1}, {1, infinity}, {1, 1}, {1, 1}}).beyond, 1);
+}
+
+TEST_P(LookTest, ALookOfWhichMostPointsSayNothingIsNotClean) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const Hypothesis hypothesis(1, 1);
+  const DeviceNetwork current(device(), hypothesis.network());
+  const NoiseModel noise{{0}, {0}, "told"};
+  const auto clean = [&](const HostMatrix& sigmas) {
+    return judge(device(), upload(device(), HostMatrix(3, 1)), upload(device(), HostMatrix(3, 1)),
+                 hypothesis, current, noise, {}, sigmas)
+        .clean();
+  };
+  EXPECT_TRUE(clean({{1}, {1}, {1}}));
+  EXPECT_TRUE(clean({{1}, {infinity}, {1}}));
+  EXPECT_FALSE(clean({{infinity}, {infinity}, {1}}));
+  const Look none =
+      judge(device(), upload(device(), HostMatrix(2, 1)), upload(device(), HostMatrix(2, 1)),
+            hypothesis, current, noise, {}, {{infinity}, {infinity}});
+  EXPECT_EQ(none.rms, infinity);
+  EXPECT_TRUE(none.worst.empty());
+}
+
 }  // namespace
 }  // namespace crease

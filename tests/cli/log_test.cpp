@@ -1,0 +1,243 @@
+// crease learn --log and --reuse: killed, interrupted, out of budget or out of disk, a run goes on
+// where it was, bit for bit.
+#include <crease/answer_log.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <thread>
+
+#include "tests/support/run_program.hpp"
+
+namespace crease {
+namespace {
+
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+using Words = std::vector<std::string>;
+
+class LogTest : public ProgramTest {
+ protected:
+  void SetUp() override {
+    ProgramTest::SetUp();
+    if (IsSkipped()) return;
+    target_ = made("target.safetensors",
+                   {"gaussian", "--inputs", "12", "--neurons", "14", "--outputs", "2"});
+  }
+
+  Words learn(const std::string& name, const Words& more = {}) const {
+    Words words = {"learn",     target_,
+                   "--out",     file(name + ".safetensors"),
+                   "--report",  file(name + ".json"),
+                   "--device",  "cpu",
+                   "--threads", "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  std::string network(const std::string& name) const {
+    return read_bytes(file(name + ".safetensors"));
+  }
+  Json report(const std::string& name) const {
+    return Json::parse(read_bytes(file(name + ".json")));
+  }
+  /// What two runs must have in common: all but time and memory of the process.
+  Json bits(const std::string& name) const {
+    Json json = report(name);
+    json.erase("seconds");
+    json.erase("peak_device_bytes");
+    return json;
+  }
+  void expect_same(const std::string& name, const std::string& expected) const {
+    EXPECT_EQ(network(name), network(expected));
+    EXPECT_EQ(bits(name), bits(expected));
+  }
+
+  std::string target_;
+};
+
+TEST_F(LogTest, ALogChangesNothingAndReplaysWithoutAskingAgain) {
+  expect_ok(learn("plain"));
+  const ProgramResult first = expect_ok(learn("first", {"--log", file("log")}));
+  expect_same("first", "plain");
+  const Index total = report("plain")["queries"]["total"];
+  EXPECT_THAT(first.out, HasSubstr(std::to_string(total) + " answers in " + file("log") +
+                                   ": 0 replayed, " + std::to_string(total) + " new"));
+
+  const ProgramResult second = expect_ok(learn("second", {"--log", file("log")}));
+  expect_same("second", "plain");
+  EXPECT_THAT(second.out, HasSubstr(std::to_string(total) + " replayed, 0 new"));
+  EXPECT_EQ(summarize_log(file("log")).answers, total);
+}
+
+TEST_F(LogTest, KilledAtAnyMomentItGoesOnAndEndsWithTheSameBits) {
+  const auto start = std::chrono::steady_clock::now();
+  expect_ok(learn("whole", {"--log", file("whole.log")}));
+  const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - start;
+  const Index total = summarize_log(file("whole.log")).answers;
+
+  std::mt19937 random(12);
+  std::uniform_real_distribution<double> share(0, 1);
+  constexpr int kKills = 12;
+  Index before = 0;
+  for (int kills = 0; kills < kKills;) {
+    Program program(learn("killed", {"--log", file("log"), "--quiet"}));
+    std::this_thread::sleep_for(share(random) * whole);
+    program.signal(SIGKILL);
+    const ProgramResult result = program.wait();
+    const bool finished = result.exit_code == 0;
+    if (finished) {
+      expect_same("killed", "whole");
+      std::filesystem::remove(file("log"));
+      before = 0;
+      continue;
+    }
+    EXPECT_EQ(result.exit_code, 128 + SIGKILL) << result.err;
+    ++kills;
+    if (!is_answer_log(file("log"))) continue;  // before there was one
+    const Index there = summarize_log(file("log")).answers;
+    EXPECT_GE(there, before);  // nothing is lost
+    EXPECT_LE(there, total);
+    before = there;
+  }
+  expect_ok(learn("killed", {"--log", file("log")}));
+  expect_same("killed", "whole");
+  EXPECT_EQ(summarize_log(file("log")).answers, total);  // and nothing is asked twice
+}
+
+TEST_F(LogTest, OutOfBudgetItGoesOnWithALargerOne) {
+  for (const int larger : {500, 1000, 4000}) {
+    const std::string name = std::to_string(larger);
+    const Words budget = {"--budget", name};
+    const int exit_code = run_program(learn("at once", budget)).exit_code;
+
+    Words small = {"--budget", "300", "--log", file(name + ".log")};
+    EXPECT_EQ(run_program(learn("small", small)).exit_code, 4);
+    const Index there = summarize_log(file(name + ".log")).answers;
+    EXPECT_LE(there, 300);
+    Words more = budget;
+    more.insert(more.end(), {"--log", file(name + ".log")});
+    for (int time = 0; time < 2; ++time) {
+      const ProgramResult result = run_program(learn("on", more));
+      EXPECT_EQ(result.exit_code, exit_code);
+      expect_same("on", "at once");
+    }
+    // And the small one again, although the log has gone on: it still ends where it ended.
+    expect_ok({"show", file(name + ".log")});
+    const Index all = summarize_log(file(name + ".log")).answers;
+    EXPECT_EQ(run_program(learn("small again", small)).exit_code, 4);
+    expect_same("small again", "small");
+    EXPECT_EQ(summarize_log(file(name + ".log")).answers, all);
+  }
+}
+
+TEST_F(LogTest, InterruptedItGoesOnToTheSameBits) {
+  expect_ok(learn("whole"));
+  std::mt19937 random(3);
+  int stopped = 0;
+  for (int round = 0; round < 6; ++round) {
+    const std::string log = file("log" + std::to_string(round));
+    Program program(learn("stopped", {"--log", log}));
+    // After the first stage was told of, so that the signal is caught.
+    while (program.err().find("noise:") == std::string::npos) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 60));
+    program.signal(SIGINT);
+    const ProgramResult result = program.wait();
+    if (result.exit_code == 130) {
+      ++stopped;
+      EXPECT_EQ(report("stopped")["outcome"], "stopped");
+      EXPECT_THAT(expect_ok({"show", log}).out, HasSubstr("stopped (budget none)"));
+    }
+    const ProgramResult on = expect_ok(learn("on", {"--log", log}));
+    expect_same("on", "whole");
+    EXPECT_THAT(on.out, HasSubstr(" replayed, "));
+  }
+  EXPECT_GT(stopped, 0);
+}
+
+#ifdef CREASE_PROGRAM
+constexpr const char* kProgram = CREASE_PROGRAM;
+#else
+constexpr const char* kProgram = "";
+#endif
+
+/// Exit code of the program where no file may grow beyond so many KiB.
+int with_small_disk(const Words& words, int kib) {
+  const pid_t child = fork();
+  if (child == 0) {
+    std::string command = "ulimit -f " + std::to_string(2 * kib) + "; exec '" + kProgram + "'";
+    for (const std::string& word : words) command += " '" + word + "'";
+    execl("/bin/sh", "sh", "-c", command.c_str(), static_cast<char*>(nullptr));
+    _exit(127);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+TEST_F(LogTest, OnAFullDiskItEndsWithWhatItHasAndGoesOnLater) {
+  expect_ok(learn("whole"));
+  const int exit_code = with_small_disk(learn("full", {"--log", file("log"), "--quiet"}), 330);
+  EXPECT_EQ(exit_code, 5);
+  const Json json = report("full");
+  EXPECT_EQ(json["outcome"], "oracle_failed");
+  EXPECT_THAT(json["message"].get<std::string>(), HasSubstr("no room for the answers"));
+  const Index there = summarize_log(file("log")).answers;
+  EXPECT_EQ(json["queries"]["total"], there);  // every answer it got is in the log
+  EXPECT_GT(there, 0);
+
+  expect_ok(learn("on", {"--log", file("log")}));
+  expect_same("on", "whole");
+}
+
+TEST_F(LogTest, ALogOfAnotherRunIsRefusedByName) {
+  expect_ok(learn("first", {"--log", file("log"), "--quiet"}));
+  const auto refused = [&](const Words& more, const std::string& words) {
+    Words all = {"--log", file("log")};
+    all.insert(all.end(), more.begin(), more.end());
+    expect_refused(learn("other", all), words);
+  };
+  refused({"--seed", "1"}, "another seed");
+  refused({"--accuracy", "1e-6"}, "another set of options");
+  refused({"--answers", "float32"}, "another target");
+  Words two_threads = learn("other", {"--log", file("log")});
+  *std::find(two_threads.begin(), two_threads.end(), "1") = "2";
+  expect_refused(two_threads, "another device and thread count");
+  target_ = made("stranger.safetensors", {"gaussian", "--inputs", "12", "--neurons", "14",
+                                          "--outputs", "2", "--seed", "9"});
+  refused({}, "another target");
+  expect_refused(learn("other", {"--reuse", file("log")}), "another target");
+  expect_refused(learn("other", {"--log", target_}), "--log: expected another file");
+  expect_refused(learn("other", {"--log", file("first.json")}), "not a log of answers");
+  expect_refused(learn("other", {"--reuse", file("first.json")}), "not a log of answers");
+  expect_refused(learn("other", {"--log", file("nowhere/log")}), "No such file");
+}
+
+TEST_F(LogTest, AnotherRunNeedNotAskWhatIsKnown) {
+  expect_ok(learn("first", {"--log", file("log")}));
+  const Index total = report("first")["queries"]["total"];
+  expect_ok(learn("second", {"--reuse", file("log"), "--accuracy", "1e-7"}));
+  const Json queries = report("second")["queries"];
+  EXPECT_EQ(queries["total"].get<Index>() + queries["reused"].get<Index>(), total);
+  EXPECT_GT(queries["reused"], total / 2);
+  EXPECT_GE(queries["learning"], 0);
+  EXPECT_EQ(report("second")["outcome"], "reached");
+  // Answers that cost nothing do not count against the budget.
+  expect_ok(learn("third", {"--reuse", file("log"), "--certificate", "2048", "--log", file("own"),
+                            "--budget", std::to_string(total)}));
+  EXPECT_EQ(report("third")["queries"]["reused"], total);
+  EXPECT_EQ(report("third")["queries"]["total"], 0);
+  EXPECT_EQ(network("third"), network("first"));
+  EXPECT_EQ(summarize_log(file("own")).reused, total);
+  // Nor does another seed gain or lose anything.
+  expect_ok(learn("fourth", {"--reuse", file("log"), "--seed", "5"}));
+  EXPECT_EQ(report("fourth")["queries"]["reused"], 0);
+}
+
+}  // namespace
+}  // namespace crease
