@@ -216,7 +216,7 @@ TEST_F(LogTest, ALogOfAnotherRunIsRefusedByName) {
   refused({"--answers", "float32"}, "another target");
   Words two_threads = learn("other", {"--log", file("log")});
   *std::find(two_threads.begin(), two_threads.end(), "1") = "2";
-  expect_refused(two_threads, "another device and thread count");
+  expect_refused(two_threads, "another device and threads");
   target_ = made("stranger.safetensors", {"gaussian", "--inputs", "12", "--neurons", "14",
                                           "--outputs", "2", "--seed", "9"});
   refused({}, "another target");
