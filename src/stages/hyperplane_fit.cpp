@@ -20,6 +20,7 @@ constexpr double kPoor = 0.4;   // too weak
 constexpr double kDown = 4;     // damping after a good step: a quarter
 constexpr double kUp = 2;       // after a poor one
 constexpr double kFailed = 8;   // after one that failed
+constexpr double kAgain = 4;    // and so much more after every further one in a row
 constexpr double kLeast = 1e-7;
 constexpr double kLeastTurn = 1e-8;
 constexpr double kMostTurn = 1;  // what counts where a plane was moved far away
@@ -52,6 +53,7 @@ HyperplaneFit fit(Device& device, const FitRows& rows, const Hyperplanes& start,
   double least = plan.least_damping;
   std::vector<double> moved(static_cast<std::size_t>(start.neurons()),
                             std::clamp(plan.first_turn, kLeastTurn, kMostTurn));
+  double failed = kFailed;
   int stalled = 0;
   std::optional<HyperplaneStep> linear;
   for (Index step = 0; step < plan.most_steps; ++step) {
@@ -98,6 +100,7 @@ HyperplaneFit fit(Device& device, const FitRows& rows, const Hyperplanes& start,
       if (kept > kGood) damping = std::max(damping / kDown, kLeast);
       if (kept < kPoor) damping *= kUp;
       least = std::max(least / kFailed, plan.least_damping);
+      failed = kFailed;
       stalled = gain < plan.stall ? stalled + 1 : 0;
       if (record.rms < near && gain < plan.near_gain) {
         result.end = End::at_noise;
@@ -112,8 +115,9 @@ HyperplaneFit fit(Device& device, const FitRows& rows, const Hyperplanes& start,
         result.end = End::at_noise;
         break;
       }
-      damping *= kFailed;
-      least *= kFailed;
+      damping *= failed;
+      least *= failed;
+      failed *= kAgain;
       if (damping > plan.most_damping) {
         result.end = End::most_damping;
         break;

@@ -87,10 +87,10 @@ struct HyperplaneFit {
 /// without it (scales after planes) convergence is linear.
 ///
 /// A step is taken if the mean square falls, and mu follows what of the promised gain came true:
-/// mu / 4 above .75 of it, 2 mu below .4. A step that fails costs 8 mu, and a Cholesky factor that
-/// does not exist is such a step. Normal equations or conjugate gradients, see the plan. The
-/// preconditioner is (E S_i S_j <u_i, u_j> + diag(mu phi))^-1 (x) I_{d+1}: right to low rank for
-/// N(0, I).
+/// mu / 4 above .75 of it, 2 mu below .4. A step that fails costs 8 mu, further ones in a row 32,
+/// 128, ...; a Cholesky factor that does not exist is such a step. Normal equations or conjugate
+/// gradients, see the plan. The preconditioner is (E S_i S_j <u_i, u_j> + diag(mu phi))^-1 (x)
+/// I_{d+1}: right to low rank for N(0, I).
 ///
 /// Throws BadInput where shapes do not fit, x or y is not finite, n = 0, or a weight is negative or
 /// not finite. Waits.

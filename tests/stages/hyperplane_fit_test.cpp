@@ -208,6 +208,7 @@ TEST_P(HyperplaneFitTest, StepsThatFailLeaveEverythingAndRaiseTheDamping) {
   const HyperplaneFit fit = fit_hyperplanes(device(), rows(), turned(.8), hasty);
   double rms = fit.first_rms;
   double damping = hasty.damping;
+  double in_a_row = 8;
   int failed = 0;
   for (const HyperplaneFitStep& step : fit.history) {
     EXPECT_EQ(step.damping, damping);
@@ -215,8 +216,10 @@ TEST_P(HyperplaneFitTest, StepsThatFailLeaveEverythingAndRaiseTheDamping) {
     const double before = rms;
     if (step.accepted) rms = step.rms;
     if (!step.accepted) {
-      damping *= 8;
+      damping *= in_a_row;
+      in_a_row *= 4;
     } else {
+      in_a_row = 8;
       const double kept = (before * before - step.rms * step.rms) /
                           (before * before - step.predicted * step.predicted);
       damping = kept > .75 ? std::max(damping / 4, 1e-7) : kept < .4 ? 2 * damping : damping;
