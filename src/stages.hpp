@@ -13,12 +13,24 @@
 //   neurons    add_neurons (gradients.hpp)  jumps of gradients have rank one: normal, bias, scale
 //              Hypothesis (hypothesis.hpp)  the network so far, with the error of every part
 //   looks      look_around (look.hpp)       fresh points: what is wrong, where the next line goes
+//   lift       choose_cells, lift_slice (slice_lift.hpp)
+//                                           wide inputs: F on a slice first (slice_asker.hpp), then
+//                                           one gradient a neuron in cells that it has shown
+//                                           (cells.hpp, slice_fans.hpp, output_turns.hpp)
 //   hunt       Hunt (look.hpp)              slabs that no line has met: hit first, then line
 //   fit        fit_least_squares (fit.hpp)  regression over the ReLU features
 //              solve_least_squares (solve.hpp)
 //                                           stream, analytic or qr, over rows.hpp: lsqr.hpp,
 //                                           preconditioner.hpp, triangle.hpp, qr_solver.hpp,
 //                                           trust_region.hpp
+//   noisy      measure_noise (noise.hpp)    answers that are not exact: format and noise
+//              crude_neurons, unite (crude_neurons.hpp)
+//                                           hyperplanes from noisy lines, far out where the noise
+//                                           does not grow; crude_union.cpp
+//              AnsweredPoints, residual_seeds (fit_rows.hpp)
+//                                           rows of the fit, and where a residual wants neurons
+//              fit_hyperplanes (hyperplane_fit.hpp)
+//                                           Levenberg-Marquardt over all hyperplanes
 //   polish     polish (polish.hpp)          all neurons known: what was paid for (paid.hpp) and new
 //                                           fans (fan_design.hpp, fan_choice.cpp) in one least
 //                                           squares for the weights (fan_rows.hpp,
@@ -36,9 +48,12 @@
 #include "src/stages/ask.hpp"
 #include "src/stages/bounded_fit.hpp"
 #include "src/stages/certify.hpp"
+#include "src/stages/crude_neurons.hpp"
 #include "src/stages/finish.hpp"
 #include "src/stages/fit.hpp"
+#include "src/stages/fit_rows.hpp"
 #include "src/stages/gradients.hpp"
+#include "src/stages/hyperplane_fit.hpp"
 #include "src/stages/hypothesis.hpp"
 #include "src/stages/line_search.hpp"
 #include "src/stages/look.hpp"

@@ -9,6 +9,7 @@
 
 #include "bench/trial/drawn.hpp"
 #include "bench/trial/truth.hpp"
+#include "src/stages/finish.hpp"
 
 namespace crease::trial {
 namespace {
@@ -68,6 +69,21 @@ void judge(const Drawn& drawn, const RunReport& report, const TrueError& truth, 
   line["broken"] = wrong && mass.more;  // and not for a mass that (A) leaves open
 }
 
+/// What the black box stands for: the target; modulo the common function where it answers
+/// probabilities; and of a constant what it answers, since no answer tells whether it was rounded.
+ReluNetwork truth_of(const Drawn& drawn, Device& device, Oracle& oracle) {
+  if (drawn.softmax) return without_common_function(drawn.network);
+  if (drawn.imperfection.kind == Imperfection::Kind::noise) return drawn.network;
+  if (deviation_or_zero(device, drawn.network) > 0) return drawn.network;
+  const DeviceMatrix origin = upload(device, HostMatrix(1, drawn.network.inputs()));
+  DeviceMatrix answer(device, 1, drawn.network.outputs());
+  oracle.answer(device, origin, answer);
+  const HostMatrix constants = download(device, answer);
+  ReluNetwork truth(drawn.network.inputs(), 0, drawn.network.outputs());
+  for (Index o = 0; o < truth.outputs(); ++o) truth.constant(o, 0) = constants(0, o);
+  return truth;
+}
+
 Json learn_one(std::uint64_t run, bool exact) {
   const Drawn drawn = draw(run, exact);
   const Seed seed{run};
@@ -93,8 +109,7 @@ Json learn_one(std::uint64_t run, bool exact) {
   line["learn_seconds"] =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
-  // Probabilities do not determine the function that all outputs have in common.
-  const ReluNetwork f = drawn.softmax ? without_common_function(drawn.network) : drawn.network;
+  const ReluNetwork f = truth_of(drawn, *device, *oracle);
   const ReluNetwork g = drawn.softmax ? without_common_function(learned.network) : learned.network;
   const NetworkMatch found = match(f, g);
   line["found"] = {{"target", found.target},

@@ -74,6 +74,9 @@ std::vector<double> NoisyLearner::expected_error(double share) const {
 }
 
 void NoisyLearner::finish(const Hyperplanes& network) {
+  for (const double sigma : noise_.sigma) {
+    run_.report.answer_noise = std::max(run_.report.answer_noise, sigma);
+  }
   final_ = relu_network_of(in_units(network, noise_.sigma));
 }
 
@@ -84,15 +87,19 @@ void NoisyLearner::turn() {
   final_ = orient(hypothesis_of(final_, errors), std::sqrt(dot(errors, errors)));
 }
 
-void NoisyLearner::certify_network() {
+/// Fresh points, drawn after the network was fixed. False if they show more than the noise.
+bool NoisyLearner::certify_network() {
   const std::vector<double> errors = expected_error(fit_error(final_.neurons()));
   const Look look = vouch_for(asker_, random_, run_.problem, run_.plan, noise_.model,
-                              hypothesis_of(final_, errors), final_, 0, run_.report);
-  if (!look.errors.empty() && run_.report.outcome != Outcome::reached) say_what_is_left();
+                              hypothesis_of(final_, errors), final_, certificates_, run_.report);
+  if (look.errors.empty()) return true;
+  ++certificates_;
+  if (run_.report.outcome == Outcome::reached) return true;
+  return say_what_is_left();
 }
 
-/// Why it is no `reached`: the noise, or something that is not in the network.
-void NoisyLearner::say_what_is_left() {
+/// Why it is no `reached`: the noise (true), or something that is not in the network.
+bool NoisyLearner::say_what_is_left() {
   RunReport& report = run_.report;
   const double noise = std::sqrt(dot(noise_.sigma, noise_.sigma));
   const double rms = report.rms_error.value_or(0);
@@ -102,7 +109,7 @@ void NoisyLearner::say_what_is_left() {
     report.message = "at the noise floor: one answer is off by " + in_words(noise) +
                      ", so the rms on fresh points is " + in_words(relative) + unit +
                      "; these answers allow an accuracy of " + in_words(kMargin * relative);
-    return;
+    return true;
   }
   report.message =
       "not the whole function: fresh points are off by " + in_words(rms) + " (rms, " +
@@ -110,6 +117,7 @@ void NoisyLearner::say_what_is_left() {
       " times the error of one answer; " +
       (at_floor_ ? "there are neurons that too few points see"
                  : "neurons are missing, or it is no ReLU network of one hidden layer");
+  return false;
 }
 
 void NoisyLearner::finish_short(Outcome outcome, std::string message) {

@@ -2,6 +2,7 @@
 #include "src/learners/noisy_learner.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -10,30 +11,44 @@
 namespace crease {
 namespace {
 
-constexpr double kOtherNoise = 2;      // noise inside pieces beyond this times the model's counts
-constexpr double kComplete = 0.98;     // of the kinks of a line gave a clear neuron
-constexpr double kNothingNew = 0.02;   // share of new neurons on a line that ends the lines
+constexpr double kOtherNoise = 2;     // noise inside pieces beyond this times the model's counts
+constexpr double kComplete = 0.98;    // of the kinks of a line gave a clear neuron
+constexpr double kNothingNew = 0.04;  // share of new neurons on a line that ends the lines
+constexpr double kExpected = 5;  // times the residual that their errors explain: none is missing
 constexpr double kExplained = 0.03;    // of the deviation: what crude neurons may leave
 constexpr double kHeldOutShare = 0.5;  // held-out points per unknown ...
 constexpr Index kLeastHeldOut = 200;   // ... within these
 constexpr Index kMostHeldOut = 1500;
 constexpr Index kMoreRows = 200;
+constexpr Index kFixedQueries = 4000;  // that no width explains: noise, lines, held-out points
 constexpr double kLeastRows =
     1.3;  // rows per unknown that a fit can do with at the end of a budget
 constexpr double kGuessShare = 0.03;  // random hyperplanes beside the crude ones
 constexpr Index kLeastGuesses = 2;
 constexpr double kNearHeldOut = 30;  // in units of the noise: the fit is near its floor
-constexpr double kNearTrain = 2;
-constexpr double kAtFloor = 1.5;        // held-out rms over the floor
-constexpr double kGrow = 0.2;           // neurons added while the residual is large ...
-constexpr double kGrowLittle = 0.05;    // ... and once it is small
-constexpr double kSmallResidual = 0.1;  // of the deviation
-constexpr double kMoreShare = 1.4;      // rows, where neurons are superfluous or rare
-constexpr double kGoodStart = 0.05;     // of the deviation: then the first step is a full one
+constexpr double kNearTrain = 30;
+constexpr double kOverfit = 5;     // held-out over train rms: some neurons are bent by few rows
+constexpr double kAtFloor = 1.25;  // held-out rms over the floor
+/// Neurons added, as a share of those there are, while the residual is above this share of the
+/// deviation.
+struct Growth {
+  double residual;
+  double share;
+};
+constexpr std::array<Growth, 4> kGrowth = {{{0.3, 0.5}, {0.1, 0.25}, {0.01, 0.1}, {0, 0.05}}};
+constexpr double kMoreShare = 1.4;  // rows, where neurons are superfluous or rare
+constexpr int kMoreAttempts = 1;
+constexpr double kGoodStart = 0.05;  // of the deviation: then the first step is a full one
 constexpr double kGoodDamping = 1e-5;
 constexpr double kDamping = 1e-3;
+constexpr double kRareSide = 1.5;  // rows per unknown on the rarer side of a neuron, at least
+constexpr Index kAroundRare = 4;   // points per unknown around the hyperplane of one with fewer
+constexpr Index kRareRounds = 6;
+constexpr double kFarthest = 3;  // times sqrt(d): beyond that nothing of a neuron shows
+constexpr double kStall = 0.01;  // of the mean square: a neuron more gains more than such steps
 constexpr Index kPruneSteps = 15;
 constexpr double kLittle = 0.1;  // of the median importance: may be superfluous
+constexpr double kMatters = 10;  // times the held-out rms: is not superfluous
 constexpr double kGap = 3;       // between importances: a cut
 constexpr double kWorse = 1.02;  // held-out rms that a pruned network may have
 constexpr int kPruneFailures = 4;
@@ -95,7 +110,8 @@ Index NoisyLearner::rows_for(Index neurons, double share) const {
 }
 
 Index NoisyLearner::query_cap(Index neurons) const {
-  return static_cast<Index>(run_.plan.noisy_queries *
+  return kFixedQueries +
+         static_cast<Index>(run_.plan.noisy_queries *
                             static_cast<double>(std::max<Index>(neurons, 1) * (d_ + 1)));
 }
 
@@ -117,6 +133,7 @@ void NoisyLearner::find_neurons() {
     take_noise_ratio(line.noise_ratio);
     kinks_ = std::max(kinks_, line.kinks);
     const Index added = unite(crude_, line.found);
+    ++lines_;
     complete_ = line.kinks > 0 &&
                 static_cast<double>(line.cleared) >= kComplete * static_cast<double>(line.kinks);
     if (line.found.size() == 0) {
@@ -141,7 +158,9 @@ void NoisyLearner::ask_held_out() {
       std::clamp(static_cast<Index>(kHeldOutShare * static_cast<double>(k * (d_ + 1))),
                  kLeastHeldOut, kMostHeldOut);
   asker_.enter("looks");
-  held_out_.grow_to(wanted, asker_, random_, noise_.sigma);
+  // At the end of a budget half of what is left: the other half is for the fit.
+  held_out_.grow_to(std::min(wanted, std::max<Index>(1, asker_.left() / 2)), asker_, random_,
+                    noise_.sigma);
   spread_ = deviation_of_answers(device_, held_out_.rows());
   asker_.report();
 }
@@ -149,15 +168,43 @@ void NoisyLearner::ask_held_out() {
 /// Whether the crude neurons with their best scales leave next to nothing of the held-out points:
 /// then no further line is worth its price.
 bool NoisyLearner::explains_enough() {
-  const Hyperplanes start = start_from(trusted(crude_), d_, p_);
-  const double own = static_cast<double>(start.neurons() + d_ + 1);
+  CrudeNeurons crude = trusted(crude_, lines_);
   const auto n = static_cast<double>(held_out_.size());
-  if (n < kLeastRows * own) return complete_;
+  const auto takes = [&](Index neurons) {
+    return n >= kLeastRows * static_cast<double>(neurons + d_ + 1);
+  };
+  const bool enough = takes(crude.size());
+  if (!enough && !takes(0)) return complete_;
+  if (!enough) crude = {};  // an affine function is better than nothing
+  const Hyperplanes start = start_from(crude, d_, p_);
   const auto solved = solve_scales(device_, held_out_.rows(), start, scratch());
   if (!solved) return false;
-  const double left = solved->rms * std::sqrt(n / (n - own));
-  keep(solved->network, left);
-  return complete_ && left <= kExplained * spread_;
+  const double left =
+      solved->rms * std::sqrt(n / (n - static_cast<double>(start.neurons() + d_ + 1)));
+  // For a run that ends here: these points have seen their own answers, any fit replaces it.
+  best_ = solved->network;
+  best_held_out_ = left;
+  if (!enough) return complete_;
+  if (crude.size() == 0) {
+    complete_ = left <= kAtFloor;
+    return complete_;
+  }
+  double expected = 1;
+  for (Index i = 0; i < crude.size(); ++i) {
+    const auto ii = static_cast<std::size_t>(i);
+    double square = 0;
+    for (Index o = 0; o < p_; ++o) {
+      const double scale = crude.scales(i, o) / noise_.sigma[static_cast<std::size_t>(o)];
+      square += scale * scale / static_cast<double>(p_);
+    }
+    const double offset = crude.offset_error[ii] * crude.offset_error[ii];
+    expected += square * (crude.error[ii] * crude.error[ii] + offset / (1 + offset));
+  }
+  const bool explained = left <= kExplained * spread_;
+  // Where the errors explain a large residual, something may be missing behind them.
+  complete_ = complete_ && explained && left <= kExpected * std::sqrt(expected) &&
+              kExpected * std::sqrt(expected) <= kExplained * spread_;
+  return explained;
 }
 
 void NoisyLearner::keep(Hyperplanes network, double held_out) {
@@ -179,11 +226,35 @@ void NoisyLearner::ask_rows(Index wanted) {
   asker_.report();
 }
 
+/// Neurons of which the rows see one side hardly ever are known badly, or are none at all: points
+/// around their own hyperplanes. False if there are no such neurons, or no queries for them.
+bool NoisyLearner::ask_rare_neurons() {
+  if (rare_rounds_ >= kRareRounds) return false;
+  ++rare_rounds_;
+  const std::vector<Index> sides = rarer_sides(device_, rows_.rows().x, best_.planes, scratch());
+  const double farthest = kFarthest * std::sqrt(static_cast<double>(d_));
+  HostMatrix points(0, d_);
+  for (Index i = 0; i < best_.neurons(); ++i) {
+    const auto rows = static_cast<double>(sides[static_cast<std::size_t>(i)]);
+    if (rows >= kRareSide * static_cast<double>(d_ + 1)) continue;
+    if (std::abs(best_.planes(i, d_)) > farthest) continue;
+    const HostMatrix around =
+        points_around(best_.planes.row(i), d_, kAroundRare * (d_ + 1), random_);
+    for (Index r = 0; r < around.rows(); ++r) points.append_row(around.row(r), d_);
+  }
+  if (points.rows() == 0 || points.rows() > asker_.left()) return false;
+  asker_.enter("least_squares");
+  rows_.ask(points, asker_, noise_.sigma);
+  asker_.report();
+  return true;
+}
+
 Hyperplanes NoisyLearner::fit(Hyperplanes start, double damping, Index most_steps) {
   HyperplaneFitPlan plan;
   plan.damping = damping;
   plan.most_steps = most_steps;
   plan.noise = 1;
+  plan.stall = kStall;
   plan.most_bytes = scratch();
   plan.stop = [this] { return ends(); };
   HyperplaneFit result = fit_hyperplanes(device_, rows_.rows(), std::move(start), plan);
@@ -204,8 +275,9 @@ void NoisyLearner::prune() {
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return importance[a] < importance[b]; });
-    // Below the noise's own part of an importance nothing is known of a neuron.
-    const double least = std::max(kLittle * median(importance), superfluous());
+    // What matters more than all that is left is no accident.
+    const double least =
+        std::max(std::min(kLittle * median(importance), kMatters * best_held_out_), superfluous());
     std::size_t count = 0;
     while (count < order.size() && importance[order[count]] < least) ++count;
     if (count == 0) return;
@@ -238,27 +310,28 @@ void NoisyLearner::prune() {
   }
 }
 
-void NoisyLearner::fit_until_noise() {
-  const CrudeNeurons kept = trusted(crude_);
-  Hyperplanes start = start_from(kept, d_, p_);
-  Index add = 0;
-  if (!complete_) {
+void NoisyLearner::fit_until_noise(double share) {
+  const CrudeNeurons kept = trusted(crude_, lines_);
+  Hyperplanes start = at_floor_ ? best_ : start_from(kept, d_, p_);
+  Index add = at_floor_ ? kLeastGuesses : 0;
+  if (!complete_ && !at_floor_) {
     const Index missing = std::max<Index>(0, kinks_ - kept.size());
     add = std::max(
         kLeastGuesses,
         missing + static_cast<Index>(std::ceil(kGuessShare * static_cast<double>(kinks_))));
   }
-  double share = run_.plan.noisy_rows;
+  at_floor_ = false;
+  rare_rounds_ = 0;
   double damping = kDamping;
   for (Index round = 0; round < run_.plan.noisy_rounds; ++round) {
     Index wanted = rows_for(start.neurons() + add, share);
     const Index cap =
         std::max(query_cap(std::max(kinks_, best_.neurons())) - asker_.asked(), Index{0});
-    if (round > 0 && wanted - rows_.size() > cap) return;
-    const Index more = std::max<Index>(0, wanted - rows_.size());
+    if (round > 0 && wanted - rows_.drawn() > cap) return;
+    const Index more = std::max<Index>(0, wanted - rows_.drawn());
     if (more > asker_.left()) {
       // The end of the budget: what it still allows, if that is enough to fit at all.
-      wanted = std::max(rows_.size(), rows_.size() + asker_.left());
+      wanted = rows_.drawn() + asker_.left();
       if (wanted < rows_for(start.neurons() + add, kLeastRows)) {
         throw EndOfRun(Outcome::out_of_budget, "a fit of " + std::to_string(start.neurons() + add) +
                                                    " neurons takes " + std::to_string(more) +
@@ -283,7 +356,16 @@ void NoisyLearner::fit_until_noise() {
     const bool near = left <= kNearHeldOut || train_rms_ <= kNearTrain;
     keep(std::move(fitted), left);
     asker_.report();
-    if (near) prune();
+    const bool overfit = best_held_out_ > kOverfit * train_rms_;
+    if (near || overfit) {
+      prune();
+      while (ask_rare_neurons()) {
+        Hyperplanes again = fit(best_, kGoodDamping, run_.plan.noisy_steps);
+        best_held_out_ = held_out_rms(again);
+        best_ = std::move(again);
+        prune();
+      }
+    }
     if (best_held_out_ <= kAtFloor * floor(best_.neurons())) {
       at_floor_ = true;
       return;
@@ -294,9 +376,12 @@ void NoisyLearner::fit_until_noise() {
       share *= kMoreShare;
       add = kLeastGuesses;
     } else {
-      const double part = best_held_out_ < kSmallResidual * spread_ ? kGrowLittle : kGrow;
-      add = std::max(kLeastGuesses,
-                     static_cast<Index>(std::ceil(part * static_cast<double>(best_.neurons()))));
+      const auto growth = std::find_if(kGrowth.begin(), kGrowth.end(), [&](const Growth& g) {
+        return best_held_out_ > g.residual * spread_;
+      });
+      add = std::max(
+          kLeastGuesses,
+          static_cast<Index>(std::ceil(growth->share * static_cast<double>(best_.neurons()))));
     }
     damping = kDamping;
   }
@@ -306,13 +391,22 @@ void NoisyLearner::learn() {
   run_.limit_learning();
   run_.noise = noise_.model;
   find_neurons();
-  if (held_out_.size() == 0) ask_held_out();
+  if (held_out_.size() == 0) {
+    ask_held_out();
+    explains_enough();
+  }
   run_.noise = noise_.model;
-  fit_until_noise();
-  finish(best_);
-  turn();
-  run_.lift_limit();
-  certify_network();
+  double share = run_.plan.noisy_rows;
+  for (int attempt = 0;; ++attempt) {
+    fit_until_noise(share);
+    finish(best_);
+    turn();
+    run_.lift_limit();
+    // Fresh points that show an error although the held-out ones do not: once more, with more rows.
+    if (certify_network() || !at_floor_ || attempt == kMoreAttempts) return;
+    share *= kMoreShare;
+    run_.limit_learning();
+  }
 }
 
 }  // namespace crease

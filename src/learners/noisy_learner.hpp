@@ -27,15 +27,16 @@ class NoisyLearner final : public QueryStrategy {
   void take_noise_ratio(const std::vector<double>& ratio);
   void ask_held_out();
   bool explains_enough();
-  void fit_until_noise();
+  void fit_until_noise(double share);
   void ask_rows(Index wanted);
+  bool ask_rare_neurons();
   Hyperplanes fit(Hyperplanes start, double damping, Index most_steps);
   void prune();
   void keep(Hyperplanes network, double held_out);
   void finish(const Hyperplanes& network);
   void turn();
-  void certify_network();
-  void say_what_is_left();
+  bool certify_network();
+  bool say_what_is_left();
 
   double held_out_rms(const Hyperplanes& network) const;
   /// The noise of one answer in every output, times `share`. [p]
@@ -60,6 +61,7 @@ class NoisyLearner final : public QueryStrategy {
   std::chrono::steady_clock::time_point start_;
 
   CrudeNeurons crude_;
+  Index lines_ = 0;
   Index kinks_ = 0;          // most on one line
   bool complete_ = false;    // every kink of a line gave a clear neuron
   AnsweredPoints rows_;      // the fit sees these
@@ -71,6 +73,8 @@ class NoisyLearner final : public QueryStrategy {
   double train_rms_ = 0;  // of the last fit
   bool has_best_ = false;
   bool at_floor_ = false;
+  Index rare_rounds_ = 0;
+  int certificates_ = 0;
   ReluNetwork final_;
 };
 

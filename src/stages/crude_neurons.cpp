@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
-#include <numeric>
 
 #include "kernels/ops.hpp"
 #include "src/small_dense.hpp"
@@ -21,10 +19,17 @@ constexpr Index kCells = 256;
 constexpr double kReach = 100;
 constexpr Index kMostPoints = 8 * kCells + 4000;  // and kMorePoints for every input: a function
 constexpr Index kMorePoints = 8;                  // that is nowhere straight ends here
-constexpr double kStep = 0.25;      // finite-difference step, share of the half width of a piece
-constexpr double kGoodJump = 0.3;   // longer steps down to this relative error of a jump
+// Finite-difference steps, share of the half width of a piece: the shorter, the fewer hyperplanes
+// they cross; the longer, the less noise they see. Up to kLongStep for an error of kSmallError of
+// the typical jump, up to the whole half width for kGoodJump.
+constexpr double kStep = 1.0 / 16;
+constexpr double kLongStep = 0.25;
+constexpr double kSmallError = 0.01;
+constexpr double kGoodJump = 0.3;
 constexpr double kWorstJump = 0.7;  // relative error of a jump that is still of use
-constexpr std::array<double, 3> kSlopeShares = {0.1, 0.2, 0.3};  // of the typical jump, by attempt
+// How far the slope of a gradient along the line may be off from that of the line, by attempt: a
+// share of the typical jump, where the noise does not allow more.
+constexpr std::array<double, 3> kSlopeShares = {0.01, 0.05, 0.3};
 constexpr double kRetryShrink = 4;
 constexpr double kCheckSigmas = 6;
 constexpr double kPieceNoise = 1.5;
@@ -34,11 +39,6 @@ constexpr std::size_t kNoisePieces = 6;
 constexpr Index kNoisePoints = 12;
 constexpr double kMostScale = 1000;
 constexpr double kLeastScale = 3;  // less is not worth leaving the origin for
-constexpr double kSameAngle = 0.55;
-constexpr double kLeastAngle = 0.05;
-constexpr double kSameOffset = 0.5;
-constexpr double kSameErrors = 3;
-constexpr double kSeenWell = 0.25;
 
 /// One line, searched, and the gradients of its pieces in units of the outputs' noise.
 class NoisyLine {
@@ -158,8 +158,9 @@ void NoisyLine::place_pieces() {
           noise_at_[m], noise_.sigma(line_.rho(t_[m]), o) / unit_[static_cast<std::size_t>(o)]);
     }
     const double most = half_width_[m] * c_ / std::hypot(c_, t_[m]);
-    const double needed = noise_at_[m] * root() / (kGoodJump * typical_jump_);
-    step_.push_back(std::min(std::max(kStep * most, needed), most));
+    const double noise = noise_at_[m] * root() / typical_jump_;
+    const double quiet = std::clamp(noise / kSmallError, kStep * most, kLongStep * most);
+    step_.push_back(std::min(std::max(quiet, noise / kGoodJump), most));
   }
   measured_.assign(n, false);
   gradient_.resize(n);
@@ -346,15 +347,6 @@ CrudeLine NoisyLine::candidates() const {
 
 }  // namespace
 
-void CrudeNeurons::add(const std::vector<double>& plane, const std::vector<double>& scale,
-                       double normal_error, double plane_offset_error, Index seen) {
-  planes.append_row(plane.data(), static_cast<Index>(plane.size()));
-  scales.append_row(scale.data(), static_cast<Index>(scale.size()));
-  error.push_back(normal_error);
-  offset_error.push_back(plane_offset_error);
-  votes.push_back(seen);
-}
-
 double line_scale(const NoiseModel& noise, Index d) {
   double scale = kMostScale;
   const double rho = std::sqrt(1 + static_cast<double>(d));
@@ -375,67 +367,6 @@ CrudeLine crude_neurons(Asker& asker, Random& random, const NoiseModel& noise,
   CrudeLine result = line.candidates();
   result.noise_ratio = std::move(ratio);
   return result;
-}
-
-Index unite(CrudeNeurons& all, const CrudeNeurons& line) {
-  const Index before = all.size();
-  const Index d = line.planes.cols() - 1;
-  std::vector<bool> taken(static_cast<std::size_t>(before), false);
-  std::vector<std::size_t> order(line.error.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return line.error[a] < line.error[b]; });
-  Index added = 0;
-  for (const std::size_t r : order) {
-    const double* plane = line.planes.row(static_cast<Index>(r));
-    Index same = -1;
-    double nearest = std::numeric_limits<double>::infinity();
-    for (Index i = 0; i < before; ++i) {
-      const auto ii = static_cast<std::size_t>(i);
-      if (taken[ii]) continue;
-      const double cosine = dot(plane, all.planes.row(i), d);
-      const double angle = std::sqrt(std::max(0.0, 2 - 2 * std::abs(cosine)));
-      const double errors = std::hypot(line.error[r], all.error[ii]);
-      if (angle > std::clamp(kSameErrors * errors, kLeastAngle, kSameAngle)) continue;
-      const double apart = std::abs((cosine < 0 ? -1 : 1) * plane[d] - all.planes(i, d));
-      if (apart >
-          kSameOffset + kSameErrors * std::hypot(line.offset_error[r], all.offset_error[ii]))
-        continue;
-      if (angle < nearest) {
-        nearest = angle;
-        same = i;
-      }
-    }
-    if (same < 0) {
-      std::vector<double> row(plane, plane + d + 1);
-      const double* scale = line.scales.row(static_cast<Index>(r));
-      all.add(row, {scale, scale + line.scales.cols()}, line.error[r], line.offset_error[r]);
-      ++added;
-      continue;
-    }
-    const auto ss = static_cast<std::size_t>(same);
-    taken[ss] = true;
-    ++all.votes[ss];
-    if (line.error[r] < all.error[ss]) {
-      std::copy_n(plane, d + 1, all.planes.row(same));
-      std::copy_n(line.scales.row(static_cast<Index>(r)), line.scales.cols(), all.scales.row(same));
-      all.error[ss] = line.error[r];
-      all.offset_error[ss] = line.offset_error[r];
-    }
-  }
-  return added;
-}
-
-CrudeNeurons trusted(const CrudeNeurons& all) {
-  CrudeNeurons kept;
-  for (Index i = 0; i < all.size(); ++i) {
-    const auto ii = static_cast<std::size_t>(i);
-    if (all.votes[ii] < 2 && !(all.error[ii] < kSeenWell)) continue;
-    kept.add({all.planes.row(i), all.planes.row(i) + all.planes.cols()},
-             {all.scales.row(i), all.scales.row(i) + all.scales.cols()}, all.error[ii],
-             all.offset_error[ii], all.votes[ii]);
-  }
-  return kept;
 }
 
 }  // namespace crease

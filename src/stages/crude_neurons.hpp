@@ -57,7 +57,9 @@ CrudeLine crude_neurons(Asker& asker, Random& random, const NoiseModel& noise,
 /// line. Returns how many are new.
 Index unite(CrudeNeurons& all, const CrudeNeurons& line);
 
-/// Those that two lines saw, or one line well (error below 0.25).
-CrudeNeurons trusted(const CrudeNeurons& all);
+/// Those that two lines saw; after one or two lines also those that one saw well (error below
+/// 0.25): two kinks that a line could not tell apart look like one neuron, but never again on
+/// another line.
+CrudeNeurons trusted(const CrudeNeurons& all, Index lines);
 
 }  // namespace crease

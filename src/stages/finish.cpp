@@ -64,7 +64,7 @@ double unseen_mass(double failure, const Look& look, Index more_points, Index mo
   if (look.beyond > 0 || look.errors.empty()) return 1;
   const Index points = static_cast<Index>(look.errors.size()) + more_points;
   const Index silent = look.silent + more_silent;
-  return silent > 0 ? unseen_mass(points, silent, failure)
+  return silent > 0 ? upper_mass(points, silent, failure)
                     : 1 - std::pow(failure, 1 / static_cast<double>(points));
 }
 
@@ -90,7 +90,8 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
   report.certificate_queries = asker.charged() - before;
   const auto certified = [&](const std::vector<double>& errors) {
     return certify(errors, look_failure(problem.failure, certificates + 1),
-                   problem.lipschitz.value_or(largest_lipschitz_guess(network)));
+                   problem.lipschitz.value_or(largest_lipschitz_guess(network)),
+                   asker.knows_sigmas());
   };
   std::vector<double> errors = look.errors;
   for (double& error : errors) error += hidden_by_rounding(noise, asker.inputs());

@@ -101,28 +101,87 @@ std::vector<double> main_residual(Device& device, const FitRows& rows, const Hyp
 
 }  // namespace
 
-void AnsweredPoints::grow_to(Index n, Asker& asker, Random& random,
-                             const std::vector<double>& unit) {
-  const Index have = size();
-  if (n <= have) return;
-  DeviceMatrix x(*device_, n, asker.inputs());
-  fill_gaussian(*device_, random.seed(), static_cast<std::uint64_t>(stream_), 0, 1.0, x);
-  DeviceMatrix y(*device_, n, asker.outputs());
-  const DeviceMatrix fresh = asker.points(x.view().row_block(have, n - have));
-  // Only now are they used: a batch that nobody answered can be asked again.
-  require(random.take_rows(stream_, n - have) == have, "AnsweredPoints: the stream is its own");
+void AnsweredPoints::put(ConstDeviceView fresh, DeviceView y,
+                         const std::vector<double>& unit) const {
   std::vector<double> factors;
   for (const double u : unit) factors.push_back(1 / u);
-  copy(*device_, fresh, y.view().row_block(have, n - have));
-  scale_columns(*device_, upload(*device_, row_view(factors)), y.view().row_block(have, n - have));
-  if (have > 0) copy(*device_, y_, y.view().row_block(0, have));
+  copy(*device_, fresh, y);
+  scale_columns(*device_, upload(*device_, row_view(factors)), y);
+}
+
+void AnsweredPoints::grow_to(Index n, Asker& asker, Random& random,
+                             const std::vector<double>& unit) {
+  const Index have = drawn_;
+  const Index more = n - have;
+  if (more <= 0) return;
+  const Index chosen = size() - have;
+  DeviceMatrix x(*device_, n + chosen, asker.inputs());
+  DeviceMatrix y(*device_, n + chosen, asker.outputs());
+  fill_gaussian(*device_, random.seed(), static_cast<std::uint64_t>(stream_), 0, 1.0,
+                x.view().row_block(0, n));
+  const DeviceMatrix fresh = asker.points(x.view().row_block(have, more));
+  // Only now are they used: a batch that nobody answered can be asked again.
+  require(random.take_rows(stream_, more) == have, "AnsweredPoints: the stream is its own");
+  put(fresh, y.view().row_block(have, more), unit);
+  if (have > 0) copy(*device_, y_.view().row_block(0, have), y.view().row_block(0, have));
+  if (chosen > 0) {
+    copy(*device_, x_.view().row_block(have, chosen), x.view().row_block(n, chosen));
+    copy(*device_, y_.view().row_block(have, chosen), y.view().row_block(n, chosen));
+  }
+  x_ = std::move(x);
+  y_ = std::move(y);
+  drawn_ = n;
+}
+
+void AnsweredPoints::ask(const HostMatrix& points, Asker& asker, const std::vector<double>& unit) {
+  if (points.rows() == 0) return;
+  const Index have = size();
+  const DeviceMatrix where = upload(*device_, points);
+  const DeviceMatrix fresh = asker.points(where);
+  DeviceMatrix x(*device_, have + points.rows(), asker.inputs());
+  DeviceMatrix y(*device_, have + points.rows(), asker.outputs());
+  if (have > 0) {
+    copy(*device_, x_, x.view().row_block(0, have));
+    copy(*device_, y_, y.view().row_block(0, have));
+  }
+  copy(*device_, where, x.view().row_block(have, points.rows()));
+  put(fresh, y.view().row_block(have, points.rows()), unit);
   x_ = std::move(x);
   y_ = std::move(y);
 }
 
-FitRows AnsweredPoints::first(Index n) const {
-  const Index count = std::min(n, size());
-  return {x_.view().row_block(0, count), y_.view().row_block(0, count)};
+std::vector<Index> rarer_sides(Device& device, ConstDeviceView x, const HostMatrix& planes,
+                               Index most_bytes) {
+  const Index k = planes.rows();
+  std::vector<Index> above(static_cast<std::size_t>(k), 0);
+  if (k == 0) return above;
+  const DeviceMatrix all = upload(device, planes);
+  const Index chunk = std::max<Index>(1, most_bytes / (k * static_cast<Index>(sizeof(double))));
+  for (Index first = 0; first < x.rows; first += chunk) {
+    const Index n = std::min(chunk, x.rows - first);
+    DeviceMatrix heights(device, n, k);
+    multiply(device, x.row_block(first, n), Transpose::no, all.view().col_block(0, x.cols),
+             Transpose::yes, 1.0, 0.0, heights);
+    const HostMatrix z = download(device, heights);
+    for (Index i = 0; i < n; ++i) {
+      for (Index j = 0; j < k; ++j) {
+        above[static_cast<std::size_t>(j)] += z(i, j) + planes(j, x.cols) > 0 ? 1 : 0;
+      }
+    }
+  }
+  for (Index& count : above) count = std::min(count, x.rows - count);
+  return above;
+}
+
+HostMatrix points_around(const double* plane, Index d, Index n, Random& random) {
+  HostMatrix points(0, d);
+  for (Index i = 0; i < n; ++i) {
+    std::vector<double> x = random.normals(d);
+    const double shift = random.normals(1)[0] - plane[d] - dot(x.data(), plane, d);
+    for (Index j = 0; j < d; ++j) x[static_cast<std::size_t>(j)] += shift * plane[j];
+    points.append_row(x.data(), d);
+  }
+  return points;
 }
 
 double deviation_of_answers(Device& device, const FitRows& rows) {

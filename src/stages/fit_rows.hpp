@@ -7,25 +7,39 @@
 
 namespace crease {
 
-/// Points of one stream of the counter generator, N(0, I), with the answers divided by `unit`.
-/// Nobody else may take rows of that stream.
+/// Points of one stream of the counter generator, N(0, I), and others that were chosen, with their
+/// answers divided by `unit`. Nobody else may take rows of that stream.
 class AnsweredPoints {
  public:
   AnsweredPoints(Device& device, Stream stream) : device_(&device), stream_(stream) {}
 
-  /// Asks until there are n points; one round. None where there are as many already.
+  /// Asks until there are n points of the stream; one round. None where there are as many already.
   void grow_to(Index n, Asker& asker, Random& random, const std::vector<double>& unit);
 
+  /// Asks these points [n, d] too; one round.
+  void ask(const HostMatrix& points, Asker& asker, const std::vector<double>& unit);
+
+  /// Of the stream; of all.
+  Index drawn() const { return drawn_; }
   Index size() const { return x_.rows(); }
   FitRows rows() const { return {x_, y_}; }
-  FitRows first(Index n) const;
 
  private:
+  void put(ConstDeviceView fresh, DeviceView y, const std::vector<double>& unit) const;
+
   Device* device_;
   Stream stream_;
-  DeviceMatrix x_;
+  Index drawn_ = 0;
+  DeviceMatrix x_;  // those of the stream first
   DeviceMatrix y_;
 };
+
+/// How many rows lie on the side of each hyperplane that has fewer. [k]
+std::vector<Index> rarer_sides(Device& device, ConstDeviceView x, const HostMatrix& planes,
+                               Index most_bytes);
+
+/// n points around the hyperplane <v, x> + e = 0: N(0, I) across it, and N(0, 1) from it.
+HostMatrix points_around(const double* plane, Index d, Index n, Random& random);
 
 /// Root of the summed variances of y over the rows, divided by the number of outputs.
 double deviation_of_answers(Device& device, const FitRows& rows);

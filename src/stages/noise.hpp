@@ -36,7 +36,7 @@ NoiseModel probe_noise(Asker& asker, Random& random);
 /// 1e-10 of the answers' size, or nothing known of it but the prior.
 bool is_exact(const NoiseModel& noise);
 
-inline constexpr Index kRepeatedPoints = 8;
+inline constexpr Index kRepeatedPoints = 16;
 inline constexpr Index kRepeats = 6;
 inline constexpr Index kFormatPoints = 64;
 

@@ -80,10 +80,10 @@ TEST_F(LearnTest, TheReportHasTheKeysOfTheContract) {
 
   EXPECT_THAT(keys(json),
               UnorderedElementsAre("version", "outcome", "message", "device", "seed", "mode",
-                                   "inputs", "outputs", "neurons", "answers", "modulo", "queries",
-                                   "rounds", "learning_rounds", "seconds", "rms_error",
+                                   "method", "inputs", "outputs", "neurons", "answers", "modulo",
+                                   "queries", "rounds", "learning_rounds", "seconds", "rms_error",
                                    "relative_error", "certificate", "hunt_mass", "least_squares",
-                                   "peak_device_bytes", "warnings"));
+                                   "polish", "neuron_errors", "peak_device_bytes", "warnings"));
   EXPECT_THAT(keys(json["answers"]), UnorderedElementsAre("format", "noise"));
   EXPECT_THAT(keys(json["queries"]),
               ::testing::IsSupersetOf({"total", "learning", "certificate", "unanswered", "noise",

@@ -160,11 +160,17 @@ TEST_F(LogTest, InterruptedItGoesOnToTheSameBits) {
   EXPECT_GT(stopped, 0);
 }
 
+#ifdef CREASE_PROGRAM
+constexpr const char* kProgram = CREASE_PROGRAM;
+#else
+constexpr const char* kProgram = "";
+#endif
+
 /// Exit code of the program where no file may grow beyond so many KiB.
 int with_small_disk(const Words& words, int kib) {
   const pid_t child = fork();
   if (child == 0) {
-    std::string command = "ulimit -f " + std::to_string(2 * kib) + "; exec '" CREASE_PROGRAM "'";
+    std::string command = "ulimit -f " + std::to_string(2 * kib) + "; exec '" + kProgram + "'";
     for (const std::string& word : words) command += " '" + word + "'";
     execl("/bin/sh", "sh", "-c", command.c_str(), static_cast<char*>(nullptr));
     _exit(127);
@@ -202,8 +208,8 @@ TEST_F(LogTest, ALogOfAnotherRunIsRefusedByName) {
   Words two_threads = learn("other", {"--log", file("log")});
   *std::find(two_threads.begin(), two_threads.end(), "1") = "2";
   expect_refused(two_threads, "another device and thread count");
-  target_ = made("other.safetensors", {"gaussian", "--inputs", "12", "--neurons", "14", "--outputs",
-                                       "2", "--seed", "9"});
+  target_ = made("stranger.safetensors", {"gaussian", "--inputs", "12", "--neurons", "14",
+                                          "--outputs", "2", "--seed", "9"});
   refused({}, "another target");
   expect_refused(learn("other", {"--reuse", file("log")}), "another target");
   expect_refused(learn("other", {"--log", target_}), "--log: expected another file");

@@ -229,5 +229,105 @@ TEST_P(NoiseTest, EveryOutputHasItsOwnNoise) {
   EXPECT_EQ(noise.relative[1], unit[1] * noise.relative[0]);
 }
 
+/// Answers of a planted network, each changed by `blur`, and what is measured of their noise.
+AnswerNoise measured(Device& device, const ReluNetwork& network,
+                     const std::function<double(double)>& blur, Index expected_queries) {
+  const auto oracle =
+      make_host_oracle(network.inputs(), network.outputs(), [&](ConstHostView x, HostView y) {
+        HostMatrix points(x.rows, x.cols);
+        for (Index i = 0; i < x.rows; ++i) {
+          for (Index j = 0; j < x.cols; ++j) points(i, j) = x(i, j);
+        }
+        const HostMatrix values = exact_values(network, points);
+        for (Index i = 0; i < y.rows; ++i) {
+          for (Index o = 0; o < y.cols; ++o) y(i, o) = blur(values(i, o));
+        }
+      });
+  const RunControl run;
+  Asker asker(device, *oracle, run);
+  Random random(Seed{3});
+  const NoiseModel probed = probe_noise(asker, random);
+  EXPECT_TRUE(probed.coarse || !is_exact(probed));
+  AnswerNoise noise = measure_noise(asker, random, probed);
+  EXPECT_EQ(asker.asked(), 40 + expected_queries);
+  EXPECT_EQ(asker.rounds(), 2);
+  EXPECT_FALSE(is_exact(noise.model));
+  return noise;
+}
+
+constexpr Index kMeasureQueries = kRepeatedPoints * kRepeats + kFormatPoints;
+
+/// The nearest binary number with so many digits.
+double rounded(double y, int digits) {
+  int exponent = 0;
+  const double share = std::frexp(y, &exponent);
+  return std::ldexp(std::nearbyint(std::ldexp(share, digits)), exponent - digits);
+}
+
+TEST_P(NoiseTest, TheSamePointAskedAgainSaysHowLargeTrueNoiseIs) {
+  // A variance with 80 degrees of freedom: its root is off by 1 / sqrt(160) = 8 %, four of which
+  // are not reached but once in 16,000 runs.
+  const double sigma = 1e-4;
+  const HostMatrix draws = normals(1000, 1, 5);
+  Index next = 0;
+  const AnswerNoise noise = measured(
+      device(), planted_network(5, 10, 2, 4),
+      [&](double y) { return y + sigma * draws(next++, 0); }, kMeasureQueries);
+  EXPECT_EQ(noise.model.format, "noise");
+  for (std::size_t o = 0; o < 2; ++o) {
+    EXPECT_NEAR(noise.sigma[o], sigma, 0.32 * sigma);
+    EXPECT_EQ(noise.model.absolute[o], noise.sigma[o]);
+  }
+}
+
+TEST_P(NoiseTest, DecimalsAreOffByTheirUnitOverTheRootOfTwelve) {
+  for (const int digits : {2, 3, 6}) {
+    const double unit = std::pow(10.0, digits);
+    const AnswerNoise noise = measured(
+        device(), planted_network(5, 10, 2, 4),
+        [&](double y) { return std::round(y * unit) / unit; }, kMeasureQueries);
+    EXPECT_EQ(noise.model.format, "decimal") << digits;
+    for (const double sigma : noise.sigma) {
+      EXPECT_NEAR(sigma, 1 / unit / std::sqrt(12.0), 4 * kRounding / unit) << digits;
+    }
+  }
+}
+
+TEST_P(NoiseTest, BinaryFormatsAreKnownByTheirDigitsAndTheirErrorsBySpacing) {
+  for (const auto& [digits, name] : {std::pair{11, "float16"}, std::pair{24, "float32"}}) {
+    const ReluNetwork network = planted_network(5, 10, 2, 4);
+    const AnswerNoise noise = measured(
+        device(), network, [&](double y) { return rounded(y, digits); }, kMeasureQueries);
+    EXPECT_EQ(noise.model.format, name);
+    // Errors are uniform over a spacing: at other points their mean square has a relative deviation
+    // of sqrt(.8 / 20000) = 1 %; that of the squared spacing over 64 points is at most 4, that of
+    // its mean at most .5: two thirds to one and a half within two of them.
+    const HostMatrix y = exact_values(network, normals(20000, 5, 8));
+    for (Index o = 0; o < 2; ++o) {
+      double square = 0;
+      for (Index i = 0; i < y.rows(); ++i) {
+        const double error = rounded(y(i, o), digits) - y(i, o);
+        square += error * error / static_cast<double>(y.rows());
+      }
+      const double sigma = noise.sigma[static_cast<std::size_t>(o)];
+      EXPECT_GE(sigma, std::sqrt(square) / 1.5) << name;
+      EXPECT_LE(sigma, std::sqrt(square) * 1.5) << name;
+    }
+  }
+}
+
+TEST_P(NoiseTest, ExactAnswersAreExactWhateverTheirUnit) {
+  for (const double factor : {1.0, 0x1p-30, 0x1p30}) {
+    const NoiseModel noise = probe(times(planted_network(6, 12, 2, 4), factor));
+    EXPECT_TRUE(is_exact(noise)) << factor;
+    EXPECT_FALSE(noise.coarse) << factor;
+  }
+  ReluNetwork constant(4, 0, 1);
+  constant.constant(0, 0) = 0.1;
+  const NoiseModel noise = probe(constant);
+  EXPECT_TRUE(is_exact(noise));
+  EXPECT_FALSE(noise.coarse);  // one answer everywhere is a constant, not a coarse format
+}
+
 }  // namespace
 }  // namespace crease

@@ -1,0 +1,94 @@
+// The crude neurons of several lines, each counted once.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "src/stages/crude_neurons.hpp"
+#include "src/stages/numbers.hpp"
+
+namespace crease {
+namespace {
+
+// The same neuron: the angle within kSameErrors times both errors, never demanded to be below
+// kLeastAngle, never allowed above kSameAngle (a cosine of 0.85).
+constexpr double kSameAngle = 0.55;
+constexpr double kLeastAngle = 0.05;
+constexpr double kSameOffset = 0.5;
+constexpr double kSameErrors = 3;
+constexpr double kSeenWell = 0.25;
+constexpr Index kFewLines = 2;
+
+}  // namespace
+
+void CrudeNeurons::add(const std::vector<double>& plane, const std::vector<double>& scale,
+                       double normal_error, double plane_offset_error, Index seen) {
+  planes.append_row(plane.data(), static_cast<Index>(plane.size()));
+  scales.append_row(scale.data(), static_cast<Index>(scale.size()));
+  error.push_back(normal_error);
+  offset_error.push_back(plane_offset_error);
+  votes.push_back(seen);
+}
+
+Index unite(CrudeNeurons& all, const CrudeNeurons& line) {
+  const Index before = all.size();
+  const Index d = line.planes.cols() - 1;
+  std::vector<bool> taken(static_cast<std::size_t>(before), false);
+  std::vector<std::size_t> order(line.error.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return line.error[a] < line.error[b]; });
+  Index added = 0;
+  for (const std::size_t r : order) {
+    const double* plane = line.planes.row(static_cast<Index>(r));
+    Index same = -1;
+    double nearest = std::numeric_limits<double>::infinity();
+    for (Index i = 0; i < before; ++i) {
+      const auto ii = static_cast<std::size_t>(i);
+      if (taken[ii]) continue;
+      const double cosine = dot(plane, all.planes.row(i), d);
+      const double angle = std::sqrt(std::max(0.0, 2 - 2 * std::abs(cosine)));
+      const double errors = std::hypot(line.error[r], all.error[ii]);
+      if (angle > std::clamp(kSameErrors * errors, kLeastAngle, kSameAngle)) continue;
+      const double apart = std::abs((cosine < 0 ? -1 : 1) * plane[d] - all.planes(i, d));
+      if (apart >
+          kSameOffset + kSameErrors * std::hypot(line.offset_error[r], all.offset_error[ii]))
+        continue;
+      if (angle < nearest) {
+        nearest = angle;
+        same = i;
+      }
+    }
+    if (same < 0) {
+      std::vector<double> row(plane, plane + d + 1);
+      const double* scale = line.scales.row(static_cast<Index>(r));
+      all.add(row, {scale, scale + line.scales.cols()}, line.error[r], line.offset_error[r]);
+      ++added;
+      continue;
+    }
+    const auto ss = static_cast<std::size_t>(same);
+    taken[ss] = true;
+    ++all.votes[ss];
+    if (line.error[r] < all.error[ss]) {
+      std::copy_n(plane, d + 1, all.planes.row(same));
+      std::copy_n(line.scales.row(static_cast<Index>(r)), line.scales.cols(), all.scales.row(same));
+      all.error[ss] = line.error[r];
+      all.offset_error[ss] = line.offset_error[r];
+    }
+  }
+  return added;
+}
+
+CrudeNeurons trusted(const CrudeNeurons& all, Index lines) {
+  CrudeNeurons kept;
+  for (Index i = 0; i < all.size(); ++i) {
+    const auto ii = static_cast<std::size_t>(i);
+    if (all.votes[ii] < 2 && (lines > kFewLines || !(all.error[ii] < kSeenWell))) continue;
+    kept.add({all.planes.row(i), all.planes.row(i) + all.planes.cols()},
+             {all.scales.row(i), all.scales.row(i) + all.scales.cols()}, all.error[ii],
+             all.offset_error[ii], all.votes[ii]);
+  }
+  return kept;
+}
+
+}  // namespace crease
