@@ -24,7 +24,7 @@ struct HyperplaneFitPlan {
   /// that a hyperplane sweeps over, a squared error of about .85 phi_i |delta_i|^2 each: so a
   /// neuron that has arrived is not held back by one that has not. Right as it stands where
   /// E x x^T = I.
-  double damping = 1e-2;        // a tenth of that error: most of it averages out
+  double damping = 1e-2;        // a hundredth of that error: most of it averages out
   double first_turn = 0.1;      // phi of the first step; 1e-3 for a start that is nearly right
   double least_damping = 1e-9;  // of mu phi: below the noise of every Gram matrix
   double most_damping = 30;     // a longer fight is lost: steps of a tenth of the neurons' size
