@@ -9,7 +9,6 @@
 
 #include "bench/trial/drawn.hpp"
 #include "bench/trial/truth.hpp"
-#include "src/stages/finish.hpp"
 
 namespace crease::trial {
 namespace {
@@ -48,14 +47,16 @@ void judge(const Drawn& drawn, const RunReport& report, const TrueError& truth, 
            const ReluNetwork& f, const ReluNetwork& g, Seed seed, Json& line) {
   if (!report.certificate) return;
   const Certificate& c = *report.certificate;
-  const Exceeding mass = count_exceeding(device, f, g, c.largest_error, c.mass, seed);
+  const Rounding rounding = rounding_of(drawn);
+  const Exceeding mass = count_exceeding(device, f, g, c.largest_error, rounding, c.mass, seed);
   line["a"] = {{"largest_error", c.largest_error},
                {"mass", c.mass},
                {"points", mass.points},
                {"beyond", mass.beyond},
                {"fails", mass.more},
                {"decided", mass.decided}};
-  const bool beyond_bound = truth.rms > c.rms_bound + truth.rounding;
+  const double hidden = rounding.absolute + rounding.relative * truth.size;
+  const bool beyond_bound = truth.rms > c.rms_bound + hidden;
   // Slopes that F - F' is known to have may not exceed what (B) assumes.
   const bool assumed = truth.steepest <= c.lipschitz;
   line["b"] = {{"rms_bound", c.rms_bound},
@@ -67,21 +68,6 @@ void judge(const Drawn& drawn, const RunReport& report, const TrueError& truth, 
   const bool wrong = report.outcome == Outcome::reached && error > kBroken * drawn.problem.accuracy;
   line["wrong"] = wrong;                // `reached`, and less accurate than ten times the accuracy
   line["broken"] = wrong && mass.more;  // and not for a mass that (A) leaves open
-}
-
-/// What the black box stands for: the target; modulo the common function where it answers
-/// probabilities; and of a constant what it answers, since no answer tells whether it was rounded.
-ReluNetwork truth_of(const Drawn& drawn, Device& device, Oracle& oracle) {
-  if (drawn.softmax) return without_common_function(drawn.network);
-  if (drawn.imperfection.kind == Imperfection::Kind::noise) return drawn.network;
-  if (deviation_or_zero(device, drawn.network) > 0) return drawn.network;
-  const DeviceMatrix origin = upload(device, HostMatrix(1, drawn.network.inputs()));
-  DeviceMatrix answer(device, 1, drawn.network.outputs());
-  oracle.answer(device, origin, answer);
-  const HostMatrix constants = download(device, answer);
-  ReluNetwork truth(drawn.network.inputs(), 0, drawn.network.outputs());
-  for (Index o = 0; o < truth.outputs(); ++o) truth.constant(o, 0) = constants(0, o);
-  return truth;
 }
 
 Json learn_one(std::uint64_t run, bool exact) {
@@ -109,7 +95,8 @@ Json learn_one(std::uint64_t run, bool exact) {
   line["learn_seconds"] =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
-  const ReluNetwork f = truth_of(drawn, *device, *oracle);
+  // Probabilities do not determine the function that all outputs have in common.
+  const ReluNetwork f = drawn.softmax ? without_common_function(drawn.network) : drawn.network;
   const ReluNetwork g = drawn.softmax ? without_common_function(learned.network) : learned.network;
   const NetworkMatch found = match(f, g);
   line["found"] = {{"target", found.target},

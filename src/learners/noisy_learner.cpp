@@ -23,7 +23,8 @@ constexpr Index kMoreRows = 200;
 constexpr Index kFixedQueries = 4000;  // that no width explains: noise, lines, held-out points
 constexpr double kLeastRows =
     1.3;  // rows per unknown that a fit can do with at the end of a budget
-constexpr double kGuessShare = 0.03;  // random hyperplanes beside the crude ones
+// Random hyperplanes beside the crude ones: superfluous neurons cost a fit less than missing ones.
+constexpr double kGuessShare = 0.1;
 constexpr Index kLeastGuesses = 2;
 constexpr double kNearHeldOut = 30;  // in units of the noise: the fit is near its floor
 constexpr double kNearTrain = 30;
@@ -39,10 +40,10 @@ constexpr std::array<Growth, 4> kGrowth = {{{0.3, 0.5}, {0.1, 0.25}, {0.01, 0.1}
 constexpr double kMoreShare = 1.4;  // rows, where neurons are superfluous or rare
 constexpr int kMoreAttempts = 1;
 constexpr double kGoodStart = 0.05;  // of the deviation: then the first step is a full one
-constexpr double kGoodDamping = 1e-5;
-constexpr double kDamping = 1e-3;
-constexpr double kRareSide = 1.5;  // rows per unknown on the rarer side of a neuron, at least
-constexpr Index kAroundRare = 4;   // points per unknown around the hyperplane of one with fewer
+constexpr double kGoodTurn = 1e-3;   // angle by which hyperplanes are expected to turn ...
+constexpr double kTurn = 0.1;        // ... and otherwise
+constexpr double kRareSide = 1.5;    // rows per unknown on the rarer side of a neuron, at least
+constexpr Index kAroundRare = 4;     // points per unknown around the hyperplane of one with fewer
 constexpr Index kRareRounds = 6;
 constexpr double kFarthest = 3;  // times sqrt(d): beyond that nothing of a neuron shows
 constexpr double kStall = 0.01;  // of the mean square: a neuron more gains more than such steps
@@ -249,9 +250,9 @@ bool NoisyLearner::ask_rare_neurons() {
   return true;
 }
 
-Hyperplanes NoisyLearner::fit(Hyperplanes start, double damping, Index most_steps) {
+Hyperplanes NoisyLearner::fit(Hyperplanes start, double turn, Index most_steps) {
   HyperplaneFitPlan plan;
-  plan.damping = damping;
+  plan.first_turn = turn;
   plan.most_steps = most_steps;
   plan.noise = 1;
   plan.stall = kStall;
@@ -295,7 +296,7 @@ void NoisyLearner::prune() {
     batch = std::max<std::size_t>(1, batch >> std::max(failures - 1, 0));
     std::vector<bool> marked(order.size(), false);
     for (std::size_t i = 0; i < batch; ++i) marked[order[i]] = true;
-    const Hyperplanes fewer = fit(best_.without(marked), kGoodDamping, kPruneSteps);
+    const Hyperplanes fewer = fit(best_.without(marked), kGoodTurn, kPruneSteps);
     const double left = held_out_rms(fewer);
     if (left <= kWorse * best_held_out_) {
       best_ = fewer;
@@ -322,7 +323,7 @@ void NoisyLearner::fit_until_noise(double share) {
   }
   at_floor_ = false;
   rare_rounds_ = 0;
-  double damping = kDamping;
+  double turn = kTurn;
   for (Index round = 0; round < run_.plan.noisy_rounds; ++round) {
     Index wanted = rows_for(start.neurons() + add, share);
     const Index cap =
@@ -342,7 +343,7 @@ void NoisyLearner::fit_until_noise(double share) {
     const auto solved = solve_scales(device_, rows_.rows(), start, scratch());
     if (solved) {
       start = solved->network;
-      if (solved->rms <= kGoodStart * spread_) damping = kGoodDamping;
+      if (solved->rms <= kGoodStart * spread_) turn = kGoodTurn;
     }
     if (add > 0) {
       const HostMatrix seeds =
@@ -351,7 +352,7 @@ void NoisyLearner::fit_until_noise(double share) {
         start.add({seeds.row(i), seeds.row(i) + d_}, seeds(i, d_));
       }
     }
-    Hyperplanes fitted = fit(std::move(start), damping, run_.plan.noisy_steps);
+    Hyperplanes fitted = fit(std::move(start), turn, run_.plan.noisy_steps);
     const double left = held_out_rms(fitted);
     const bool near = left <= kNearHeldOut || train_rms_ <= kNearTrain;
     keep(std::move(fitted), left);
@@ -360,7 +361,7 @@ void NoisyLearner::fit_until_noise(double share) {
     if (near || overfit) {
       prune();
       while (ask_rare_neurons()) {
-        Hyperplanes again = fit(best_, kGoodDamping, run_.plan.noisy_steps);
+        Hyperplanes again = fit(best_, kGoodTurn, run_.plan.noisy_steps);
         best_held_out_ = held_out_rms(again);
         best_ = std::move(again);
         prune();
@@ -383,7 +384,7 @@ void NoisyLearner::fit_until_noise(double share) {
           kLeastGuesses,
           static_cast<Index>(std::ceil(growth->share * static_cast<double>(best_.neurons()))));
     }
-    damping = kDamping;
+    turn = kTurn;
   }
 }
 
