@@ -255,7 +255,7 @@ TEST_P(SliceLearnerTest, AnOracleThatFailsInTheLiftEndsTheRun) {
   plan.look_points = 64;
   const auto learned = learn_from_queries(device(), oracle, {}, plan);
   EXPECT_EQ(to_string(learned.report.outcome), "oracle_failed");
-  EXPECT_EQ(learned.report.message, "enough");
+  EXPECT_NE(learned.report.message.find("enough"), std::string::npos) << learned.report.message;
 }
 
 }  // namespace
