@@ -10,7 +10,6 @@ and peak memory) must be those of a run that nobody disturbed, and the log must 
 asked, each question once. Then a new log is begun. Prints one line; exit code 1 if anything failed.
 """
 import argparse
-import fcntl
 import json
 import os
 import pathlib
@@ -24,12 +23,11 @@ import tempfile
 import time
 
 # A ReLU network whose weights are sums of sines; one request after the other, counted before it is
-# answered. It holds a lock as long as it lives.
+# answered.
 BOX = r'''
-import fcntl, math, os, struct, sys, time
+import math, os, struct, sys, time
 d, k, p = INPUTS, NEURONS, OUTPUTS
 count = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)
-fcntl.flock(count, fcntl.LOCK_SH)
 w = [[math.sin(12.9898 * (i + 1) + 78.233 * (c + 1)) for c in range(d)] for i in range(k)]
 b = [math.sin(3.1 * (i + 1)) for i in range(k)]
 u = [[math.cos(5.7 * (i + 1) + 1.3 * o) for i in range(k)] for o in range(p)]
@@ -70,17 +68,20 @@ class Rounds:
 
     def start(self, name, log):
         self.count.write_bytes(b"")
-        return subprocess.Popen(
+        self.alive, inherited = os.pipe()  # as long as the program or its box live, one end is open
+        program = subprocess.Popen(
             [self.program, "learn", self.target, "--inputs", str(INPUTS), "--outputs", str(OUTPUTS),
              "--out", self.path(name + ".safetensors"), "--report", self.path(name + ".json"),
              "--log", self.path(log), "--batch", "256", "--device", "cpu", "--threads", "1", "--quiet"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[inherited])
+        os.close(inherited)
+        return program
 
     def counted(self):
-        """Answers of the box that has ended, request by request."""
-        with open(self.count, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            data = file.read()
+        """Answers of the box, request by request, once it has ended."""
+        os.read(self.alive, 1)
+        os.close(self.alive)
+        data = self.count.read_bytes()
         return [int.from_bytes(data[i:i + 8], "little") for i in range(0, len(data), 8)]
 
     def batches(self, log):
@@ -167,6 +168,7 @@ def main():
             before = []
         program = rounds.start("killed", "log")
         _, errors = program.communicate()
+        rounds.counted()
         rounds.check(program.returncode == 0, f"exit {program.returncode}: {errors.decode()}")
         ended()
         print(f"kill_log: {kills} kills of a run of {seconds:.1f} s and {points} queries, "

@@ -13,6 +13,10 @@
 //   neurons    add_neurons (gradients.hpp)  jumps of gradients have rank one: normal, bias, scale
 //              Hypothesis (hypothesis.hpp)  the network so far, with the error of every part
 //   looks      look_around (look.hpp)       fresh points: what is wrong, where the next line goes
+//   lift       choose_cells, lift_slice (slice_lift.hpp)
+//                                           wide inputs: F on a slice first (slice_asker.hpp), then
+//                                           one gradient a neuron in cells that it has shown
+//                                           (cells.hpp, slice_fans.hpp, output_turns.hpp)
 //   hunt       Hunt (look.hpp)              slabs that no line has met: hit first, then line
 //   fit        fit_least_squares (fit.hpp)  regression over the ReLU features
 //              solve_least_squares (solve.hpp)

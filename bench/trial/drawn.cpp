@@ -148,6 +148,24 @@ Drawn draw(std::uint64_t run, bool exact) {
   return drawn;
 }
 
+Rounding rounding_of(const Drawn& drawn) {
+  using Kind = Imperfection::Kind;
+  const double outputs = std::sqrt(static_cast<double>(drawn.network.outputs()));
+  switch (drawn.imperfection.kind) {
+    case Kind::float64:
+      return {0, 0x1p-53};
+    case Kind::float32:
+      return {0, 0x1p-24};
+    case Kind::float16:
+      return {outputs * 0x1p-25, 0x1p-11};  // subnormal below 2^-14
+    case Kind::decimals:
+      return {outputs * 0.5 * std::pow(10.0, -drawn.imperfection.decimals), 0x1p-53};
+    case Kind::noise:
+      return {0, 0x1p-53};
+  }
+  throw BadInput("rounding_of: no such kind");
+}
+
 std::unique_ptr<Oracle> open_oracle(const Drawn& drawn, Seed seed) {
   auto oracle = make_network_oracle(drawn.network);
   if (drawn.softmax) {

@@ -22,6 +22,16 @@ struct Drawn {
   QueryPlan plan;
 };
 
+/// What an answer may be off by, whatever it is: at most absolute + relative |F|.
+struct Rounding {
+  double absolute = 0;
+  double relative = 0;
+};
+
+/// Half a unit of a drawn target's answers, over all outputs: where all answers are nearly equal,
+/// none of them tells that they are rounded. 0 for noise.
+Rounding rounding_of(const Drawn& drawn);
+
 /// The run of number `run`: the same on every machine. `exact`: all of them with exact answers.
 Drawn draw(std::uint64_t run, bool exact);
 

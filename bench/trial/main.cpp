@@ -47,14 +47,16 @@ void judge(const Drawn& drawn, const RunReport& report, const TrueError& truth, 
            const ReluNetwork& f, const ReluNetwork& g, Seed seed, Json& line) {
   if (!report.certificate) return;
   const Certificate& c = *report.certificate;
-  const Exceeding mass = count_exceeding(device, f, g, c.largest_error, c.mass, seed);
+  const Rounding rounding = rounding_of(drawn);
+  const Exceeding mass = count_exceeding(device, f, g, c.largest_error, rounding, c.mass, seed);
   line["a"] = {{"largest_error", c.largest_error},
                {"mass", c.mass},
                {"points", mass.points},
                {"beyond", mass.beyond},
                {"fails", mass.more},
                {"decided", mass.decided}};
-  const bool beyond_bound = truth.rms > c.rms_bound + truth.rounding;
+  const double hidden = rounding.absolute + rounding.relative * truth.size;
+  const bool beyond_bound = truth.rms > c.rms_bound + hidden;
   // Slopes that F - F' is known to have may not exceed what (B) assumes.
   const bool assumed = truth.steepest <= c.lipschitz;
   line["b"] = {{"rms_bound", c.rms_bound},

@@ -101,6 +101,23 @@ void add_slope(const ReluNetwork& network, const double* x, double sign, HostMat
   }
 }
 
+/// Points on either side of a neuron's hyperplane, where it is nearest to the origin; none if it
+/// has no hyperplane.
+std::vector<std::vector<double>> beside(const ReluNetwork& network, Index neuron) {
+  constexpr double kStep = 1e-3;
+  const Index d = network.inputs();
+  const double* w = network.weights.row(neuron);
+  const double square = std::inner_product(w, w + d, w, 0.0);
+  const double foot = -network.bias(neuron, 0) / square;
+  if (!std::isfinite(foot)) return {};
+  std::vector<std::vector<double>> points;
+  for (const double side : {-kStep, kStep}) {
+    points.emplace_back(w, w + d);
+    for (double& x : points.back()) x *= foot + side / std::sqrt(square);
+  }
+  return points;
+}
+
 }  // namespace
 
 double upper_tail(Index n, double p, Index count) {
@@ -136,17 +153,21 @@ double lower_tail(Index n, double p, Index count) {
 }
 
 Exceeding count_exceeding(Device& device, const ReluNetwork& f, const ReluNetwork& g,
-                          double largest, double mass, Seed seed) {
+                          double largest, const Rounding& rounding, double mass, Seed seed) {
   Pair pair(device, f, g, seed);
   Exceeding result;
   std::vector<double> errors;
+  std::vector<double> sizes;
   for (Index wanted = kFirstPoints; !result.decided && result.points < kMostPoints;
        wanted = std::min(kMostPoints, 7 * wanted)) {
     errors.clear();
-    pair.errors(result.points, wanted - result.points, errors);
+    sizes.clear();
+    pair.errors(result.points, wanted - result.points, errors, &sizes);
     result.points = wanted;
-    result.beyond +=
-        std::count_if(errors.begin(), errors.end(), [&](double e) { return e > largest; });
+    const double allowed = largest + rounding.absolute;
+    for (std::size_t i = 0; i < errors.size(); ++i) {
+      if (errors[i] > allowed + rounding.relative * sizes[i]) ++result.beyond;
+    }
     result.more = static_cast<double>(result.beyond) > mass * static_cast<double>(result.points);
     const double chance = result.more ? upper_tail(result.points, mass, result.beyond)
                                       : lower_tail(result.points, mass, result.beyond);
@@ -161,7 +182,7 @@ TrueError measure_error(Device& device, const ReluNetwork& f, const ReluNetwork&
   std::vector<double> errors;
   std::vector<double> sizes;
   pair.errors(kMostPoints, kFirstPoints, errors, &sizes);  // not those of count_exceeding
-  result.rounding = 0x1p-53 * rms_of(sizes);
+  result.size = rms_of(sizes);
 
   const GaussianDistance distance = gaussian_distance(device, f, g);
   if (!distance.sampled && distance.value > distance.floor) {
@@ -179,13 +200,20 @@ TrueError measure_error(Device& device, const ReluNetwork& f, const ReluNetwork&
   std::partial_sort(order.begin(), order.begin() + kSlopes, order.end(), [&](Index a, Index b) {
     return errors[static_cast<std::size_t>(a)] > errors[static_cast<std::size_t>(b)];
   });
+  const auto see = [&](const double* x) {
+    HostMatrix slope(f.outputs(), f.inputs());
+    add_slope(f, x, 1, slope);
+    add_slope(g, x, -1, slope);
+    result.steepest = std::max(result.steepest, singular_values(slope)[0]);
+  };
   for (Index i = 0; i < 2 * kSlopes; ++i) {
     const Index row = i < kSlopes ? order[static_cast<std::size_t>(i)] : i;
-    const HostMatrix x = pair.point(kMostPoints + row);
-    HostMatrix slope(f.outputs(), f.inputs());
-    add_slope(f, x.row(0), 1, slope);
-    add_slope(g, x.row(0), -1, slope);
-    result.steepest = std::max(result.steepest, singular_values(slope)[0]);
+    see(pair.point(kMostPoints + row).row(0));
+  }
+  for (const ReluNetwork* network : {&f, &g}) {
+    for (Index i = 0; i < network->neurons(); ++i) {
+      for (const std::vector<double>& x : beside(*network, i)) see(x.data());
+    }
   }
   return result;
 }

@@ -58,8 +58,8 @@ struct Certificate {
   Index silent = 0;
   double confidence = 0;     // 1 - delta, of (A) and of (B)
   double largest_error = 0;  // T = max e over the points
-  double mass = 1;           // (A) e <= T except on Gaussian mass <= this; no assumption. With no
-                             // silent point it is 1 - delta^(1/n)
+  double mass = 1;           // (A) e <= T except on Gaussian mass <= this; no assumption. 1 -
+                             // delta^(1/n) where answers always say something
   double lipschitz = 0;      // (B) if F - F' is L-Lipschitz, L this ...
   double rms_bound = 0;      // ... then rms e <= this
   double rms_error = 0;      // root mean square of e over the points
@@ -83,7 +83,7 @@ struct NeuronError {
   double bias = 0;        // of |u| bias
   double hyperplane = 0;  // of a component of (w, bias) / |w|, the largest
   double scale = 0;       // of |u| |w| and of the direction of u, relative
-  double floor = 0;  // 2^-50 / (|u| |w|): hyperplane and scale cannot be expected to be better
+  double floor = 0;       // 2^-50 / (|u| |w|): hyperplane and scale cannot be expected to be better
 };
 
 /// What a polish did.

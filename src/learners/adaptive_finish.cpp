@@ -168,6 +168,7 @@ void AdaptiveLearner::finish_short(Outcome outcome, std::string message) {
 /// What may be dropped with the linear part when neurons are turned back: no more than the error
 /// there is, or somewhat more where that stays well within the limits and the accuracy asked for.
 double AdaptiveLearner::droppable_rms() {
+  if (!std::isfinite(last_look_.rms)) return 0;  // no point said anything
   const double room = std::clamp(0.5 / std::max(last_look_.worst_ratio, 1e-3), 1.0, kMostRoom);
   const double accurate = kDropped * problem_.accuracy * deviation();
   return std::max(last_look_.rms, std::min(room * last_look_.rms, accurate));

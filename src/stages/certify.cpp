@@ -11,12 +11,14 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-void check_arguments(std::span<const double> errors, double failure, double lipschitz) {
+void check_arguments(std::span<const double> errors, double failure, double lipschitz,
+                     bool may_be_silent) {
   require(failure > 0.0 && failure < 1.0, "certify: failure must be in (0, 1)");
   require(std::isfinite(lipschitz) && lipschitz >= 0.0,
           "certify: the Lipschitz constant must be finite and not negative");
-  require(std::all_of(errors.begin(), errors.end(), [](double e) { return e >= 0.0; }),
-          "certify: errors must not be negative, nor NaN");
+  require(std::all_of(errors.begin(), errors.end(),
+                      [=](double e) { return e >= 0.0 && (may_be_silent || std::isfinite(e)); }),
+          "certify: errors must be finite and not negative");
 }
 
 // Of the points that said something.
@@ -30,8 +32,11 @@ Index silent_among(std::span<const double> errors) {
   return std::count(errors.begin(), errors.end(), kInfinity);
 }
 
-double unseen_mass_of(std::span<const double> errors, double failure) {
-  return unseen_mass(static_cast<Index>(errors.size()), silent_among(errors), failure);
+// The mass that n points may all have missed with probability `failure`.
+double unseen_mass(std::span<const double> errors, double failure, bool may_be_silent) {
+  const auto n = static_cast<Index>(errors.size());
+  return may_be_silent ? mass_with_silent_points(n, silent_among(errors), failure)
+                       : upper_mass(n, 0, failure);
 }
 
 // log P(at most `hits` of n), each with probability q in (0, 1).
@@ -90,19 +95,27 @@ double chernoff_bound(double mean, double exponent) {
 
 }  // namespace
 
-double unseen_mass(Index n, Index silent, double failure) {
-  require(failure > 0.0 && failure < 1.0, "unseen_mass: failure must be in (0, 1)");
-  require(silent >= 0 && silent <= n, "unseen_mass: no more silent points than points");
-  if (silent == n) return 1.0;
-  if (silent == 0) return -std::expm1(std::log(failure) / static_cast<double>(n));
-  // P(at most `silent` of n) falls from 1 to 0 with the mass; from above.
-  double below = static_cast<double>(silent) / static_cast<double>(n);
+double upper_mass(Index n, Index hits, double failure) {
+  require(failure > 0.0 && failure < 1.0, "upper_mass: failure must be in (0, 1)");
+  require(hits >= 0 && hits <= n, "upper_mass: hits must be between 0 and n");
+  if (hits == n) return 1.0;
+  if (hits == 0) return -std::expm1(std::log(failure) / static_cast<double>(n));
+  // P(at most `hits` of n) falls from 1 to 0 with the mass; from above.
+  double below = static_cast<double>(hits) / static_cast<double>(n);
   double above = 1.0;
   while (true) {
     const double middle = below + 0.5 * (above - below);
     if (middle <= below || middle >= above) return above;
-    (log_at_most(n, silent, middle) > std::log(failure) ? below : above) = middle;
+    (log_at_most(n, hits, middle) > std::log(failure) ? below : above) = middle;
   }
+}
+
+double mass_with_silent_points(Index n, Index silent, double failure) {
+  if (silent == 0) return upper_mass(n, 0, 0.5 * failure);
+  const double hidden = upper_mass(n, silent, 0.25 * failure);
+  if (silent == n) return 1.0;
+  const double beyond = upper_mass(n - silent, 0, 0.25 * failure);
+  return hidden + (1.0 - hidden) * beyond;
 }
 
 double upper_mean_of_bounded(std::span<const double> y, double failure) {
@@ -125,13 +138,16 @@ double upper_mean_of_bounded(std::span<const double> y, double failure) {
   return std::min(bound, 1.0);
 }
 
-double iso_max(std::span<const double> errors, double failure, double lipschitz) {
-  check_arguments(errors, failure, lipschitz);
-  return rms_with_tail(1.0, largest(errors), lipschitz, unseen_mass_of(errors, failure));
+double iso_max(std::span<const double> errors, double failure, double lipschitz,
+               bool may_be_silent) {
+  check_arguments(errors, failure, lipschitz, may_be_silent);
+  return rms_with_tail(1.0, largest(errors), lipschitz,
+                       unseen_mass(errors, failure, may_be_silent));
 }
 
-double iso_split(std::span<const double> errors, double failure, double lipschitz) {
-  check_arguments(errors, failure, lipschitz);
+double iso_split(std::span<const double> errors, double failure, double lipschitz,
+                 bool may_be_silent) {
+  check_arguments(errors, failure, lipschitz, may_be_silent);
   const std::span<const double> first = errors.first(errors.size() / 2);
   const std::span<const double> second = errors.subspan(errors.size() / 2);
   const double threshold = largest(first);
@@ -144,20 +160,22 @@ double iso_split(std::span<const double> errors, double failure, double lipschit
     });
     inside = upper_mean_of_bounded(squares, 0.5 * failure);
   }
-  return rms_with_tail(inside, threshold, lipschitz, unseen_mass_of(first, 0.5 * failure));
+  return rms_with_tail(inside, threshold, lipschitz,
+                       unseen_mass(first, 0.5 * failure, may_be_silent));
 }
 
-Certificate certify(std::span<const double> errors, double failure, double lipschitz) {
-  check_arguments(errors, failure, lipschitz);
+Certificate certify(std::span<const double> errors, double failure, double lipschitz,
+                    bool may_be_silent) {
+  check_arguments(errors, failure, lipschitz, may_be_silent);
   Certificate certificate;
   certificate.points = static_cast<Index>(errors.size());
   certificate.silent = silent_among(errors);
   certificate.confidence = 1.0 - failure;
   certificate.largest_error = largest(errors);
-  certificate.mass = unseen_mass_of(errors, failure);
+  certificate.mass = unseen_mass(errors, failure, may_be_silent);
   certificate.lipschitz = lipschitz;
-  certificate.rms_bound = std::min(iso_max(errors, 0.5 * failure, lipschitz),
-                                   iso_split(errors, 0.5 * failure, lipschitz));
+  certificate.rms_bound = std::min(iso_max(errors, 0.5 * failure, lipschitz, may_be_silent),
+                                   iso_split(errors, 0.5 * failure, lipschitz, may_be_silent));
   if (certificate.largest_error > 0.0) {
     double squares = 0.0;
     for (const double e : errors) {

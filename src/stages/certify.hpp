@@ -19,37 +19,46 @@ namespace crease {
 /// Each holds with probability 1 - delta over the points, whatever F - F' is. Noise of mean zero in
 /// the errors only enlarges both. beyond_limit is left at 0: only the caller knows its limits.
 ///
-/// An infinite error stands for a point whose answer said nothing: `silent` of them. T and
-/// rms_error are over the others, and the silent points count as points where |F - F'| > T: mass is
-/// that of unseen_mass(), which holds whatever F - F' is there, and (B) goes on from it.
+/// Where answers may say nothing (may_be_silent), an infinite error stands for a point whose answer
+/// did: `silent` of them. T and rms_error are over the others; silent points count as points where
+/// |F - F'| > T, so that mass is that of mass_with_silent_points(), and (B) goes on from it.
 ///
-/// errors     not negative, in the order the points were drawn (iso_split halves them)
+/// errors     finite (or may_be_silent), not negative, in the order the points were drawn
+///            (iso_split halves them)
 /// failure    in (0, 1)
 /// lipschitz  finite, not negative; 0 promises a constant |F - F'|
 ///
 /// n = 0, or all of them silent, vouches for nothing: mass 1, rms_bound infinity. All errors 0 and
 /// L = 0: rms_bound 0. Throws BadInput where an argument is out of range.
-Certificate certify(std::span<const double> errors, double failure, double lipschitz);
+Certificate certify(std::span<const double> errors, double failure, double lipschitz,
+                    bool may_be_silent = false);
 
-/// Upper bound at level `failure` on the mass of {e > T}, T the largest of the n - silent errors of
-/// n points that said something, the others counted as e = infinity: 1 - q, q the failure-quantile
-/// of Beta(n - silent, silent + 1), the law of the mass below that order statistic (Wilks 1941);
-/// the same as the bound of Clopper and Pearson for `silent` hits in n. 1 - failure^(1/n) where
-/// none is silent, 1 where all are. Throws BadInput on failure outside (0, 1) or silent outside [0,
-/// n].
-double unseen_mass(Index n, Index silent, double failure);
+/// Upper bound at level `failure` on the probability of an event that came `hits` times in n
+/// independent trials (Clopper and Pearson 1934): the q with P(Binomial(n, q) <= hits) = failure.
+/// 1 - failure^(1/n) without a hit, 1 where all are. Throws BadInput on failure outside (0, 1) or
+/// hits outside [0, n].
+double upper_mass(Index n, Index hits, double failure);
+
+/// Upper bound at level `failure` on the mass of {e > T, or silent}, T the largest error of the
+/// n - silent points that said something. Not upper_mass(): T is chosen after the points. Half of
+/// the failure goes to each case: no silent point, 1 - (failure / 2)^(1/n); and some, m = n -
+/// silent others, the union of being silent, at failure / 4, and e > T where not, 1 - (failure /
+/// 4)^(1/m). 1 where all are silent. Throws as upper_mass.
+double mass_with_silent_points(Index n, Index silent, double failure);
 
 /// Bound on the rms of an L-Lipschitz e >= 0 from T = max e_i alone, at level `failure`:
 ///   rms^2 <= T^2 + 2 T L E(Z - z)_+ + L^2 E(Z - z)_+^2,   Q(z) = 1 - failure^(1/n).
 /// The mass beyond T is at most Q(z), so by Gaussian isoperimetry (Borell 1975; Sudakov and
 /// Tsirelson 1974) P(e > T + L s) <= Q(z + s). Tight: one missing ReLU neuron at distance z attains
 /// the last term. Arguments as in certify(); n = 0 gives infinity.
-double iso_max(std::span<const double> errors, double failure, double lipschitz);
+double iso_max(std::span<const double> errors, double failure, double lipschitz,
+               bool may_be_silent = false);
 
 /// The same with T = max over the first half, Q(z) = 1 - (failure / 2)^(1 / |first half|), and in
 /// place of T^2 a bound at failure / 2 on E min(e, T)^2 from the second half: tighter where most
 /// errors are well below the largest. Fewer than two errors give infinity.
-double iso_split(std::span<const double> errors, double failure, double lipschitz);
+double iso_split(std::span<const double> errors, double failure, double lipschitz,
+                 bool may_be_silent = false);
 
 /// An upper bound on E y, at level `failure`, from independent y_i in [0, 1]: the smaller of the
 /// empirical Bernstein bound (Maurer and Pontil 2009, Theorem 4) and the Chernoff bound in its

@@ -64,7 +64,7 @@ double unseen_mass(double failure, const Look& look, Index more_points, Index mo
   if (look.beyond > 0 || look.errors.empty()) return 1;
   const Index points = static_cast<Index>(look.errors.size()) + more_points;
   const Index silent = look.silent + more_silent;
-  return silent > 0 ? unseen_mass(points, silent, failure)
+  return silent > 0 ? upper_mass(points, silent, failure)
                     : 1 - std::pow(failure, 1 / static_cast<double>(points));
 }
 
@@ -90,10 +90,15 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
   report.certificate_queries = asker.charged() - before;
   const auto certified = [&](const std::vector<double>& errors) {
     return certify(errors, look_failure(problem.failure, certificates + 1),
-                   problem.lipschitz.value_or(largest_lipschitz_guess(network)));
+                   problem.lipschitz.value_or(largest_lipschitz_guess(network)),
+                   asker.knows_sigmas());
   };
   std::vector<double> errors = look.errors;
   for (double& error : errors) error += hidden_by_rounding(noise, asker.inputs());
+  for (Index i = 0; i < look.sigmas.rows(); ++i) {  // told, of rounding as well as of noise
+    const double* sigma = look.sigmas.row(i);
+    errors[static_cast<std::size_t>(i)] += std::sqrt(dot(sigma, sigma, look.sigmas.cols()));
+  }
   Certificate certificate = certified(errors);
   const double vouched = certificate.rms_error;  // with what rounding may hide
   certificate.rms_error = certified(look.errors).rms_error;

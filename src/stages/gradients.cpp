@@ -241,7 +241,8 @@ void Measurement::choose_steps(FanAnswers& fan, ConstDeviceView centers, double 
 
 FanAnswers Measurement::ask(const std::vector<std::size_t>& todo, double shrink) {
   // Answers of F and F', differences and gradients, each d * p numbers a centre.
-  const auto chunk = static_cast<std::size_t>(asker_.rows_at_once(4 * d_ * p_ + d_));
+  const auto chunk =
+      static_cast<std::size_t>(asker_.rows_at_once((asker_.knows_sigmas() ? 7 : 4) * d_ * p_ + d_));
   FanAnswers failed;
   failed.values = HostMatrix(0, p_);
   for (std::size_t first = 0; first < todo.size(); first += chunk) {

@@ -131,8 +131,9 @@ template <class Draw>
 Look look_at(Asker& asker, Index points, Draw&& draw, const Hypothesis& hypothesis,
              const DeviceNetwork& current, const NoiseModel& noise, const QueryPlan& plan) {
   Device& device = asker.device();
-  const Index chunk = std::clamp<Index>(asker.rows_at_once(asker.inputs() + 2 * asker.outputs()), 1,
-                                        std::max<Index>(1, points));
+  const Index chunk = std::clamp<Index>(
+      asker.rows_at_once(asker.inputs() + (asker.knows_sigmas() ? 4 : 2) * asker.outputs()), 1,
+      std::max<Index>(1, points));
   DeviceMatrix all(device, std::min(chunk, points), asker.inputs());
   Look look;
   for (Index row = 0; row == 0 || row < points; row += chunk) {

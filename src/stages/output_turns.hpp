@@ -9,7 +9,7 @@
 namespace crease {
 
 /// Unknowns of turn_outputs, at most: its system is solved on the host.
-inline constexpr Index kMostTurned = 3000;
+inline constexpr Index kMostTurned = 4096;
 
 /// What turning the output direction s_j by tangent t adds to the patterns of cells: column
 /// j (p - 1) + t holds t at the rows of the cells where neuron j is active. The p - 1 tangents of a

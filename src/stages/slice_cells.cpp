@@ -12,14 +12,15 @@
 namespace crease {
 namespace {
 
-constexpr double kQuantile = 7;  // of |<w, z>| sqrt(d) / |w| for a random direction z. With 3.5, 4
-                                 // of 33 fans met a hyperplane; with 6, one lift in five was lost
+// |<w, z>| sqrt(d) / |w| of a random direction z that a step allows for: of k (k + 1) d such
+// products hardly one lies beyond, and the fan that meets it is asked again.
+constexpr double kQuantile = 7;
 constexpr double kWideQuantile = 8;  // from this many neurons on:
 constexpr Index kWide = 500;
 constexpr Index kPool = 2000;  // points that cells are chosen from ...
 constexpr Index kWidePool = 3000;
-constexpr Index kPoolShare = 4;       // ... and this often the neurons at least
-constexpr double kMostNumbers = 4e7;  // in the rows of the pool: fewer points with many outputs
+constexpr Index kPoolShare = 2;       // ... and this often the neurons at least
+constexpr double kMostNumbers = 4e6;  // in the rows of the pool: fewer points with many outputs
 constexpr double kGuard = 30;         // errors of a plane that a centre keeps away from it
 constexpr double kShortTrace = 0.3;   // of the median: shorter traces may belong to longer normals
 constexpr double kPrior = 1e3;        // standard deviation of an unknown, in fans

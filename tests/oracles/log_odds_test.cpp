@@ -198,7 +198,8 @@ TEST_P(LogOddsTest, AnswersThatAreNoProbabilitiesAreNamed) {
   expect_words({{2.5, 0.7}}, {"row 0", "2.5"});
   expect_words({{0.2, 0.3}}, {"add up to 0.5"});
   expect_words({{-3, 4}}, {"log-probabilities", "4"});  // logits, perhaps
-  expect_words({{-3, -4}}, {"log-probabilities", "add up to 0.068"});
+  // exp of both; not whole numbers, which would be taken for logarithms without decimals.
+  expect_words({{-3.1234567890123, -4.1}}, {"log-probabilities", "add up to 0.06057"});
 }
 
 TEST_P(LogOddsTest, WhatHasNoOddsIsRefused) {

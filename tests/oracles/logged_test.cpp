@@ -118,13 +118,13 @@ class LoggedOracleTest : public EveryBackend {
     return make_logged_oracle(std::make_unique<BoxOracle>(box), log, past, batch);
   }
 
-  HostMatrix points(Oracle& oracle, const HostMatrix& x) const {
+  HostMatrix points(Oracle& oracle, const HostMatrix& x) {
     const DeviceMatrix on_device = upload(device(), x);
     DeviceMatrix y(device(), x.rows(), kOutputs);
     oracle.answer(device(), on_device, y);
     return download(device(), y);
   }
-  std::optional<HostMatrix> lines(Oracle& oracle, double first = 0) const {
+  std::optional<HostMatrix> lines(Oracle& oracle, double first = 0) {
     const DeviceMatrix origins = upload(device(), HostMatrix{{1, 2, 3}, {0.1, 0.2, first}});
     const DeviceMatrix directions = upload(device(), HostMatrix{{1, 0, 0}, {0.3, 0.7, 0.9}});
     const DeviceMatrix t = upload(device(), HostMatrix{{0.1}, {0.2}, {0.3}, {0.7}, {1.1}});
@@ -133,7 +133,7 @@ class LoggedOracleTest : public EveryBackend {
     if (!oracle.answer_lines(device(), {origins, directions, places}, t, y)) return std::nullopt;
     return download(device(), y);
   }
-  std::optional<HostMatrix> line(Oracle& oracle) const {
+  std::optional<HostMatrix> line(Oracle& oracle) {
     const DeviceMatrix origin = upload(device(), HostMatrix{{1, 2, 3}});
     const DeviceMatrix direction = upload(device(), HostMatrix{{1, 0, 0}});
     const DeviceMatrix t = upload(device(), HostMatrix{{0.1}, {0.2}});
@@ -141,7 +141,7 @@ class LoggedOracleTest : public EveryBackend {
     if (!oracle.answer_line(device(), {origin, direction}, t, y)) return std::nullopt;
     return download(device(), y);
   }
-  std::optional<HostMatrix> fan(Oracle& oracle) const {
+  std::optional<HostMatrix> fan(Oracle& oracle) {
     const DeviceMatrix centers = upload(device(), HostMatrix{{1, 2, 3}, {4, 5, 6}});
     const DeviceMatrix directions = upload(device(), HostMatrix{{1, 0, 0}, {0.3, 0.7, 0.9}});
     const DeviceMatrix steps = upload(device(), HostMatrix{{0.1, 0.2}, {0.3, 0.7}});
@@ -289,7 +289,7 @@ TEST_P(LoggedOracleTest, PointsThatAnotherRunAskedAreNotAsked) {
   }
   PastAnswers past;
   past.add(file("past"), identity("2"));
-  EXPECT_EQ(past.size(), 4 + 5 + 4);
+  EXPECT_EQ(past.size(), 4 + 5 + 4 - 1);  // a line and the fan share a point
 
   // From points to lines and fans, and the other way: the same points have the same bits.
   Box again;

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -686,8 +685,9 @@ TEST_P(AskTest, StandardDeviationsComeWithTheAnswers) {
       const HostMatrix points = download(device(), asker.points(ask.x, Round::next, &told));
       expect_at(ask.x, points, told);
       DeviceMatrix x(device(), 11, kInputs);
-      line_points(device(), ask.line(), ask.t, x);
-      const HostMatrix line = download(device(), asker.line(ask.line(), ask.t, Round::next, &told));
+      const DeviceMatrix t = upload(device(), ask.where);
+      line_points(device(), ask.line().line(0), t, x);
+      const HostMatrix line = download(device(), asker.lines(ask.line(), t, Round::next, &told));
       expect_at(x, line, told);
       DeviceMatrix fan_x(device(), 15, kInputs);
       fan_points(device(), ask.fan(), fan_x);
@@ -705,13 +705,9 @@ TEST_P(AskTest, ResidualsComeWithTheirStandardDeviationsToo) {
   const RunControl run;
   Asker asker(device(), oracle, run);
   const Questions ask(device());
-  const HostMatrix t = download(device(), ask.t);
-  const std::vector<double> places(t.data(), t.data() + t.size());
-  const std::array<Index, 2> all = {0, 11};
   const DeviceNetwork known(device(), network());
   HostMatrix told;
-  const HostMatrix residuals = asker.residuals({ask.line().origin, ask.line().direction, all},
-                                               places, &known, Round::next, &told);
+  const HostMatrix residuals = asker.residuals(ask.line(), ask.t(), &known, Round::next, &told);
   EXPECT_EQ(told.rows(), 11);
   EXPECT_TRUE(
       near_sum(residuals, HostMatrix(11, kOutputs), HostMatrix(11, kOutputs, 100), kInputs + 6));
@@ -742,7 +738,9 @@ TEST_P(AskTest, AnswersThatSayNothingEndWhoCannotDoWithoutThem) {
   const auto question = [&] { asker.points(upload(device(), x)); };
   EXPECT_EQ(outcome_of(question), Outcome::oracle_failed);
   const std::string message = message_of(question);
-  EXPECT_NE(message.find("no information in row 2 of a batch of 3"), std::string::npos) << message;
+  EXPECT_NE(message.find("(3 points, stage looks): the oracle gave no information in row 2,"),
+            std::string::npos)
+      << message;
   HostMatrix told;
   asker.points(upload(device(), x), Round::next, &told);
   EXPECT_EQ(told(2, 1), kInfinity);
