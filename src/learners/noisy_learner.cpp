@@ -39,10 +39,10 @@ struct Growth {
 constexpr std::array<Growth, 4> kGrowth = {{{0.3, 0.5}, {0.1, 0.25}, {0.01, 0.1}, {0, 0.05}}};
 constexpr double kMoreShare = 1.4;  // rows, where neurons are superfluous or rare
 constexpr int kMoreAttempts = 1;
+constexpr double kMoreRare = 4;      // times the rows that a side must have, after that
 constexpr double kGoodStart = 0.05;  // of the deviation: then the first step is a full one
 constexpr double kGoodTurn = 1e-3;   // angle by which hyperplanes are expected to turn ...
 constexpr double kTurn = 0.1;        // ... and otherwise
-constexpr double kRareSide = 1.5;    // rows per unknown on the rarer side of a neuron, at least
 constexpr Index kAroundRare = 4;     // points per unknown around the hyperplane of one with fewer
 constexpr Index kRareRounds = 6;
 constexpr double kFarthest = 3;  // times sqrt(d): beyond that nothing of a neuron shows
@@ -204,7 +204,7 @@ bool NoisyLearner::explains_enough() {
   const bool explained = left <= kExplained * spread_;
   // Where the errors explain a large residual, something may be missing behind them.
   complete_ = complete_ && explained && left <= kExpected * std::sqrt(expected) &&
-              kExpected * std::sqrt(expected) <= kExplained * spread_;
+              std::sqrt(expected) <= kExplained * spread_;
   return explained;
 }
 
@@ -237,7 +237,7 @@ bool NoisyLearner::ask_rare_neurons() {
   HostMatrix points(0, d_);
   for (Index i = 0; i < best_.neurons(); ++i) {
     const auto rows = static_cast<double>(sides[static_cast<std::size_t>(i)]);
-    if (rows >= kRareSide * static_cast<double>(d_ + 1)) continue;
+    if (rows >= rare_side_ * static_cast<double>(d_ + 1)) continue;
     if (std::abs(best_.planes(i, d_)) > farthest) continue;
     const HostMatrix around =
         points_around(best_.planes.row(i), d_, kAroundRare * (d_ + 1), random_);
@@ -314,7 +314,7 @@ void NoisyLearner::prune() {
 void NoisyLearner::fit_until_noise(double share) {
   const CrudeNeurons kept = trusted(crude_, lines_);
   Hyperplanes start = at_floor_ ? best_ : start_from(kept, d_, p_);
-  Index add = at_floor_ ? kLeastGuesses : 0;
+  Index add = 0;
   if (!complete_ && !at_floor_) {
     const Index missing = std::max<Index>(0, kinks_ - kept.size());
     add = std::max(
@@ -322,7 +322,6 @@ void NoisyLearner::fit_until_noise(double share) {
         missing + static_cast<Index>(std::ceil(kGuessShare * static_cast<double>(kinks_))));
   }
   at_floor_ = false;
-  rare_rounds_ = 0;
   double turn = kTurn;
   for (Index round = 0; round < run_.plan.noisy_rounds; ++round) {
     Index wanted = rows_for(start.neurons() + add, share);
@@ -406,7 +405,11 @@ void NoisyLearner::learn() {
     // Fresh points that show an error although the held-out ones do not: once more, with more rows.
     if (certify_network() || !at_floor_ || attempt == kMoreAttempts) return;
     share *= kMoreShare;
+    rare_side_ *= kMoreRare;
+    has_best_ = false;  // the held-out points do not see what is wrong with it
     run_.limit_learning();
+    rare_rounds_ = 0;
+    ask_rare_neurons();
   }
 }
 

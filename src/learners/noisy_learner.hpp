@@ -74,6 +74,7 @@ class NoisyLearner final : public QueryStrategy {
   bool has_best_ = false;
   bool at_floor_ = false;
   Index rare_rounds_ = 0;
+  double rare_side_ = 1.5;  // rows per unknown on the rarer side of a neuron, at least
   int certificates_ = 0;
   ReluNetwork final_;
 };
