@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -97,6 +98,53 @@ void features_and_product(benchmark::State& state) {
 }
 BENCHMARK(features_and_product)
     ->ArgsProduct({{4096}, {64, 256, 784}, {512, 1024, 2048, 4096}})
+    ->UseManualTime()
+    ->MinTime(0.2);
+
+// One product with the normal matrix of all hyperplanes (n points, d inputs, k neurons, p outputs)
+// and the two bare products in single precision that it contains (n (d + 1) (k + p) each), by turns
+// in one run, both on one thread.
+void hinge_product(benchmark::State& state) {
+  const Index n = state.range(0), d = state.range(1), k = state.range(2), p = state.range(3);
+  static const std::unique_ptr<Device> one = make_cpu_device({.threads = 1});
+  Device& device = *one;
+  const DeviceMatrix x = gaussian(device, 0, n, d), planes = gaussian(device, 1, k, d + 1);
+  DeviceMatrix directions = gaussian(device, 2, k, p);
+  if (p == 1) fill(device, 1.0, directions);
+  const Index width = d + 1 + (p > 1 ? p : 0);
+  const DeviceMatrix u = gaussian(device, 3, k + p, width), shifts = gaussian(device, 4, k + p, 1);
+  DeviceMatrix out(device, k + p, width);
+  const auto jacobian = linearize_hinges(device, x, planes, directions, {}, true);
+  const auto size = [](Index side) { return static_cast<int>(side); };
+  std::vector<float> points(static_cast<std::size_t>(n * (d + 1)), 0.5F);
+  std::vector<float> unknowns(static_cast<std::size_t>((k + p) * (d + 1)), 0.5F);
+  std::vector<float> middle(static_cast<std::size_t>(n * (k + p)));
+  const auto bare = [&] {
+    openblas_set_num_threads(1);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, size(n), size(k + p), size(d + 1), 1.0F,
+                points.data(), size(d + 1), unknowns.data(), size(d + 1), 0.0F, middle.data(),
+                size(k + p));
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, size(k + p), size(d + 1), size(n), 1.0F,
+                middle.data(), size(k + p), points.data(), size(d + 1), 0.0F, unknowns.data(),
+                size(d + 1));
+    std::fill(unknowns.begin(), unknowns.end(), 0.5F);
+  };
+  const auto whole = [&] { jacobian->normal_product(u, shifts, out); };
+  bare();
+  whole();
+  double sum[2] = {};
+  for ([[maybe_unused]] auto step : state) {
+    const double time[2] = {seconds_of(whole), seconds_of(bare)};
+    for (int i = 0; i < 2; ++i) sum[i] += time[i];
+    state.SetIterationTime(time[0]);
+  }
+  state.counters["ratio"] = sum[0] / sum[1];
+}
+BENCHMARK(hinge_product)
+    ->Args({10500, 20, 200, 1})
+    ->Args({8192, 784, 32, 1})
+    ->Args({16384, 100, 500, 1})
+    ->Args({8192, 64, 40, 10})
     ->UseManualTime()
     ->MinTime(0.2);
 

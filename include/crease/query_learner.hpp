@@ -75,9 +75,9 @@ struct QueryPlan {
   double noisy_queries = 20;  // per k (d + 1) of the widest network so far: no round beyond that
 
   // Slice and lift: F on a few-dimensional slice first, then one gradient for each neuron
-  Index slice_from = 200;         // inputs from which on a run begins that way
-  Index slice_size = 0;           // coordinates of a slice; 0: inputs / 40, from 4 to 32
-  Index slice_look_points = 256;  // of each look at a slice
+  Index slice_from = 200;        // inputs from which on a run begins that way
+  Index slice_size = 0;          // coordinates of a slice; 0: inputs / 40, from 4 to 32
+  Index slice_look_points = 64;  // of each look at a slice: what it misses shows in the lift
 
   // Uniform mode, the paper's scan: every number of it is fixed before the first query.
   Index uniform_lines = 20;       // independent Gaussian lines. A kink lies on the part that is cut

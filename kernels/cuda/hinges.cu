@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "kernels/cuda/support.cuh"
 
@@ -12,7 +14,7 @@ namespace {
 constexpr Index kChunkFloats = Index{1} << 25;  // of products at a time: 128 MiB
 constexpr Index kGramRows = 4096;
 
-class CudaHingeJacobian final : public HingeJacobian {
+class CudaHingeJacobian {
  public:
   CudaHingeJacobian(CudaContext& context, ConstDeviceView x, ConstDeviceView planes,
                     ConstDeviceView directions, ConstDeviceView weights, bool hold)
@@ -66,8 +68,7 @@ class CudaHingeJacobian final : public HingeJacobian {
     }
   }
 
-  void normal_product(ConstDeviceView u, ConstDeviceView shifts, DeviceView out) override {
-    const CurrentGpu current(context_.device_id());
+  void normal_product(ConstDeviceView u, ConstDeviceView shifts, DeviceView out) {
     cast(u.col_block(0, inputs1_), {unknowns_.data(), hinges_, inputs1_});
     if (many()) {
       cast(u.row_block(0, neurons_).col_block(inputs1_, outputs_),
@@ -108,8 +109,7 @@ class CudaHingeJacobian final : public HingeJacobian {
     }
   }
 
-  void back_product(ConstDeviceView r, double scale, DeviceView out) override {
-    const CurrentGpu current(context_.device_id());
+  void back_product(ConstDeviceView r, double scale, DeviceView out) {
     begin({}, {}, out);
     for (Index top = 0; top < rows_; top += chunk_) {
       const Index height = std::min(chunk_, rows_ - top);
@@ -134,8 +134,7 @@ class CudaHingeJacobian final : public HingeJacobian {
     }
   }
 
-  void sign_gram(Index rows, DeviceView g) override {
-    const CurrentGpu current(context_.device_id());
+  void sign_gram(Index rows, DeviceView g) {
     const Index width = neurons_ + 1;  // hinge k is the first of the linear part: never negative
     const Scratch<float> signs(context_, count(kGramRows, width));
     const Scratch<float> sums(context_, count(width, width));
@@ -268,6 +267,33 @@ class CudaHingeJacobian final : public HingeJacobian {
   Scratch<float> scale_sum_;      // [k, p]
 };
 
+/// Whatever is asked of it, its end included, happens with its GPU current.
+class OnItsGpu final : public HingeJacobian {
+ public:
+  OnItsGpu(CudaContext& context, std::unique_ptr<CudaHingeJacobian> jacobian)
+      : context_(context), jacobian_(std::move(jacobian)) {}
+  ~OnItsGpu() override {
+    const CurrentGpu current(context_.device_id());
+    jacobian_.reset();
+  }
+  void normal_product(ConstDeviceView u, ConstDeviceView shifts, DeviceView out) override {
+    const CurrentGpu current(context_.device_id());
+    jacobian_->normal_product(u, shifts, out);
+  }
+  void back_product(ConstDeviceView r, double scale, DeviceView out) override {
+    const CurrentGpu current(context_.device_id());
+    jacobian_->back_product(r, scale, out);
+  }
+  void sign_gram(Index rows, DeviceView g) override {
+    const CurrentGpu current(context_.device_id());
+    jacobian_->sign_gram(rows, g);
+  }
+
+ private:
+  CudaContext& context_;
+  std::unique_ptr<CudaHingeJacobian> jacobian_;
+};
+
 }  // namespace
 
 void CudaOps::absolute(DeviceView y) {
@@ -290,7 +316,8 @@ std::unique_ptr<HingeJacobian> CudaOps::linearize_hinges(ConstDeviceView x, Cons
                                                          ConstDeviceView directions,
                                                          ConstDeviceView weights, bool hold) {
   const CurrentGpu current(context_.device_id());
-  return std::make_unique<CudaHingeJacobian>(context_, x, planes, directions, weights, hold);
+  return std::make_unique<OnItsGpu>(context_, std::make_unique<CudaHingeJacobian>(
+                                                  context_, x, planes, directions, weights, hold));
 }
 
 }  // namespace crease

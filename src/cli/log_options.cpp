@@ -73,7 +73,7 @@ RunLog::RunLog(const LogOptions& options, const CLI::App& verb, const OpenTarget
   identity.outputs = target.oracle->output_dim();
   identity.run = {{"seed", std::to_string(run.seed.value)},
                   {"version", kVersion},
-                  {"device and thread count", device.name()},
+                  {"device and threads", device.name()},
                   {"instruction set", cpu_code()},
                   {"set of options", options_of(verb)}};
   if (!options.log.empty()) require_places_of_its_own(verb, options.log);

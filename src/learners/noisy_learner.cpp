@@ -23,7 +23,8 @@ constexpr Index kMoreRows = 200;
 constexpr Index kFixedQueries = 4000;  // that no width explains: noise, lines, held-out points
 constexpr double kLeastRows =
     1.3;  // rows per unknown that a fit can do with at the end of a budget
-constexpr double kGuessShare = 0.03;  // random hyperplanes beside the crude ones
+// Random hyperplanes beside the crude ones: superfluous neurons cost a fit less than missing ones.
+constexpr double kGuessShare = 0.1;
 constexpr Index kLeastGuesses = 2;
 constexpr double kNearHeldOut = 30;  // in units of the noise: the fit is near its floor
 constexpr double kNearTrain = 30;
@@ -39,12 +40,13 @@ constexpr std::array<Growth, 4> kGrowth = {{{0.3, 0.5}, {0.1, 0.25}, {0.01, 0.1}
 constexpr double kMoreShare = 1.4;  // rows, where neurons are superfluous or rare
 constexpr int kMoreAttempts = 1;
 constexpr double kGoodStart = 0.05;  // of the deviation: then the first step is a full one
-constexpr double kGoodDamping = 1e-5;
-constexpr double kDamping = 1e-3;
-constexpr double kRareSide = 1.5;  // rows per unknown on the rarer side of a neuron, at least
-constexpr Index kAroundRare = 4;   // points per unknown around the hyperplane of one with fewer
+constexpr double kGoodTurn = 1e-3;   // angle by which hyperplanes are expected to turn ...
+constexpr double kTurn = 0.1;        // ... and otherwise
+constexpr double kRareSide = 1.5;    // rows per unknown on the rarer side of a neuron, at least
+constexpr Index kAroundRare = 4;     // points per unknown around the hyperplane of one with fewer
 constexpr Index kRareRounds = 6;
 constexpr double kFarthest = 3;  // times sqrt(d): beyond that nothing of a neuron shows
+constexpr double kStall = 0.01;  // of the mean square: a neuron more gains more than such steps
 constexpr Index kPruneSteps = 15;
 constexpr double kLittle = 0.1;  // of the median importance: may be superfluous
 constexpr double kMatters = 10;  // times the held-out rms: is not superfluous
@@ -157,7 +159,9 @@ void NoisyLearner::ask_held_out() {
       std::clamp(static_cast<Index>(kHeldOutShare * static_cast<double>(k * (d_ + 1))),
                  kLeastHeldOut, kMostHeldOut);
   asker_.enter("looks");
-  held_out_.grow_to(wanted, asker_, random_, noise_.sigma);
+  // At the end of a budget half of what is left: the other half is for the fit.
+  held_out_.grow_to(std::min(wanted, std::max<Index>(1, asker_.left() / 2)), asker_, random_,
+                    noise_.sigma);
   spread_ = deviation_of_answers(device_, held_out_.rows());
   asker_.report();
 }
@@ -165,15 +169,27 @@ void NoisyLearner::ask_held_out() {
 /// Whether the crude neurons with their best scales leave next to nothing of the held-out points:
 /// then no further line is worth its price.
 bool NoisyLearner::explains_enough() {
-  const CrudeNeurons crude = trusted(crude_, lines_);
-  const Hyperplanes start = start_from(crude, d_, p_);
-  const double own = static_cast<double>(start.neurons() + d_ + 1);
+  CrudeNeurons crude = trusted(crude_, lines_);
   const auto n = static_cast<double>(held_out_.size());
-  if (n < kLeastRows * own) return complete_;
+  const auto takes = [&](Index neurons) {
+    return n >= kLeastRows * static_cast<double>(neurons + d_ + 1);
+  };
+  const bool enough = takes(crude.size());
+  if (!enough && !takes(0)) return complete_;
+  if (!enough) crude = {};  // an affine function is better than nothing
+  const Hyperplanes start = start_from(crude, d_, p_);
   const auto solved = solve_scales(device_, held_out_.rows(), start, scratch());
   if (!solved) return false;
-  const double left = solved->rms * std::sqrt(n / (n - own));
-  keep(solved->network, left);
+  const double left =
+      solved->rms * std::sqrt(n / (n - static_cast<double>(start.neurons() + d_ + 1)));
+  // For a run that ends here: these points have seen their own answers, any fit replaces it.
+  best_ = solved->network;
+  best_held_out_ = left;
+  if (!enough) return complete_;
+  if (crude.size() == 0) {
+    complete_ = left <= kAtFloor;
+    return complete_;
+  }
   double expected = 1;
   for (Index i = 0; i < crude.size(); ++i) {
     const auto ii = static_cast<std::size_t>(i);
@@ -182,11 +198,13 @@ bool NoisyLearner::explains_enough() {
       const double scale = crude.scales(i, o) / noise_.sigma[static_cast<std::size_t>(o)];
       square += scale * scale / static_cast<double>(p_);
     }
-    expected += square * (crude.error[ii] * crude.error[ii] +
-                          crude.offset_error[ii] * crude.offset_error[ii]);
+    const double offset = crude.offset_error[ii] * crude.offset_error[ii];
+    expected += square * (crude.error[ii] * crude.error[ii] + offset / (1 + offset));
   }
   const bool explained = left <= kExplained * spread_;
-  complete_ = complete_ && explained && left <= kExpected * std::sqrt(expected);
+  // Where the errors explain a large residual, something may be missing behind them.
+  complete_ = complete_ && explained && left <= kExpected * std::sqrt(expected) &&
+              kExpected * std::sqrt(expected) <= kExplained * spread_;
   return explained;
 }
 
@@ -232,11 +250,12 @@ bool NoisyLearner::ask_rare_neurons() {
   return true;
 }
 
-Hyperplanes NoisyLearner::fit(Hyperplanes start, double damping, Index most_steps) {
+Hyperplanes NoisyLearner::fit(Hyperplanes start, double turn, Index most_steps) {
   HyperplaneFitPlan plan;
-  plan.damping = damping;
+  plan.first_turn = turn;
   plan.most_steps = most_steps;
   plan.noise = 1;
+  plan.stall = kStall;
   plan.most_bytes = scratch();
   plan.stop = [this] { return ends(); };
   HyperplaneFit result = fit_hyperplanes(device_, rows_.rows(), std::move(start), plan);
@@ -277,7 +296,7 @@ void NoisyLearner::prune() {
     batch = std::max<std::size_t>(1, batch >> std::max(failures - 1, 0));
     std::vector<bool> marked(order.size(), false);
     for (std::size_t i = 0; i < batch; ++i) marked[order[i]] = true;
-    const Hyperplanes fewer = fit(best_.without(marked), kGoodDamping, kPruneSteps);
+    const Hyperplanes fewer = fit(best_.without(marked), kGoodTurn, kPruneSteps);
     const double left = held_out_rms(fewer);
     if (left <= kWorse * best_held_out_) {
       best_ = fewer;
@@ -304,7 +323,7 @@ void NoisyLearner::fit_until_noise(double share) {
   }
   at_floor_ = false;
   rare_rounds_ = 0;
-  double damping = kDamping;
+  double turn = kTurn;
   for (Index round = 0; round < run_.plan.noisy_rounds; ++round) {
     Index wanted = rows_for(start.neurons() + add, share);
     const Index cap =
@@ -324,7 +343,7 @@ void NoisyLearner::fit_until_noise(double share) {
     const auto solved = solve_scales(device_, rows_.rows(), start, scratch());
     if (solved) {
       start = solved->network;
-      if (solved->rms <= kGoodStart * spread_) damping = kGoodDamping;
+      if (solved->rms <= kGoodStart * spread_) turn = kGoodTurn;
     }
     if (add > 0) {
       const HostMatrix seeds =
@@ -333,7 +352,7 @@ void NoisyLearner::fit_until_noise(double share) {
         start.add({seeds.row(i), seeds.row(i) + d_}, seeds(i, d_));
       }
     }
-    Hyperplanes fitted = fit(std::move(start), damping, run_.plan.noisy_steps);
+    Hyperplanes fitted = fit(std::move(start), turn, run_.plan.noisy_steps);
     const double left = held_out_rms(fitted);
     const bool near = left <= kNearHeldOut || train_rms_ <= kNearTrain;
     keep(std::move(fitted), left);
@@ -342,7 +361,7 @@ void NoisyLearner::fit_until_noise(double share) {
     if (near || overfit) {
       prune();
       while (ask_rare_neurons()) {
-        Hyperplanes again = fit(best_, kGoodDamping, run_.plan.noisy_steps);
+        Hyperplanes again = fit(best_, kGoodTurn, run_.plan.noisy_steps);
         best_held_out_ = held_out_rms(again);
         best_ = std::move(again);
         prune();
@@ -365,7 +384,7 @@ void NoisyLearner::fit_until_noise(double share) {
           kLeastGuesses,
           static_cast<Index>(std::ceil(growth->share * static_cast<double>(best_.neurons()))));
     }
-    damping = kDamping;
+    turn = kTurn;
   }
 }
 
@@ -373,7 +392,10 @@ void NoisyLearner::learn() {
   run_.limit_learning();
   run_.noise = noise_.model;
   find_neurons();
-  if (held_out_.size() == 0) ask_held_out();
+  if (held_out_.size() == 0) {
+    ask_held_out();
+    explains_enough();
+  }
   run_.noise = noise_.model;
   double share = run_.plan.noisy_rows;
   for (int attempt = 0;; ++attempt) {

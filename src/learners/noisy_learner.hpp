@@ -30,7 +30,7 @@ class NoisyLearner final : public QueryStrategy {
   void fit_until_noise(double share);
   void ask_rows(Index wanted);
   bool ask_rare_neurons();
-  Hyperplanes fit(Hyperplanes start, double damping, Index most_steps);
+  Hyperplanes fit(Hyperplanes start, double turn, Index most_steps);
   void prune();
   void keep(Hyperplanes network, double held_out);
   void finish(const Hyperplanes& network);

@@ -20,6 +20,11 @@ std::optional<double> polish_if_asked(QueryRun& run, const Look& last_look, doub
   run.report.polish.tolerance = *run.problem.polish;
   const bool clean = hypothesis.has_base() && !last_look.errors.empty() && last_look.beyond == 0 &&
                      last_look.rms <= kSmall * spread;
+  if (run.noise.format != "float64" || run.asker.knows_sigmas()) {
+    run.asker.enter("polish");
+    run.asker.warn("no polish: answers are not exact float64 (" + run.noise.format + ")");
+    return std::nullopt;
+  }
   if (!clean) {
     run.asker.enter("polish");
     run.asker.warn(

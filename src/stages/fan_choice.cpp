@@ -117,7 +117,11 @@ WantedFan Chooser::wanted(const double* center, const double* above, Steps steps
   fan.directions = directions_;
   fan.steps = std::move(steps.length);
   fan.sigma = std::move(steps.sigma);
-  for (Index i = 0; i < k(); ++i) fan.active.push_back(above[i] > 0);
+  fan.room = kInfinity;
+  for (Index i = 0; i < k(); ++i) {
+    fan.active.push_back(above[i] > 0);
+    fan.room = std::min(fan.room, std::abs(above[i]));
+  }
   return fan;
 }
 

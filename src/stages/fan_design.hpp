@@ -65,6 +65,7 @@ struct WantedFan {
   std::vector<double> steps;
   std::vector<double> sigma;  // [p] of a component of its gradient, as expected
   std::vector<bool> active;   // [k]
+  double room = 0;            // from the centre to the nearest known hyperplane
   bool of_pair = false;
 };
 

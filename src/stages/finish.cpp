@@ -95,6 +95,10 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
   };
   std::vector<double> errors = look.errors;
   for (double& error : errors) error += hidden_by_rounding(noise, asker.inputs());
+  for (Index i = 0; i < look.sigmas.rows(); ++i) {  // told, of rounding as well as of noise
+    const double* sigma = look.sigmas.row(i);
+    errors[static_cast<std::size_t>(i)] += std::sqrt(dot(sigma, sigma, look.sigmas.cols()));
+  }
   Certificate certificate = certified(errors);
   const double vouched = certificate.rms_error;  // with what rounding may hide
   certificate.rms_error = certified(look.errors).rms_error;

@@ -17,14 +17,14 @@ struct FitRows {
 };
 
 struct HyperplaneFitPlan {
-  Index most_steps = 40;  // spec: the hardest fit that ended took 48, from a random start
+  Index most_steps = 40;  // few neurons lacking: 10 to 30; more are better spent on more neurons
 
   /// Damping mu: n sum_i mu phi_i |delta_i|^2 is added to what is minimised, phi_i the angle by
   /// which hyperplane i moved in the last step. What a linear model does not know is the points
   /// that a hyperplane sweeps over, a squared error of about .85 phi_i |delta_i|^2 each: so a
   /// neuron that has arrived is not held back by one that has not. Right as it stands where
   /// E x x^T = I.
-  double damping = 1e-2;
+  double damping = 1e-2;        // a hundredth of that error: most of it averages out
   double first_turn = 0.1;      // phi of the first step; 1e-3 for a start that is nearly right
   double least_damping = 1e-9;  // of mu phi: below the noise of every Gram matrix
   double most_damping = 30;     // a longer fight is lost: steps of a tenth of the neurons' size

@@ -8,10 +8,19 @@
 
 namespace crease {
 
+/// Points in pairs on both sides of one hyperplane each, and F there.
+struct LevelPairs {
+  HostMatrix x;               // [2 m, d] point 2 i is on the active side of hyperplane neuron[i]
+  HostMatrix y;               // [2 m, p]
+  std::vector<Index> neuron;  // [m]
+};
+
 /// Answers at points: rows of the problem
-///   F_o(x) - F'_o(x) = sum over active j of outputs_j[o] (change of bias_j) + change of
-///   constant_o.
+///   F_o(x) - F'_o(x) = sum over active j of outputs_j[o] (change of bias_j)
+///                      + change of constant_o.
 /// Points nearer to a hyperplane than it is known are left out, and of many those that say least.
+/// Pairs on both sides of a hyperplane are rows of their own, for the bias of that neuron alone:
+/// what the errors of all other weights do at one point they do at the other.
 class LevelFit {
  public:
   /// gradient_covariance  of the weights: their error is seen |x| times
@@ -19,49 +28,55 @@ class LevelFit {
   /// x [n, d], y [n, p]   answers
   LevelFit(Device& device, const UnitNetwork& network, const Hypothesis& planes,
            const NoiseModel& noise, const HostMatrix& gradient_covariance,
-           std::vector<double> prior, const HostMatrix& x, const HostMatrix& y);
+           std::vector<double> prior, const HostMatrix& x, const HostMatrix& y,
+           const LevelPairs& pairs = {});
 
   /// Corrects biases and constants.
   void sweep(UnitNetwork& network);
 
   /// Of biases and constants. [k + p, k + p]
-  const HostMatrix& covariance() const { return covariance_; }
-  Index rows() const { return x_.rows(); }
+  const HostMatrix& covariance();
+  Index points() const { return x_.rows(); }
+  /// Pairs whose sides are certain, their rows and what these are in error by.
+  const LevelPairs& pairs() const { return pairs_; }
+  HostMatrix pair_coefficients() const;
+  std::vector<double> pair_sigmas() const;
 
   /// How far from the origin each bias was measured, in effect: an error e of weights_j makes an
   /// error <e, y_j> of bias_j, and this is |y_j|. [k]
-  std::vector<double> lever() const;
+  std::vector<double> lever();
 
  private:
-  void factor();
+  Index pair_count() const { return static_cast<Index>(pairs_.neuron.size()); }
+  void factor();  // once something is solved for
+  void add_pairs(const UnitNetwork& network, const Hypothesis& planes, const NoiseModel& noise,
+                 const HostMatrix& gradient_covariance, const LevelPairs& pairs);
+  /// F_o - F'_o at the points, then of the pairs; 0 for the prior.
+  HostMatrix differences(const UnitNetwork& network) const;
 
   Device& device_;
   std::vector<double> prior_;
   HostMatrix x_;
   HostMatrix y_;
-  HostMatrix coefficients_;  // [n p + k + p, k + p], the prior last
+  LevelPairs pairs_;
+  HostMatrix lower_pattern_;  // [m, k] 1 where active on the inactive side of a pair
+  HostMatrix coefficients_;   // [(n + m) p + k + p, k + p], the prior last
   std::vector<double> sigma_;
   std::optional<WeightedFit> fit_;
   HostMatrix covariance_;
   bool weighed_ = false;
 };
 
-/// Points on both sides of hyperplanes, near the origin, that lower the variances of biases: two
-/// such points differ by the change of the bias, whatever the distance between them.
+/// Pairs of points on both sides of hyperplanes, so near that errors of the linear part do not
+/// count, and near the origin where there is a choice, that lower the variances of biases.
 ///
 /// covariance  of biases and constants so far
 /// wanted      [k + p] one standard deviation; of constants any
-/// most        points
-HostMatrix choose_levels(Device& device, Random& random, const Hypothesis& planes,
+/// most        pairs
+/// Result without answers.
+LevelPairs choose_levels(Device& device, Random& random, const Hypothesis& planes,
                          const UnitNetwork& network, const NoiseModel& noise,
                          const HostMatrix& gradient_covariance, const HostMatrix& covariance,
                          const std::vector<double>& wanted, Index most);
-
-/// One standard deviation of F - F' at points, per output: the noise of an answer and what errors
-/// of the weights do |x| away from the origin. Points nearer to a hyperplane than it is known get
-/// infinity.   x [n, d], result [n, p].
-HostMatrix value_sigmas(Device& device, const UnitNetwork& network, const Hypothesis& planes,
-                        const NoiseModel& noise, const HostMatrix& gradient_covariance,
-                        const HostMatrix& x);
 
 }  // namespace crease

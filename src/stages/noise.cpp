@@ -78,6 +78,24 @@ AnswerFormat find_format(const HostMatrix& answers) {
   return {"float64"};
 }
 
+/// Whether some answers around one place are equal and others are not, or those around every place
+/// are, but not all of them: an exact function is flat somewhere, or it is not.
+bool looks_coarse(const HostMatrix& answers) {
+  for (Index o = 0; o < answers.cols(); ++o) {
+    Index flat = 0;
+    std::set<double> all;
+    for (Index place = 0; place < kPlaces; ++place) {
+      std::set<double> distinct;
+      for (Index i = 0; i < kPerPlace; ++i) distinct.insert(answers(place * kPerPlace + i, o));
+      flat += distinct.size() == 1 ? 1 : 0;
+      if (distinct.size() > 1 && distinct.size() < kPerPlace) return true;
+      all.insert(distinct.begin(), distinct.end());
+    }
+    if (flat == kPlaces && all.size() > 1) return true;
+  }
+  return false;
+}
+
 /// What the small and the large stencil say together. The small one sees nothing where answers are
 /// rounded coarsely; the large one is crossed by kinks where there are many, and then says far too
 /// much.
@@ -137,8 +155,6 @@ NoiseModel probe_noise(Asker& asker, Random& random) {
   const double rho_near = median({rho.begin(), rho.begin() + kNear});
   const double rho_far = median({rho.begin() + kNear, rho.end()});
   NoiseModel noise{{}, {}, format.name};
-  Index equal_stencils = 0;
-  bool constant = true;  // in every output
   for (Index o = 0; o < p; ++o) {
     double near = 0;
     double far = 0;
@@ -155,9 +171,7 @@ NoiseModel probe_noise(Asker& asker, Random& random) {
         const auto at = [&](Index i) { return t[static_cast<std::size_t>(i)]; };
         const double h1 = at(first) - at(left);
         const double h2 = at(left + 1) - at(first);
-        constant = constant && y(left, o) == y(0, o) && y(first, o) == y(0, o);
         const bool equal = y(left, o) == y(first, o) && y(first, o) == y(left + 1, o);
-        equal_stencils += equal ? 1 : 0;
         // Three equal answers are exactly straight; the rounding of this very sum would hide that.
         const double bend =
             equal ? 0 : y(first, o) - (h2 * y(left, o) + h1 * y(left + 1, o)) / (h1 + h2);
@@ -190,7 +204,7 @@ NoiseModel probe_noise(Asker& asker, Random& random) {
     noise.relative.push_back(relative);
     noise.size.push_back(size);
   }
-  noise.coarse = format.name == "float64" && equal_stencils > 0 && !constant;
+  noise.coarse = format.name == "float64" && looks_coarse(y);
   asker.report();
   return noise;
 }

@@ -12,8 +12,9 @@
 namespace crease {
 namespace {
 
-constexpr double kQuantile = 7;  // of |<w, z>| sqrt(d) / |w| for a random direction z. With 3.5, 4
-                                 // of 33 fans met a hyperplane; with 6, one lift in five was lost
+// |<w, z>| sqrt(d) / |w| of a random direction z that a step allows for: of k (k + 1) d such
+// products hardly one lies beyond, and the fan that meets it is asked again.
+constexpr double kQuantile = 7;
 constexpr double kWideQuantile = 8;  // from this many neurons on:
 constexpr Index kWide = 500;
 constexpr Index kPool = 2000;  // points that cells are chosen from ...

@@ -97,6 +97,23 @@ TEST_F(LearnTest, TheReportHasTheKeysOfTheContract) {
       UnorderedElementsAre("solver", "reason", "rank", "condition", "iterations", "accepted"));
 }
 
+TEST_F(LearnTest, APolishIsReportedNeuronByNeuron) {
+  expect_ok(learn({"--polish"}));
+  const Json json = report();
+
+  EXPECT_THAT(keys(json["polish"]), UnorderedElementsAre("accepted", "tolerance", "fans", "pairs",
+                                                         "levels", "rounds", "unfinished"));
+  EXPECT_TRUE(json["polish"]["accepted"].get<bool>());
+  EXPECT_EQ(json["polish"]["tolerance"].get<double>(), 0x1p-40);
+  EXPECT_GT(json["queries"]["polish"].get<int>(), 0);
+  for (const char* kind : {"weights", "biases", "hyperplanes", "scales", "floors"}) {
+    EXPECT_EQ(json["neuron_errors"][kind].size(), json["neurons"].get<std::size_t>()) << kind;
+  }
+  expect_ok(learn({}));
+  EXPECT_TRUE(report()["polish"].is_null());
+  EXPECT_TRUE(report()["neuron_errors"].is_null());
+}
+
 TEST_F(LearnTest, QuietMeansNothingIsPrinted) {
   const ProgramResult result = expect_ok(learn({"--quiet"}));
   EXPECT_THAT(result.out, IsEmpty());
@@ -281,11 +298,11 @@ TEST_F(LearnTest, LogitsAreLearnedFromProbabilities) {
 
 TEST_F(LearnTest, ProbabilitiesThatAreRoundedSayWhereTheySayNothing) {
   const ProgramResult result =
-      run_program(learn({"--softmax", "probabilities", "--answers", "round:3"}));
+      run_program(learn({"--softmax", "probabilities", "--answers", "round:2"}));
   EXPECT_EQ(result.exit_code, 3);
   const Json json = report();
   EXPECT_EQ(json["outcome"], "not_reached");
-  EXPECT_EQ(json["answers"]["format"], "probabilities decimal 3");
+  EXPECT_EQ(json["answers"]["format"], "probabilities decimal 2");
   EXPECT_GT(json["certificate"]["silent"], 0);
   EXPECT_THAT(result.out, HasSubstr("said nothing: they count among the exceptions"));
 }

@@ -56,6 +56,16 @@ class LogTest : public ProgramTest {
     EXPECT_EQ(bits(name), bits(expected));
   }
 
+  /// None where it was killed before there was a log: half of its tables are taken back by whoever
+  /// opens it next.
+  Index answers_in(const std::string& name) const {
+    try {
+      return summarize_log(file(name)).answers;
+    } catch (const FileError&) {
+      return 0;
+    }
+  }
+
   std::string target_;
 };
 
@@ -97,8 +107,7 @@ TEST_F(LogTest, KilledAtAnyMomentItGoesOnAndEndsWithTheSameBits) {
     }
     EXPECT_EQ(result.exit_code, 128 + SIGKILL) << result.err;
     ++kills;
-    if (!is_answer_log(file("log"))) continue;  // before there was one
-    const Index there = summarize_log(file("log")).answers;
+    const Index there = answers_in("log");
     EXPECT_GE(there, before);  // nothing is lost
     EXPECT_LE(there, total);
     before = there;
@@ -207,9 +216,9 @@ TEST_F(LogTest, ALogOfAnotherRunIsRefusedByName) {
   refused({"--answers", "float32"}, "another target");
   Words two_threads = learn("other", {"--log", file("log")});
   *std::find(two_threads.begin(), two_threads.end(), "1") = "2";
-  expect_refused(two_threads, "another device and thread count");
-  target_ = made("other.safetensors", {"gaussian", "--inputs", "12", "--neurons", "14", "--outputs",
-                                       "2", "--seed", "9"});
+  expect_refused(two_threads, "another device and threads");
+  target_ = made("stranger.safetensors", {"gaussian", "--inputs", "12", "--neurons", "14",
+                                          "--outputs", "2", "--seed", "9"});
   refused({}, "another target");
   expect_refused(learn("other", {"--reuse", file("log")}), "another target");
   expect_refused(learn("other", {"--log", target_}), "--log: expected another file");

@@ -59,6 +59,17 @@ std::vector<Case> cases() {
         all.push_back(c);
       }
     }
+    for (const auto& [d, k] : {std::pair<Index, Index>{1, 5}, {2, 12}, {15, 1}}) {
+      Case c;
+      c.name = "gaussian";
+      c.family.family = "gaussian";
+      c.family.inputs = d;
+      c.family.neurons = k;
+      c.family.outputs = p;
+      c.answers = answers[1].first;
+      c.word = "decimal";
+      all.push_back(c);
+    }
   }
   return all;
 }
@@ -156,6 +167,13 @@ TEST_P(NoisyLearnerTest, SaysWhichAccuracyTheAnswersAllowAndThenReachesIt) {
   const double allowed = std::stod(first.report.message.substr(at + words.size()));
   const auto second = learn(target, answers, allowed);
   EXPECT_EQ(to_string(second.report.outcome), "reached") << second.report.message;
+}
+
+TEST_P(NoisyLearnerTest, AnAffineFunctionHasNoNeurons) {
+  ReluNetwork affine = planted_network(5, 0, 2, 3);
+  const auto learned = learn(affine, imperfect(Kind::noise, 1e-3), 1e-2);
+  EXPECT_EQ(to_string(learned.report.outcome), "reached") << learned.report.message;
+  EXPECT_EQ(learned.report.neurons, 0);
 }
 
 TEST_P(NoisyLearnerTest, ASmoothFunctionEndsWithItsResidualInBoundedQueries) {

@@ -738,7 +738,9 @@ TEST_P(AskTest, AnswersThatSayNothingEndWhoCannotDoWithoutThem) {
   const auto question = [&] { asker.points(upload(device(), x)); };
   EXPECT_EQ(outcome_of(question), Outcome::oracle_failed);
   const std::string message = message_of(question);
-  EXPECT_NE(message.find("no information in row 2 of a batch of 3"), std::string::npos) << message;
+  EXPECT_NE(message.find("(3 points, stage looks): the oracle gave no information in row 2,"),
+            std::string::npos)
+      << message;
   HostMatrix told;
   asker.points(upload(device(), x), Round::next, &told);
   EXPECT_EQ(told(2, 1), kInfinity);

@@ -156,8 +156,10 @@ TEST_P(ChosenFansTest, FewBadNeuronsGetPairsOnBothSidesOfTheirHyperplanes) {
   const Hypothesis planes =
       hypothesis_of(planted_network(10, k, 1, 52), std::vector<double>(10, 0.0), 1e-12, 1e-12);
   std::vector<double> prior(static_cast<std::size_t>(k + 1), 1e-15);
-  prior[3] = prior[6] = 1e-9;
-  FanDesign design(prior, std::vector<double>(prior.size(), 1e-13));
+  prior[3] = prior[6] = prior[8] = 1e-9;  // the linear part too, but nobody wants to know it
+  std::vector<double> wanted(prior.size(), 1e-13);
+  wanted[8] = 1;
+  FanDesign design(prior, wanted);
 
   const std::vector<WantedFan> fans = choose(planes, design, 20);
 

@@ -286,7 +286,7 @@ TEST_P(LookTest, PointsThatSayNothingGiveNoVerdict) {
   // Of (3, 0, -.9) and (4, 0, 0): means .7 and 4 / 3.
   EXPECT_NEAR(look.spread, std::sqrt((2.3 * 2.3 + 0.7 * 0.7 + 1.6 * 1.6) / 3 + 16.0 / 3 - 16.0 / 9),
               64 * kRounding);
-  EXPECT_EQ(look.worst, (std::vector<double>{4}));  // 9 sigma
+  EXPECT_EQ(look.worst, (std::vector<double>{1}));  // 4 / .41 sigma
   EXPECT_EQ(judged(answers, {{0.29, 1}, {1, infinity}, {1, 1}, {1, 1}}).beyond, 1);
 }
 

@@ -5,13 +5,13 @@
 #include <crease/oracle.hpp>
 
 #include <cmath>
-#include <cstring>
 
 #include "src/stages/numbers.hpp"
 #include "tests/support/asking.hpp"
 #include "tests/support/devices.hpp"
 #include "tests/support/hypothesis_of.hpp"
 #include "tests/support/near.hpp"
+#include "tests/support/noisy_oracle.hpp"
 #include "tests/support/planted_network.hpp"
 #include "tests/support/searched.hpp"
 
@@ -120,29 +120,6 @@ TEST_P(PolishTest, AMissingNeuronIsNotSpreadOverTheOthers) {
   EXPECT_NE(polished.message.find("missing"), std::string::npos) << polished.message;
 }
 
-/// An answer with an error of `sigma` that is a pure function of the point.
-std::unique_ptr<Oracle> noisy_oracle(Device& device, const ReluNetwork& truth, double sigma) {
-  return make_host_oracle(truth.inputs(), truth.outputs(),
-                          [&device, truth, sigma](ConstHostView x, HostView y) {
-                            HostMatrix points(x.rows, x.cols);
-                            for (Index i = 0; i < x.rows; ++i)
-                              std::copy_n(x.data + i * x.ld, x.cols, points.row(i));
-                            const HostMatrix values = exact_values(truth, points);
-                            for (Index i = 0; i < x.rows; ++i) {
-                              std::uint64_t hash = 1;
-                              for (Index j = 0; j < x.cols; ++j) {
-                                std::uint64_t bits = 0;
-                                std::memcpy(&bits, points.row(i) + j, sizeof bits);
-                                hash = (hash ^ bits) * 0x9E3779B97F4A7C15U;
-                                hash ^= hash >> 29;
-                              }
-                              const HostMatrix noise = normals(1, y.cols, hash);
-                              for (Index o = 0; o < y.cols; ++o)
-                                y(i, o) = values(i, o) + sigma * noise(0, o);
-                            }
-                          });
-}
-
 /// Errors of the d components of one weight vector are independent and Gaussian: with z in their
 /// estimated standard deviations, sum z^2 / d exceeds 4 with probability below 1e-9 for d = 24
 /// (chi-squared), and so does the average over all neurons fall below 1/4. A factor 1.2 on the
@@ -153,7 +130,7 @@ TEST_P(PolishTest, ErrorEstimatesAreThoseOfTheTruth) {
   for (const Index p : {1, 3}) {
     const ReluNetwork truth = planted_network(d, 5, p, 34);
     const double sigma = 1e-10;  // far above rounding: errors are the estimate's own
-    const auto oracle = noisy_oracle(device(), truth, sigma);
+    const auto oracle = noisy_oracle(truth, sigma);
     PolishRun run(device(), *oracle);
     NoiseModel noise = relative_noise(0, p);
     noise.absolute.assign(static_cast<std::size_t>(p), sigma);
