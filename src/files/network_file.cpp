@@ -102,9 +102,9 @@ ReluNetwork load_network(const std::string& path) {
   Index linear = 0;
   const bool counted = !__builtin_mul_overflow(outputs, inputs, &linear);
   const auto numbers = static_cast<Index>(hidden.values.size() + output.values.size());
-  const bool backed = parts.has("skip.weight")
-                          ? static_cast<Index>(parts.need("skip.weight").values.size()) == linear
-                          : linear <= kMostWithoutNumbers + kMostPerNumber * numbers;
+  const bool backed = linear <= kMostWithoutNumbers + kMostPerNumber * numbers ||
+                      (parts.has("skip.weight") &&
+                       static_cast<Index>(parts.need("skip.weight").values.size()) == linear);
   if (!counted || !backed) {
     parts.refuse("its sizes are too large for the numbers it has: " + std::to_string(outputs) +
                  " outputs of " + std::to_string(inputs) + " inputs");
