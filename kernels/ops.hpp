@@ -309,9 +309,8 @@ void absolute(Device& device, DeviceView y);
 
 /// Rows of the Jacobian of F(x) = sum_i c_i |<V_i, x1>| + A x1, x1 = (x, 1), patterns fixed, for
 /// one of its p outputs:
-///   out[n, i w + j]           = s(z[n, i]) directions[i, o] x1[n, j]   i < k, j <= d, s(z) = z < 0
-///   ?
-///                               -1 : 1
+///   out[n, i w + j]           = s(z[n, i]) directions[i, o] x1[n, j]   i < k, j <= d;
+///                               s(z) = -1 where z < 0, else 1
 ///   out[n, i w + d + 1 + o']  = o' = o ? |z[n, i]| : 0                 only where p > 1
 ///   out[n, (k + o') w + j]    = o' = o ? x1[n, j] : 0                  o' < p; 0 beyond j = d
 ///

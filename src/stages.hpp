@@ -30,7 +30,9 @@
 //              AnsweredPoints, residual_seeds (fit_rows.hpp)
 //                                           rows of the fit, and where a residual wants neurons
 //              fit_hyperplanes (hyperplane_fit.hpp)
-//                                           Levenberg-Marquardt over all hyperplanes
+//                                           Levenberg-Marquardt over all hyperplanes:
+//                                           whitening.hpp, hyperplane_scales.hpp,
+//                                           hyperplane_step.hpp
 //   polish     polish (polish.hpp)          all neurons known: what was paid for (paid.hpp) and new
 //                                           fans (fan_design.hpp, fan_choice.cpp) in one least
 //                                           squares for the weights (fan_rows.hpp,
@@ -59,5 +61,8 @@
 #include "src/stages/look.hpp"
 #include "src/stages/noise.hpp"
 #include "src/stages/orientation.hpp"
+#include "src/stages/polish.hpp"
+#include "src/stages/slice_asker.hpp"
+#include "src/stages/slice_lift.hpp"
 #include "src/stages/solve.hpp"
 #include "src/stages/uniform.hpp"

@@ -104,7 +104,10 @@ struct RunReport {
   std::string device;
   Seed seed;
   std::string mode;
-  std::string method;  // what the noise of the answers chose: exact, noisy; uniform: the scan
+  // Which way was taken. By the noise of the answers: noisy, or exact (lines through all inputs),
+  // or slice (exact too: a slice first, then lifted; exact where that was given up); uniform: the
+  // scan.
+  std::string method;
   Index inputs = 0;
   Index outputs = 0;
   Index neurons = 0;

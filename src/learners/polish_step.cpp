@@ -18,8 +18,10 @@ std::optional<double> polish_if_asked(QueryRun& run, const Look& last_look, doub
   if (!run.problem.polish || !run.paid) return std::nullopt;
   run.report.polish.asked = true;
   run.report.polish.tolerance = *run.problem.polish;
-  const bool clean = hypothesis.has_base() && !last_look.errors.empty() && last_look.beyond == 0 &&
-                     last_look.rms <= kSmall * spread;
+  // Without a neuron F may be constant, its spread 0, and the rest rounding.
+  const bool small = hypothesis.neurons() == 0 || last_look.rms <= kSmall * spread;
+  const bool clean =
+      hypothesis.has_base() && !last_look.errors.empty() && last_look.beyond == 0 && small;
   if (run.noise.format != "float64" || run.asker.knows_sigmas()) {
     run.asker.enter("polish");
     run.asker.warn("no polish: answers are not exact float64 (" + run.noise.format + ")");

@@ -79,8 +79,12 @@ std::string SliceLearner::lift() {
 
 void SliceLearner::learn() {
   run_.limit_learning();
+  run_.report.method = "slice";
   const std::string reason = lift();
-  if (!reason.empty()) run_.asker.warn("slice and lift given up, learning all inputs: " + reason);
+  if (!reason.empty()) {
+    run_.report.method = "exact";
+    run_.asker.warn("slice and lift given up, learning all inputs: " + reason);
+  }
   whole_.learn();
 }
 

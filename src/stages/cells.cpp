@@ -7,8 +7,8 @@
 #include <limits>
 #include <numeric>
 
-#include "kernels/ops.hpp"
 #include "src/stages/numbers.hpp"
+#include "src/stages/product.hpp"
 
 namespace crease {
 namespace {
@@ -18,16 +18,6 @@ constexpr double kSingular = 1e-13;        // of the largest singular value: und
 constexpr Index kLook = 5;                 // steps between two looks at the margin
 constexpr double kFarthestStep = 5;        // along a hyperplane, where another is nearly parallel
 constexpr double kNearlyParallel = 1e-12;  // square of the sine of the angle, at least
-
-HostMatrix product(Device& device, const HostMatrix& a, Transpose transpose_a, const HostMatrix& b,
-                   Transpose transpose_b) {
-  const Index rows = transpose_a == Transpose::yes ? a.cols() : a.rows();
-  const Index cols = transpose_b == Transpose::yes ? b.rows() : b.cols();
-  if (rows == 0 || cols == 0) return HostMatrix(rows, cols);
-  DeviceMatrix out(device, rows, cols);
-  multiply(device, upload(device, a), transpose_a, upload(device, b), transpose_b, 1.0, 0.0, out);
-  return download(device, out);
-}
 
 /// One point that moves along normals: x = start + sum_j along_j normal_j, known by its heights.
 class Walker {

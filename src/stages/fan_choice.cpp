@@ -7,6 +7,7 @@
 #include "src/stages/cells.hpp"
 #include "src/stages/fan_design.hpp"
 #include "src/stages/numbers.hpp"
+#include "src/stages/product.hpp"
 
 namespace crease {
 namespace {

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "src/stages/numbers.hpp"
+#include "src/stages/product.hpp"
 
 namespace crease {
 namespace {

@@ -226,6 +226,8 @@ HostMatrix residual_seeds(Device& device, const FitRows& all, const Hyperplanes&
     } else {
       normal = draw;
     }
+    // Nothing is left, so that no span is distinguished.
+    if (!(dot(normal, normal) > 0)) normal = random.normals(d);
     normal = unit_vector(std::move(normal));
     std::copy(normal.begin(), normal.end(), pool.row(i));
     pool(i, d) = kOffset * random.normals(1)[0];

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "src/stages/numbers.hpp"
+#include "src/stages/product.hpp"
 
 namespace crease {
 namespace {
@@ -77,6 +78,10 @@ GradientFit::GradientFit(Device& device, const UnitNetwork& network, std::vector
       coefficients_(coefficients(network, rows_)) {
   const auto unknowns = static_cast<Index>(prior_.size());
   data_ = static_cast<Index>(rows_.size()) * network.output_count();
+  for (Index i = 0; i < network.neurons(); ++i) {
+    const double turn = std::max(prior_[static_cast<std::size_t>(i)] / network.size(i), kLeastTurn);
+    turn_prior_.push_back(network.output_count() > 1 ? turn : 0.0);
+  }
   for (const FanRows& row : rows_) sigma_.insert(sigma_.end(), row.sigma.begin(), row.sigma.end());
   std::vector<double> unit(prior_.size(), 0.0);
   for (Index i = 0; i < unknowns; ++i) {
@@ -136,8 +141,7 @@ void GradientFit::factor_directions(const UnitNetwork& network) {
       for (Index b = 0; b < k * p; ++b) information(a, b) = information(b, a) = 0;
       information(a, a) = 1;
     } else {
-      const double turn =
-          std::max(prior_[static_cast<std::size_t>(i)] / network.size(i), kLeastTurn);
+      const double turn = turn_prior_[static_cast<std::size_t>(i)];
       information(a, a) += 1 / (turn * turn);
     }
     size.push_back(std::sqrt(information(a, a)));
@@ -182,10 +186,8 @@ void GradientFit::factor_directions(const UnitNetwork& network) {
 }
 
 double GradientFit::turn_error(Index neuron) const {
-  if (direction_covariance_.empty()) return 0;
-  const auto unknowns = static_cast<Index>(prior_.size());
-  const Index k = data_ == 0 ? 0 : unknowns - data_ / static_cast<Index>(rows_.size());
-  const Index p = unknowns - k;
+  if (direction_covariance_.empty()) return turn_prior_[static_cast<std::size_t>(neuron)];
+  const Index p = direction_covariance_.rows() / static_cast<Index>(turn_prior_.size());
   double sum = 0;
   for (Index a = neuron * p; a < (neuron + 1) * p; ++a) sum += direction_covariance_(a, a);
   return std::sqrt(std::max(sum, 0.0));

@@ -25,6 +25,7 @@ class GradientFit {
   const HostMatrix& covariance() const { return covariance_; }
 
   /// One standard deviation of the direction of a neuron's outputs, Euclidean; 0 with one output.
+  /// Where no direction could be solved for, that of the prior.
   double turn_error(Index neuron) const;
 
   /// Rows whose residual is beyond what they can be in error by, and were given less weight.
@@ -47,7 +48,8 @@ class GradientFit {
   HostMatrix coefficients_;  // [n p + k + p, k + p], the prior last
   std::vector<double> sigma_;
   std::optional<WeightedFit> fit_;
-  HostMatrix direction_covariance_;  // [k p, k p]; empty with one output
+  std::vector<double> turn_prior_;   // [k] of the outputs' directions; 0 with one output
+  HostMatrix direction_covariance_;  // [k p, k p]; empty with one output, or where not solved
   HostMatrix covariance_;
   int sweeps_ = 0;
   Index doubted_ = 0;

@@ -67,8 +67,7 @@ struct GapPolicy {
 /// gap^1.5).
 ///
 /// known  the network so far, on a line of the residual: kinks that the errors of its hyperplanes
-/// can
-///        feign are dropped, and its neurons say how large a typical jump is. Null on the first
+///        can feign are dropped, and its neurons say how large a typical jump is. Null on the first
 ///        line.
 MeasuredPieces prepare_pieces(const SearchedLine& line, const NoiseModel& noise,
                               const QueryPlan& plan, const Hypothesis* known = nullptr);

@@ -9,6 +9,7 @@
 
 #include "src/device_network.hpp"
 #include "src/stages/numbers.hpp"
+#include "src/stages/product.hpp"
 
 namespace crease {
 namespace {

@@ -68,12 +68,4 @@ void Paid::add_points(ConstHostView x, ConstHostView y) {
   }
 }
 
-void Paid::clear() {
-  fans_.clear();
-  points_ = HostMatrix(0, inputs_);
-  answers_ = HostMatrix(0, outputs_);
-  last_directions_.reset();
-  fan_bytes_ = 0;
-}
-
 }  // namespace crease

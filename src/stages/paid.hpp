@@ -48,9 +48,6 @@ class Paid {
 
   Index bytes() const { return fan_bytes_ + point_bytes(); }
 
-  /// Forgets all: what was learned from it turned out to be wrong.
-  void clear();
-
  private:
   Index point_bytes() const;
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/ops.hpp"
 #include "src/stages/mirrored.hpp"
 #include "src/stages/polisher.hpp"
 

@@ -5,6 +5,7 @@
 
 #include "src/device_network.hpp"
 #include "src/stages/polisher.hpp"
+#include "src/stages/product.hpp"
 
 namespace crease {
 namespace {

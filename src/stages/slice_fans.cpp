@@ -9,6 +9,7 @@
 #include "src/stages/cells.hpp"
 #include "src/stages/numbers.hpp"
 #include "src/stages/paid.hpp"
+#include "src/stages/product.hpp"
 
 namespace crease {
 namespace {
@@ -29,14 +30,6 @@ double length(const double* row, Index n) {
 }
 
 }  // namespace
-
-HostMatrix times(Device& device, const HostMatrix& a, ConstDeviceView b, Transpose transpose_b) {
-  const Index cols = transpose_b == Transpose::yes ? b.rows : b.cols;
-  if (a.rows() == 0 || cols == 0) return HostMatrix(a.rows(), cols);
-  DeviceMatrix out(device, a.rows(), cols);
-  multiply(device, upload(device, a), Transpose::no, b, transpose_b, 1.0, 0.0, out);
-  return download(device, out);
-}
 
 SliceFans::SliceFans(Asker& asker, Random& random, const Hypothesis& traces, const Slice& slice,
                      const NoiseModel& noise, LiftCells cells)
@@ -59,7 +52,7 @@ SliceFans::SliceFans(Asker& asker, Random& random, const Hypothesis& traces, con
 }
 
 void SliceFans::ask() {
-  centers_ = times(device_, cells_.centers, frame_, Transpose::no);
+  centers_ = product(device_, cells_.centers, Transpose::no, frame_, Transpose::no);
   steps_ = HostMatrix(size(), d_);
   answers_ = HostMatrix(size() * d_, p_);
   gradients_ = HostMatrix(size() * p_, d_);
@@ -151,9 +144,9 @@ std::string SliceFans::hold_against_slice() {
     unknown.append_row(w.data(), m_);
   }
   for (Index o = 0; o < p_; ++o) unknown.append_row(traces_.gradient.row(o), m_);
-  const HostMatrix expected = times(device_, patterns_, upload(device_, unknown), Transpose::no);
+  const HostMatrix expected = product(device_, patterns_, Transpose::no, unknown, Transpose::no);
   for (int attempt = 0;; ++attempt) {
-    const HostMatrix seen = times(device_, gradients_, frame_, Transpose::yes);
+    const HostMatrix seen = product(device_, gradients_, Transpose::no, frame_, Transpose::yes);
     std::vector<Index> unlike;
     for (Index c = 0; c < size(); ++c) {
       if (!like_slice(c, seen, expected)) unlike.push_back(c);

@@ -10,9 +10,6 @@
 
 namespace crease {
 
-/// a b or a b^T on the host, through the device.
-HostMatrix times(Device& device, const HostMatrix& a, ConstDeviceView b, Transpose transpose_b);
-
 /// A centre and d points around it in each cell, along one orthonormal basis.
 class SliceFans {
  public:

@@ -8,6 +8,7 @@
 #include "src/stages/cells.hpp"
 #include "src/stages/numbers.hpp"
 #include "src/stages/output_turns.hpp"
+#include "src/stages/product.hpp"
 #include "src/stages/slice_fans.hpp"
 
 namespace crease {
@@ -66,7 +67,8 @@ class Lifting {
     if (k_ == 0) return corrected;
     HostMatrix normals(0, d_);
     for (Index j = 0; j < k_; ++j) normals.append_row(unknown.row(j), d_);
-    const HostMatrix slopes = times(device_, normals, fans_.basis(), Transpose::yes);
+    const HostMatrix slopes =
+        product(device_, normals, Transpose::no, fans_.basis(), Transpose::yes);
     std::vector<double> steepest;
     for (Index j = 0; j < k_; ++j) {
       double most = 0;
@@ -102,9 +104,9 @@ class Lifting {
     HostMatrix left(fans_.size() * p_, 1);
     std::vector<double> sigmas;
     const HostMatrix gradients =
-        times(device_, patterns_, upload(device_, unknown_), Transpose::no);
+        product(device_, patterns_, Transpose::no, unknown_, Transpose::no);
     const HostMatrix spread =
-        times(device_, patterns_, upload(device_, covariance_), Transpose::no);
+        product(device_, patterns_, Transpose::no, covariance_, Transpose::no);
     for (Index row = 0; row < left.rows(); ++row) {
       const Index c = row / p_;
       const double* x = fans_.centers().row(c);
@@ -168,7 +170,7 @@ class Lifting {
     double before = 0;
     for (int sweep = 0; sweep < kSweeps; ++sweep) {
       HostMatrix left = without_crossings(unknown_);
-      const HostMatrix known = times(device_, patterns_, upload(device_, unknown_), Transpose::no);
+      const HostMatrix known = product(device_, patterns_, Transpose::no, unknown_, Transpose::no);
       for (Index i = 0; i < left.size(); ++i) left.data()[i] -= known.data()[i];
       const HostMatrix change = fit.solve(left);
       for (Index i = 0; i < change.size(); ++i) unknown_.data()[i] += change.data()[i];

@@ -1,7 +1,6 @@
 // The network so far with unit output coefficients: what a polish solves for.
 #pragma once
 
-#include "kernels/ops.hpp"
 #include "src/stages/hypothesis.hpp"
 
 namespace crease {
@@ -34,9 +33,5 @@ struct UnitNetwork {
   /// offset errors, at least 1e-12. [k]
   std::vector<double> guards() const;
 };
-
-/// op(a) * op(b), by the device.
-HostMatrix product(Device& device, const HostMatrix& a, Transpose transpose_a, const HostMatrix& b,
-                   Transpose transpose_b);
 
 }  // namespace crease

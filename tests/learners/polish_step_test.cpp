@@ -132,6 +132,24 @@ TEST_P(PolishStepTest, AnOracleThatFailsWithinItLeavesTheNetworkFromBefore) {
   EXPECT_EQ(match(truth, learned.network).matched, 8);
 }
 
+TEST_P(PolishStepTest, AFunctionWithoutNeuronsIsNotSaidToMissOne) {
+  for (const Index d : {1, 2, 5}) {
+    for (const Index p : {1, 3}) {
+      ReluNetwork truth(d, 0, p);
+      for (Index o = 0; o < p; ++o) truth.constant(o, 0) = 0.1 * static_cast<double>(o + 1);
+      const auto oracle = make_network_oracle(truth);
+
+      const RunReport report =
+          learn_from_queries(device(), *oracle, with_polish(), small_plan()).report;
+
+      EXPECT_EQ(report.outcome, Outcome::reached) << report.message;
+      for (const std::string& warning : report.warnings) {
+        EXPECT_FALSE(warning.starts_with("no polish")) << warning << ", d=" << d << " p=" << p;
+      }
+    }
+  }
+}
+
 TEST_P(PolishStepTest, BadTolerancesAndTheUniformModeAreRefused) {
   const auto oracle = make_network_oracle(planted_network(4, 2, 1, 62));
   for (const double tolerance : {0.0, 1.0, -1.0, std::nan("")}) {

@@ -137,7 +137,9 @@ TEST_P(SliceLearnerTest, BeginsWhereItIsPredictedToAskForLess) {
   EXPECT_FALSE(takes_slice({}, 199));
   EXPECT_TRUE(takes_slice({}, 200));
   const ReluNetwork target = make_family(family("gaussian", 40, 6, 1), {1});
-  EXPECT_EQ(learn(target, {}).report.queries.count("lift"), 0u);
+  const RunReport report = learn(target, {}).report;
+  EXPECT_EQ(report.queries.count("lift"), 0u);
+  EXPECT_EQ(report.method, "exact");
 }
 
 TEST_P(SliceLearnerTest, ALiftIsOneGradientANeuronAndOne) {
@@ -145,6 +147,7 @@ TEST_P(SliceLearnerTest, ALiftIsOneGradientANeuronAndOne) {
   const auto learned = learn(target, {});
   EXPECT_EQ(to_string(learned.report.outcome), "reached") << learned.report.message;
   EXPECT_FALSE(fell_back(learned.report));
+  EXPECT_EQ(learned.report.method, "slice");
   EXPECT_EQ(learned.report.neurons, 10);
   // Eleven cells with their centres, sixteen mirrored points; no fan had to be asked again.
   EXPECT_EQ(learned.report.queries.at("lift"), 11 * 201 + 16);
@@ -194,6 +197,7 @@ TEST_P(SliceLearnerTest, NeuronsTooCloseForALiftFallBackAndAreFound) {
   const ReluNetwork target = make_family(plan, {2});
   const auto learned = learn(target, with_slices());
   EXPECT_TRUE(fell_back(learned.report));
+  EXPECT_EQ(learned.report.method, "exact");
   EXPECT_GT(learned.report.queries.at("gradients"), 20);
   EXPECT_EQ(to_string(learned.report.outcome), "reached") << learned.report.message;
 }

@@ -128,6 +128,21 @@ TEST_P(FitRowsTest, SeedsPointWhereANeuronIsMissing) {
   EXPECT_GE(best, 0.5);
 }
 
+TEST_P(FitRowsTest, SeedsAreHyperplanesAlsoWhereNothingIsLeft) {
+  const Index d = 10;
+  Random random({2});
+  const DeviceMatrix x = random.gaussian_points(device(), Stream::rows, 100, d);
+  for (const Index p : {1, 2}) {
+    const DeviceMatrix y = upload(device(), HostMatrix(100, p));
+    const HostMatrix seeds =
+        residual_seeds(device(), {x, y}, Hyperplanes(d, p), 2, random, 1 << 20);
+    ASSERT_EQ(seeds.rows(), 2);
+    for (Index i = 0; i < 2; ++i) {
+      EXPECT_NEAR(dot(seeds.row(i), seeds.row(i), d), 1, 4 * d * kRounding) << "p=" << p;
+    }
+  }
+}
+
 TEST_P(FitRowsTest, TheDeviationOfAnswersIsPerOutput) {
   const DeviceMatrix x(device(), 4, 1);
   const DeviceMatrix y = upload(device(), HostMatrix{{1, 5}, {3, 5}, {1, 5}, {3, 5}});
