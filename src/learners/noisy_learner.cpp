@@ -310,7 +310,7 @@ void NoisyLearner::fit_until_noise(double share) {
     const bool overfit = best_held_out_ > kOverfit * train_rms_;
     if (near || overfit) {
       prune();
-      merge_twins();
+      if (near) merge_twins();
       while (ask_rare_neurons()) {
         Hyperplanes again = fit(best_, kGoodTurn, run_.plan.noisy_steps);
         best_held_out_ = held_out_rms(again);
@@ -320,7 +320,6 @@ void NoisyLearner::fit_until_noise(double share) {
     }
     if (best_held_out_ <= kAtFloor * floor(best_.neurons())) {
       at_floor_ = true;
-      refine();
       return;
     }
     if (ends()) return;  // the next question says how
@@ -353,6 +352,7 @@ void NoisyLearner::learn() {
   if (spread_ <= kCoarse) share *= kCoarseShare;
   for (int attempt = 0;; ++attempt) {
     fit_until_noise(share);
+    if (best_held_out_ <= kNearHeldOut) refine();
     hunt();
     finish(best_);
     turn();

@@ -18,6 +18,7 @@ constexpr int kPruneFailures = 4;
 constexpr double kTurn = 1e-3;  // angle by which hyperplanes are expected to turn then
 constexpr double kTwins = 0.1;  // between two hyperplanes of what may be one neuron
 constexpr int kTwinFailures = 3;
+constexpr int kMostTwins = 12;  // merged at once
 // Where the deviation is no more than so many times the noise, pruning takes a true neuron at
 // times.
 constexpr double kCoarse = 3e4;
@@ -103,7 +104,7 @@ void NoisyLearner::prune() {
 void NoisyLearner::merge_twins() {
   int failures = 0;
   std::size_t skip = 0;
-  while (failures < kTwinFailures && !ends()) {
+  for (int trial = 0; trial < kMostTwins && failures < kTwinFailures && !ends(); ++trial) {
     struct Twins {
       double distance;
       double sign;
