@@ -142,6 +142,7 @@ void NoisyLearner::hunt() {
     best_ = std::move(fitted);
     best_held_out_ = left;
     prune();
+    merge_twins();
   }
 }
 

@@ -199,11 +199,8 @@ TEST_P(NoisyLearnerTest, ASlabInAConstantIsFoundAlthoughTheProbeSawExactAnswers)
     const auto learned = learn_from_queries(device(), *oracle, problem, query_plan);
     EXPECT_EQ(learned.report.method, "noisy");
     EXPECT_GE(learned.report.neurons, 3);
-    const bool claimed = learned.report.outcome == Outcome::reached;
-    if (claimed) {
-      EXPECT_LE(rms(errors(device(), target, learned.network)), 0.1 * sd);
-    }
-    EXPECT_TRUE(claimed || answers.kind == Kind::float16) << learned.report.message;
+    // Not always reached: the strips between the hyperplanes may stay beyond their limit.
+    EXPECT_LE(rms(errors(device(), target, learned.network)), 0.1 * sd) << learned.report.message;
   }
 }
 
