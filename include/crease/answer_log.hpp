@@ -60,8 +60,8 @@ struct LogSummary {
 class AnswerLog {
  public:
   /// Opens or creates. Throws FileError: not writable, in use by another process, not a log, of a
-  /// newer format, damaged, or of another target or run (naming what differs); then the file is as
-  /// it was.
+  /// newer format, damaged, or with answers of another target or run (naming what differs); then
+  /// the file is as it was.
   AnswerLog(const std::string& path, const LogIdentity& identity);
   ~AnswerLog();
   AnswerLog(const AnswerLog&) = delete;

@@ -19,9 +19,9 @@ namespace {
 // Options that decide no bit of what is asked and answered, or are named apart; any other is part
 // of a log's identity as it was written.
 const std::set<std::string_view> kElsewhere = {
-    "TARGET",      "--out",     "--report",  "--log",     "--reuse",   "--quiet",  "--help",
-    "--seed",      "--budget",  "--seconds", "--device",  "--threads", "--inputs", "--outputs",
-    "--fold-skip", "--timeout", "--batch",   "--retries", "--limit"};
+    "TARGET",   "--out",     "--report",    "--log",     "--reuse",  "--quiet",
+    "--help",   "--seed",    "--budget",    "--seconds", "--device", "--threads",
+    "--inputs", "--outputs", "--fold-skip", "--timeout", "--batch",  "--retries"};
 
 std::string options_of(const CLI::App& verb) {
   std::vector<std::string> words;
@@ -76,6 +76,7 @@ RunLog::RunLog(const LogOptions& options, const CLI::App& verb, const OpenTarget
                   {"device and threads", device.name()},
                   {"instruction set", cpu_code()},
                   {"set of options", options_of(verb)}};
+  require(!options.log.empty() || !is_given(verb, "--log"), "--log: expected the name of a file");
   if (!options.log.empty()) require_places_of_its_own(verb, options.log);
   if (!options.reuse.empty()) {
     past_ = std::make_unique<PastAnswers>();

@@ -63,6 +63,10 @@ std::string certificate(const RunReport& report) {
     text += fmt::format("      {} of the points said nothing: they count among the exceptions\n",
                         c.silent);
   }
+  if (c.lipschitz == 0) {
+    return text +
+           "  (B) says nothing: F' has no neuron whose steepness could bound what is missing\n";
+  }
   text += fmt::format(
       "  (B) rms error <= {:.3g} if F - F' is {:.3g}-Lipschitz: nothing that is missing is "
       "steeper\n",
@@ -87,7 +91,9 @@ std::string summary_of(const RunReport& report, const std::string& file) {
                : report.rms_error
                    ? fmt::format("rms {:.3g}; no relative error of a constant", *report.rms_error)
                    : "not measured");
-  row("answers", fmt::format("{}, noise {:.2g}", report.answer_format, report.answer_noise));
+  row("answers", report.answer_format.empty()
+                     ? "not measured"
+                     : fmt::format("{}, noise {:.2g}", report.answer_format, report.answer_noise));
   if (!report.modulo.empty()) {
     row("modulo", report.modulo + ": the answers do not determine it, and errors leave it out");
   }

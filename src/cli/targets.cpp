@@ -78,6 +78,8 @@ void check_options(const TargetOptions& options) {
       throw BadInput("exec: expected --inputs D and --outputs P, which a command does not tell");
     }
     if (options.answers) throw BadInput("--answers: expected a file as target, not a command");
+    require(options.softmax.empty() || *options.outputs >= 2,
+            "--softmax needs two outputs or more: one probability alone has no odds");
     return;
   }
   const std::pair<const char*, bool> given[] = {{"--inputs", options.inputs.has_value()},
@@ -168,8 +170,6 @@ OpenTarget open_target(const TargetOptions& options, Seed seed,
 std::unique_ptr<Oracle> log_odds_if_asked(const TargetOptions& options,
                                           std::unique_ptr<Oracle> oracle) {
   if (options.softmax.empty()) return oracle;
-  require(oracle->output_dim() >= 2,
-          "--softmax needs two outputs or more: one probability alone has no odds");
   LogOddsOptions told;
   told.logarithms = options.softmax == kLogProbabilities;
   return make_log_odds_oracle(std::move(oracle), told);

@@ -54,7 +54,8 @@ class AnswerLog::Impl {
     database_.run("PRAGMA locking_mode = EXCLUSIVE");
     const bool there = is_created(database_);
     const LogFacts facts = facts_of(identity, true);
-    if (there) require_facts(path, read_facts(database_), facts);
+    const bool empty = there && database_.number("SELECT count(*) FROM batches") == 0;
+    if (there && !empty) require_facts(path, read_facts(database_), facts);
     if (sqlite3_db_readonly(database_.handle(), "main") != 0) {
       throw FileError("cannot write " + path + ": it is read-only");
     }
@@ -62,6 +63,8 @@ class AnswerLog::Impl {
     database_.run("PRAGMA synchronous = FULL");
     database_.run("PRAGMA cache_spill = OFF");
     if (!there) create_log(database_, facts);
+    // Of a run that was refused before its first answer: it is nobody's log yet.
+    if (empty && read_facts(database_) != facts) begin_anew(database_, facts);
     if (database_.text("PRAGMA journal_mode = WAL") != "wal") {
       throw FileError("cannot write " + path + ": its place allows no write-ahead log");
     }

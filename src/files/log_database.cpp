@@ -33,15 +33,25 @@ const std::string* value_of(const LogFacts& facts, const std::string& name) {
   return found == facts.end() ? nullptr : &found->second;
 }
 
+void insert_facts(Database& database, const LogFacts& facts) {
+  Statement insert(database, "INSERT INTO facts(name, value) VALUES(?1, ?2)");
+  for (const auto& [name, value] : facts) insert.bind(1, name).bind(2, value).step();
+}
+
 }  // namespace
 
 void create_log(Database& database, const LogFacts& facts) {
   database.run("BEGIN IMMEDIATE");
   database.run(kTables);
-  Statement insert(database, "INSERT INTO facts(name, value) VALUES(?1, ?2)");
-  for (const auto& [name, value] : facts) insert.bind(1, name).bind(2, value).step();
+  insert_facts(database, facts);
   database.run(("PRAGMA application_id = " + std::to_string(kApplication)).c_str());
   database.run(("PRAGMA user_version = " + std::to_string(kLogFormat)).c_str());
+  database.run("COMMIT");
+}
+
+void begin_anew(Database& database, const LogFacts& facts) {
+  database.run("BEGIN IMMEDIATE; DELETE FROM facts; DELETE FROM runs");
+  insert_facts(database, facts);
   database.run("COMMIT");
 }
 

@@ -19,6 +19,9 @@ inline constexpr Index kLogFormat = 1;
 /// Creates the tables in an empty database.
 void create_log(Database& database, const LogFacts& facts);
 
+/// Other facts for a log without batches; its runs are forgotten.
+void begin_anew(Database& database, const LogFacts& facts);
+
 /// False on an empty database. Throws FileError unless it is a log of this format.
 bool is_created(Database& database);
 

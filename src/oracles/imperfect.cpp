@@ -16,6 +16,7 @@ class ImperfectOracle final : public Oracle {
 
   Index input_dim() const override { return oracle_->input_dim(); }
   Index output_dim() const override { return oracle_->output_dim(); }
+  Index reused() const override { return oracle_->reused(); }
 
   void answer(Device& device, ConstDeviceView x, DeviceView y) override {
     oracle_->answer(device, x, y);

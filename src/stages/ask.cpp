@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <sstream>
 #include <utility>
 
 #include "kernels/ops.hpp"
@@ -57,9 +58,9 @@ Index Asker::left() const {
 void Asker::before(Index points, Round round) {
   if (stop_requested()) throw EndOfRun(Outcome::stopped, "stopped by the caller");
   if (is_late()) {
-    throw EndOfRun(
-        Outcome::out_of_budget,
-        "the time budget of " + std::to_string(*run_->budget.seconds) + " seconds is spent");
+    std::ostringstream message;
+    message << "the time budget of " << *run_->budget.seconds << " seconds is spent";
+    throw EndOfRun(Outcome::out_of_budget, message.str());
   }
   if (points > left()) {
     throw EndOfRun(Outcome::out_of_budget, "the next batch of " + std::to_string(points) +

@@ -211,6 +211,10 @@ TEST_F(LearnProcessTest, OptionsThatDoNotFitTheTargetAreRefused) {
   }
   expect_refused(learn("cat", 3, 2, {"--retries", "-1"}), "--retries: expected a whole number");
   expect_refused(learn("cat", 3, 2, {"--seconds", "0"}), "--seconds: expected a number");
+  // One probability has no odds; and no log is left behind.
+  expect_refused(learn("cat", 3, 1, {"--softmax", "probabilities", "--log", file("log")}),
+                 "--softmax needs two outputs or more");
+  EXPECT_FALSE(std::filesystem::exists(file("log")));
   // More than memory holds, before anything is started.
   expect_refused(learn("cat", Index{1} << 61, 2), "");
 }

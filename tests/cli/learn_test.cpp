@@ -307,6 +307,18 @@ TEST_F(LearnTest, ProbabilitiesThatAreRoundedSayWhereTheySayNothing) {
   EXPECT_THAT(result.out, HasSubstr("said nothing: they count among the exceptions"));
 }
 
+TEST_F(LearnTest, WhatSaysNothingIsCalledThat) {
+  // Without a neuron there is no slope from which to guess L: (B) would take F - F' for a constant.
+  target_ = made("affine.npz", {"affine", "--inputs", "5"});
+  EXPECT_THAT(expect_ok(learn({})).out, HasSubstr("(B) says nothing: "));
+  EXPECT_EQ(report()["certificate"]["lipschitz"], 0);
+  // Nor are answers called anything of which none came before the certificate.
+  EXPECT_THAT(run_program(learn({"--budget", "1"})).out,
+              HasSubstr("answers          not measured"));
+  EXPECT_THAT(run_program(learn({"--seconds", "1e-9"})).out,
+              HasSubstr("the time budget of 1e-09 seconds is spent"));
+}
+
 TEST_F(LearnTest, WhatHasNoProbabilitiesIsRefused) {
   const auto with = [&](const std::vector<std::string>& more) {
     std::vector<std::string> arguments = {"learn", target_, "--out", file("x.npz")};

@@ -225,6 +225,7 @@ TEST_F(LogTest, ALogOfAnotherRunIsRefusedByName) {
   expect_refused(learn("other", {"--log", file("first.json")}), "not a log of answers");
   expect_refused(learn("other", {"--reuse", file("first.json")}), "not a log of answers");
   expect_refused(learn("other", {"--log", file("nowhere/log")}), "No such file");
+  expect_refused(learn("other", {"--log", ""}), "--log: expected the name of a file");
 }
 
 TEST_F(LogTest, AnotherRunNeedNotAskWhatIsKnown) {

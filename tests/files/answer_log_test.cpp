@@ -168,6 +168,20 @@ TEST_F(AnswerLogTest, ALogOfAnotherRunIsRefusedByNameAndLeftAsItWas) {
   EXPECT_EQ(AnswerLog(file(), other).answers(), rows_of(0));
 }
 
+TEST_F(AnswerLogTest, ALogWithoutAnswersIsAnyRunsLog) {
+  // A run that is refused before its first answer leaves one: the next may be another.
+  { const AnswerLog log(file(), identity()); }
+  LogIdentity other = identity();
+  other.run[0].second = "8";
+  {
+    AnswerLog log(file(), other);
+    keep(log, 0);
+  }
+  EXPECT_EQ(summarize_log(file()).runs.size(), 1u);
+  EXPECT_EQ(AnswerLog(file(), other).answers(), rows_of(0));
+  EXPECT_THAT(refused(), HasSubstr("another seed: expected \"7\", there it is \"8\""));
+}
+
 TEST_F(AnswerLogTest, AFileThatIsNoLogIsRefused) {
   write_bytes(file(),
               "no database at all, but long enough to have a header of one hundred bytes: "

@@ -97,6 +97,17 @@ TEST_P(ImperfectOracleTest, AnOracleOfPointsAloneStaysOne) {
   EXPECT_TRUE(same_bits(download(device(), y), before));
 }
 
+TEST(ImperfectOracleDataTest, WhatCostNothingBehindItCostsNothing) {
+  class Reusing final : public Oracle {
+   public:
+    Index input_dim() const override { return 1; }
+    Index output_dim() const override { return 1; }
+    void answer(Device&, ConstDeviceView, DeviceView) override {}
+    Index reused() const override { return 7; }
+  };
+  EXPECT_EQ(make_imperfect_oracle(std::make_unique<Reusing>(), {})->reused(), 7);
+}
+
 TEST(ImperfectOracleDataTest, FormatsThatAreNoneAreRefused) {
   const auto refused = [](Imperfection format) {
     EXPECT_THROW(make_imperfect_oracle(make_network_oracle(planted_network(3, 2, 1, 1)), format),
