@@ -139,6 +139,7 @@ bool AdaptiveLearner::certify_network() {
       unseen_mass(problem_.failure, look, hunt_.gaussian_points(), hunt_.silent_gaussian_points());
   worst_ = look.worst;
   worst_ratio_ = look.worst_ratio;
+  finds_rounding(look);
   return look.beyond == 0;
 }
 
@@ -191,6 +192,7 @@ void AdaptiveLearner::learn() {
   for (;;) {
     run_.limit_learning();
     certificates_ == 0 ? search() : go_on();
+    if (!rounded_.empty()) return;
     report_.neuron_errors.clear();
     const std::optional<double> linear_part =
         polish_if_asked(run_, last_look_, deviation(), hypothesis_);
@@ -204,7 +206,7 @@ void AdaptiveLearner::learn() {
       final_ = orient(hypothesis_, droppable_rms());
     }
     run_.lift_limit();
-    if (certify_network() || lines_ >= most_lines()) return;
+    if (certify_network() || !rounded_.empty() || lines_ >= most_lines()) return;
     // The final points show an error: they become a look, and learning goes on from there.
     hypothesis_ = before_fit_;
     rebuild();

@@ -246,6 +246,14 @@ bool AdaptiveLearner::look() {
   return last_look_.clean();
 }
 
+/// Fresh answers that refute the network and are not exact: this learner cannot go on.
+bool AdaptiveLearner::finds_rounding(const Look& look) {
+  if (look.beyond == 0 || asker_.knows_sigmas() || noise_.format != "float64") return false;
+  if (!are_rounded(look.answers)) return false;
+  rounded_ = look.answers;
+  return true;
+}
+
 /// One line and one look. False when there is nothing more to do.
 bool AdaptiveLearner::grow() {
   const bool first = !hypothesis_.has_base();
@@ -256,6 +264,7 @@ bool AdaptiveLearner::grow() {
   if (first) first_line_ = line;
   rebuild();
   bool clean = look();
+  if (finds_rounding(last_look_)) return false;
   if (clean && first_line_ && resolve()) clean = look();
   return goes_on(first, added, clean);
 }
@@ -276,6 +285,7 @@ bool AdaptiveLearner::goes_on(bool first, Index added, bool clean) {
   if (clean && plan_.resolution > 0) {
     std::vector<double> hit;
     if (!hunt_.find(asker_, random_, hypothesis_, *current_, noise_, plan_, hit)) return false;
+    if (finds_rounding(hunt_.last_look())) return false;
     worst_ = std::move(hit);
     // A hit line that added nothing met pieces too narrow for the accuracy asked of them.
     policy_.tolerance = !first && added == 0

@@ -40,6 +40,8 @@ class AdaptiveLearner final : public QueryStrategy {
   const Hypothesis& hypothesis() const { return hypothesis_; }
   const Look& last_look() const { return last_look_; }
 
+  HostMatrix rounded_answers() const override { return rounded_; }
+
  private:
   bool grow();
   bool goes_on(bool first, Index added, bool clean);
@@ -48,6 +50,7 @@ class AdaptiveLearner final : public QueryStrategy {
   bool resolve();
   Index learn_from(SearchedLine& line);
   bool look();
+  bool finds_rounding(const Look& look);
   void refine();
   void fit();
   bool certify_network();
@@ -86,12 +89,13 @@ class AdaptiveLearner final : public QueryStrategy {
   bool any_kinks_ = false;  // on the line in hand
   std::optional<SearchedLine> first_line_;  // until its kinks were checked against the network
   Look last_look_;
+  HostMatrix rounded_;
   std::vector<double> worst_;  // where the last look was most wrong; empty before the first
 
   // The end
   ReluNetwork final_;
   RunReport& report_;
-  int certificates_ = 0;
+  int& certificates_ = run_.certificates;
   double worst_ratio_ = 0;  // of the last certificate: largest error in units of its limit
 };
 

@@ -12,6 +12,12 @@
 namespace crease {
 namespace {
 
+constexpr int kHits = 6;           // of the hunt that are followed up
+constexpr Index kAroundSlab = 6;   // points per unknown around each hyperplane of a line at a hit
+constexpr double kSlabNear = 0.1;  // of the resolution: hyperplanes closer than that are one
+constexpr Index kSlabSteps = 40;
+constexpr double kSlabTurn = 1e-2;
+constexpr double kMayGrow = 1.1;    // the held-out rms, as the rows around a slab weigh more
 constexpr double kCertified = 1.6;  // certificate's rms over what the noise explains
 constexpr double kMargin = 1.1;     // of the accuracy that is said to be within reach
 
@@ -80,6 +86,66 @@ void NoisyLearner::finish(const Hyperplanes& network) {
   final_ = relu_network_of(in_units(network, noise_.sigma));
 }
 
+/// The best network with the hyperplanes that a line at a hit showed and that it has not got.
+Hyperplanes NoisyLearner::with_slab(const CrudeNeurons& found) {
+  Hyperplanes more = best_;
+  HostMatrix points(0, d_);
+  const double near = kSlabNear * run_.plan.resolution;
+  for (Index i = 0; i < found.size(); ++i) {
+    const double* plane = found.planes.row(i);
+    const auto is_near = [&](Index j) {
+      double same = 0;
+      double opposite = 0;
+      for (Index c = 0; c <= d_; ++c) {
+        same += std::pow(plane[c] - more.planes(j, c), 2);
+        opposite += std::pow(plane[c] + more.planes(j, c), 2);
+      }
+      return std::min(same, opposite) <= near * near;
+    };
+    bool known = false;
+    for (Index j = 0; j < more.neurons() && !known; ++j) known = is_near(j);
+    if (known) continue;
+    more.add({plane, plane + d_}, plane[d_]);
+    const HostMatrix around =
+        points_around(plane, d_, kAroundSlab * (d_ + 1), random_, run_.plan.resolution);
+    for (Index r = 0; r < around.rows(); ++r) points.append_row(around.row(r), d_);
+  }
+  if (points.rows() == 0 || points.rows() > asker_.left()) return best_;
+  asker_.enter("least_squares");
+  rows_.ask(points, asker_, noise_.sigma);
+  asker_.report();
+  return more;
+}
+
+/// Slabs that the rows see next to nothing of: a point in one, then a line through it.
+void NoisyLearner::hunt() {
+  hit_ = false;
+  if (run_.plan.resolution == 0) return;
+  for (int hits = 0;; ++hits) {
+    finish(best_);
+    const std::vector<double> errors = expected_error(fit_error(final_.neurons()));
+    const DeviceNetwork current(device_, final_);
+    std::vector<double> hit;
+    hit_ = hunt_.find(asker_, random_, hypothesis_of(final_, errors), current, noise_.model,
+                      run_.plan, hit);
+    if (!hit_ || hits == kHits || ends()) return;
+    const CrudeLine line =
+        crude_neurons_through(asker_, random_, noise_.model, run_.plan, hit, run_.plan.resolution);
+    Hyperplanes start = with_slab(line.found);
+    if (start.neurons() == best_.neurons()) continue;
+    const double before = residual_rms(device_, rows_.rows(), best_, scratch());
+    Hyperplanes fitted = fit(std::move(start), kSlabTurn, kSlabSteps);
+    const double left = held_out_rms(fitted);
+    if (!(train_rms_ < before) ||
+        left > kMayGrow * std::max(best_held_out_, floor(fitted.neurons())))
+      continue;
+    best_ = std::move(fitted);
+    best_held_out_ = left;
+    prune();
+    merge_twins();
+  }
+}
+
 /// Turned so that no linear part is left, where that changes the function by less than the fit's
 /// own error.
 void NoisyLearner::turn() {
@@ -94,6 +160,15 @@ bool NoisyLearner::certify_network() {
                               hypothesis_of(final_, errors), final_, certificates_, run_.report);
   if (look.errors.empty()) return true;
   ++certificates_;
+  run_.report.hunt_mass = unseen_mass(run_.problem.failure, look, hunt_.gaussian_points(),
+                                      hunt_.silent_gaussian_points());
+  if (hit_) {
+    run_.report.hunt_mass = 1;
+    run_.report.outcome = Outcome::not_reached;
+    run_.report.message = "the hunt met a slab of width " + in_words(run_.plan.resolution) +
+                          " or more that these answers did not allow to learn";
+    return true;
+  }
   if (run_.report.outcome == Outcome::reached) return true;
   return say_what_is_left();
 }

@@ -37,6 +37,10 @@ struct Growth {
   double share;
 };
 constexpr std::array<Growth, 4> kGrowth = {{{0.3, 0.5}, {0.1, 0.25}, {0.01, 0.1}, {0, 0.05}}};
+// Where the deviation is no more than so many times the noise, small neurons are hard to tell from
+// it, and to lose one costs more than rows do.
+constexpr double kCoarse = 3e4;
+constexpr double kCoarseShare = 1.3;
 constexpr double kMoreShare = 1.4;  // rows, where neurons are superfluous or rare
 constexpr int kMoreAttempts = 1;
 constexpr double kMoreRare = 4;      // times the rows that a side must have, after that
@@ -47,12 +51,6 @@ constexpr Index kAroundRare = 4;     // points per unknown around the hyperplane
 constexpr Index kRareRounds = 6;
 constexpr double kFarthest = 3;  // times sqrt(d): beyond that nothing of a neuron shows
 constexpr double kStall = 0.01;  // of the mean square: a neuron more gains more than such steps
-constexpr Index kPruneSteps = 15;
-constexpr double kLittle = 0.1;  // of the median importance: may be superfluous
-constexpr double kMatters = 10;  // times the held-out rms: is not superfluous
-constexpr double kGap = 3;       // between importances: a cut
-constexpr double kWorse = 1.02;  // held-out rms that a pruned network may have
-constexpr int kPruneFailures = 4;
 
 Hyperplanes start_from(const CrudeNeurons& crude, Index d, Index p) {
   Hyperplanes start(d, p);
@@ -80,6 +78,7 @@ NoisyLearner::NoisyLearner(QueryRun& run, AnswerNoise noise)
       rows_(device_, Stream::rows),
       held_out_(device_, Stream::held_out),
       best_(d_, p_),
+      hunt_(run.plan),
       final_(relu_network_of(best_)) {
   for (double& sigma : noise_.sigma) sigma = std::max(sigma, 1e-120);
 }
@@ -263,54 +262,6 @@ Hyperplanes NoisyLearner::fit(Hyperplanes start, double turn, Index most_steps) 
   return std::move(result.network);
 }
 
-/// Takes away, in batches, what the held-out points do not miss: a fit with too many neurons is
-/// worse on fresh points than one with the right number. All below a gap in the importances first,
-/// then halves.
-void NoisyLearner::prune() {
-  int failures = 0;
-  while (best_.neurons() > 0 && failures < kPruneFailures && !ends()) {
-    const auto solved = solve_scales(device_, rows_.rows(), best_, scratch());
-    if (!solved) return;
-    const std::vector<double>& importance = solved->importance;
-    std::vector<std::size_t> order(importance.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return importance[a] < importance[b]; });
-    // What matters more than all that is left is no accident.
-    const double least =
-        std::max(std::min(kLittle * median(importance), kMatters * best_held_out_), superfluous());
-    std::size_t count = 0;
-    while (count < order.size() && importance[order[count]] < least) ++count;
-    if (count == 0) return;
-    double gap = 0;
-    std::size_t cut = 0;
-    for (std::size_t i = 0; i < count && i + 1 < order.size(); ++i) {
-      const double ratio = importance[order[i + 1]] / std::max(importance[order[i]], 1e-300);
-      if (ratio > gap) {
-        gap = ratio;
-        cut = i + 1;
-      }
-    }
-    const bool at_gap = failures == 0 && gap > kGap;
-    std::size_t batch = at_gap ? cut : std::max<std::size_t>(1, (count + 1) / 2);
-    batch = std::max<std::size_t>(1, batch >> std::max(failures - 1, 0));
-    std::vector<bool> marked(order.size(), false);
-    for (std::size_t i = 0; i < batch; ++i) marked[order[i]] = true;
-    const Hyperplanes fewer = fit(best_.without(marked), kGoodTurn, kPruneSteps);
-    const double left = held_out_rms(fewer);
-    if (left <= kWorse * best_held_out_) {
-      best_ = fewer;
-      best_held_out_ = std::min(best_held_out_, left);
-      asker_.set_progress(kinks_, best_.neurons(), best_held_out_ / std::max(spread_, 1e-300));
-      asker_.report();
-    } else if (batch == 1) {
-      return;
-    } else {
-      ++failures;
-    }
-  }
-}
-
 void NoisyLearner::fit_until_noise(double share) {
   const CrudeNeurons kept = trusted(crude_, lines_);
   Hyperplanes start = at_floor_ ? best_ : start_from(kept, d_, p_);
@@ -359,6 +310,7 @@ void NoisyLearner::fit_until_noise(double share) {
     const bool overfit = best_held_out_ > kOverfit * train_rms_;
     if (near || overfit) {
       prune();
+      if (near) merge_twins();
       while (ask_rare_neurons()) {
         Hyperplanes again = fit(best_, kGoodTurn, run_.plan.noisy_steps);
         best_held_out_ = held_out_rms(again);
@@ -397,8 +349,11 @@ void NoisyLearner::learn() {
   }
   run_.noise = noise_.model;
   double share = run_.plan.noisy_rows;
+  if (spread_ <= kCoarse) share *= kCoarseShare;
   for (int attempt = 0;; ++attempt) {
     fit_until_noise(share);
+    if (best_held_out_ <= kNearHeldOut) refine();
+    hunt();
     finish(best_);
     turn();
     run_.lift_limit();

@@ -7,6 +7,7 @@
 #include "src/stages/crude_neurons.hpp"
 #include "src/stages/fit_rows.hpp"
 #include "src/stages/hyperplane_fit.hpp"
+#include "src/stages/look.hpp"
 
 namespace crease {
 
@@ -32,7 +33,11 @@ class NoisyLearner final : public QueryStrategy {
   bool ask_rare_neurons();
   Hyperplanes fit(Hyperplanes start, double turn, Index most_steps);
   void prune();
+  void merge_twins();
+  void refine();
   void keep(Hyperplanes network, double held_out);
+  void hunt();
+  Hyperplanes with_slab(const CrudeNeurons& found);
   void finish(const Hyperplanes& network);
   void turn();
   bool certify_network();
@@ -74,8 +79,10 @@ class NoisyLearner final : public QueryStrategy {
   bool has_best_ = false;
   bool at_floor_ = false;
   Index rare_rounds_ = 0;
+  Hunt hunt_;
+  bool hit_ = false;        // the hunt met something that is not in the network
   double rare_side_ = 1.5;  // rows per unknown on the rarer side of a neuron, at least
-  int certificates_ = 0;
+  int& certificates_ = run_.certificates;
   ReluNetwork final_;
 };
 

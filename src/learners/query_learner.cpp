@@ -49,6 +49,15 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
       }
     }
     strategy->learn();
+    if (const HostMatrix seen = strategy->rounded_answers(); !seen.empty()) {
+      run.limit_learning();
+      AnswerNoise noise = measure_noise(run.asker, run.random, run.noise, seen);
+      run.noise = noise.model;
+      run.report.method = "noisy";
+      forget_certificate(run.report);
+      strategy = std::make_unique<NoisyLearner>(run, std::move(noise));
+      strategy->learn();
+    }
   };
   if (const auto end = how_it_ends(run.asker, learn)) {
     strategy->finish_short(end->outcome(), end->what());

@@ -60,7 +60,8 @@ struct QueryRun {
   Asker& asker;
   std::optional<Paid> paid;  // kept where a polish was asked for
   Random random;
-  NoiseModel noise;  // of no output before it was measured
+  NoiseModel noise;      // of no output before it was measured
+  int certificates = 0;  // so far: their failures add up
   RunReport report;
 };
 
@@ -76,6 +77,10 @@ class QueryStrategy {
   /// The best network so far and, where the oracle still answers, its certificate. After a lost
   /// device nothing here touches it.
   virtual void finish_short(Outcome outcome, std::string message) = 0;
+
+  /// Answers that learn() met and that are not exact, where it ended because of them: F is constant
+  /// nearly everywhere, and the probe saw nothing else. [n, p], empty where there were none.
+  virtual HostMatrix rounded_answers() const { return {}; }
 
   /// What was learned, after either of the two.
   virtual const ReluNetwork& network() const = 0;

@@ -22,6 +22,7 @@ class SliceLearner final : public QueryStrategy {
   void finish_short(Outcome outcome, std::string message) override {
     whole_.finish_short(outcome, std::move(message));
   }
+  HostMatrix rounded_answers() const override { return whole_.rounded_answers(); }
   const ReluNetwork& network() const override { return whole_.network(); }
 
  private:

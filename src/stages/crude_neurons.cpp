@@ -36,7 +36,11 @@ constexpr double kPieceNoise = 1.5;
 constexpr double kWorstCandidate = 0.9;
 constexpr double kComposite = 1;  // error of the normal of two kinks together
 constexpr std::size_t kNoisePieces = 6;
+constexpr std::size_t kLeastPieces = 3;  // fewer may all hide kinks
+// Cells at a hit are pi / kCells of this scale: ten to the stretch in a slab of width 1.
+constexpr double kSlabCells = 10;
 constexpr Index kNoisePoints = 12;
+constexpr double kOtherNoise = 2;  // times what is known of it: in every piece, or it is no noise
 constexpr double kMostScale = 1000;
 constexpr double kLeastScale = 3;  // less is not worth leaving the origin for
 
@@ -56,6 +60,7 @@ class NoisyLine {
         c_(scale * std::sqrt(static_cast<double>(d_))) {}
 
   void search();
+  void search_through(const std::vector<double>& point, double width);
   std::vector<double> piece_noise();
   void measure();
   CrudeLine candidates() const;
@@ -63,6 +68,7 @@ class NoisyLine {
  private:
   const std::vector<Piece>& pieces() const { return line_.result.pieces; }
   const std::vector<Kink>& kinks() const { return line_.result.kinks; }
+  void search_from(double cell_scale);
   void place_pieces();
   std::vector<std::size_t> ask(const std::vector<std::size_t>& todo, std::size_t attempt);
   bool usable(std::size_t m) const {
@@ -98,6 +104,16 @@ void NoisyLine::search() {
   asker_.enter("lines");
   line_.origin = random_.normals(d_);
   for (double& x : line_.origin) x *= scale_;
+  search_from(c_);
+}
+
+void NoisyLine::search_through(const std::vector<double>& point, double width) {
+  asker_.enter("lines");
+  line_.origin = point;
+  search_from(c_ * std::min(1.0, kSlabCells * width));
+}
+
+void NoisyLine::search_from(double cell_scale) {
   line_.direction = unit_vector(random_.normals(d_));
   const double rho = scale_ * std::sqrt(1 + static_cast<double>(d_));
   for (Index o = 0; o < p_; ++o) unit_.push_back(std::max(noise_.sigma(rho, o), 1e-120));
@@ -121,7 +137,7 @@ void NoisyLine::search() {
     return result;
   };
   LineSearchInput input;
-  input.scale = c_;
+  input.scale = cell_scale;
   input.cells = kCells;
   line_.result = search_line(ask, p_, input, plan, random_);
   place_pieces();
@@ -178,7 +194,7 @@ std::vector<double> NoisyLine::piece_noise() {
   std::sort(widest.begin(), widest.end(),
             [](const auto& a, const auto& b) { return a[1] - a[0] > b[1] - b[0]; });
   if (widest.size() > kNoisePieces) widest.resize(kNoisePieces);
-  if (widest.empty()) return {};
+  if (widest.size() < kLeastPieces) return {};
   std::vector<double> t;
   for (const auto& [low, high] : widest) {
     for (Index i = 0; i < kNoisePoints; ++i) {
@@ -221,7 +237,9 @@ std::vector<double> NoisyLine::piece_noise() {
       deviations.push_back(std::sqrt(left / std::max(expected, 1e-300)));
     }
     std::sort(deviations.begin(), deviations.end());
-    ratio.push_back(deviations[deviations.size() / 4]);
+    // Noise is in every piece. One without more of it than known: kinks bend the others.
+    ratio.push_back(deviations[0] > kOtherNoise ? deviations[deviations.size() / 4]
+                                                : std::min(deviations[0], 1.0));
   }
   return ratio;
 }
@@ -367,6 +385,15 @@ CrudeLine crude_neurons(Asker& asker, Random& random, const NoiseModel& noise,
   CrudeLine result = line.candidates();
   result.noise_ratio = std::move(ratio);
   return result;
+}
+
+CrudeLine crude_neurons_through(Asker& asker, Random& random, const NoiseModel& noise,
+                                const QueryPlan& plan, const std::vector<double>& point,
+                                double width) {
+  NoisyLine line(asker, random, noise, plan, 1);
+  line.search_through(point, width);
+  line.measure();
+  return line.candidates();
 }
 
 }  // namespace crease

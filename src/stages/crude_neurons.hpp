@@ -27,8 +27,9 @@ struct CrudeLine {
   Index kinks = 0;
   Index cleared = 0;  // candidates from two neighbouring pieces with an error below kClearError
   /// Deviation of the answers from straight lines inside the widest pieces, in units of the noise
-  /// model, per output: lower quartile over the pieces, since a piece may hide a small kink. Empty
-  /// where it was not asked for, or no piece is wide enough.
+  /// model, per output: lower quartile over the pieces, since a piece may hide a small kink; at
+  /// most 1 where one piece has no more noise than the model says. Empty where it was not asked
+  /// for, or fewer than three pieces are wide enough.
   std::vector<double> noise_ratio;
 };
 
@@ -51,6 +52,12 @@ double line_scale(const NoiseModel& noise, Index d);
 /// Source: the lines of Chen, Klivans, Meka 2021, with tests wide enough for noise.
 CrudeLine crude_neurons(Asker& asker, Random& random, const NoiseModel& noise,
                         const QueryPlan& plan, double scale, bool with_noise);
+
+/// The same for a line through a point where a slab ("bump") of this width was met: cells around it
+/// are small enough for the slab.
+CrudeLine crude_neurons_through(Asker& asker, Random& random, const NoiseModel& noise,
+                                const QueryPlan& plan, const std::vector<double>& point,
+                                double width);
 
 /// Adds what another line found: a candidate of another line that is the same neuron, to within
 /// both errors, gets a vote, and the better of the two hyperplanes stays. Never merges two of one

@@ -173,11 +173,11 @@ std::vector<Index> rarer_sides(Device& device, ConstDeviceView x, const HostMatr
   return above;
 }
 
-HostMatrix points_around(const double* plane, Index d, Index n, Random& random) {
+HostMatrix points_around(const double* plane, Index d, Index n, Random& random, double height) {
   HostMatrix points(0, d);
   for (Index i = 0; i < n; ++i) {
     std::vector<double> x = random.normals(d);
-    const double shift = random.normals(1)[0] - plane[d] - dot(x.data(), plane, d);
+    const double shift = height * random.normals(1)[0] - plane[d] - dot(x.data(), plane, d);
     for (Index j = 0; j < d; ++j) x[static_cast<std::size_t>(j)] += shift * plane[j];
     points.append_row(x.data(), d);
   }

@@ -38,8 +38,8 @@ class AnsweredPoints {
 std::vector<Index> rarer_sides(Device& device, ConstDeviceView x, const HostMatrix& planes,
                                Index most_bytes);
 
-/// n points around the hyperplane <v, x> + e = 0: N(0, I) across it, and N(0, 1) from it.
-HostMatrix points_around(const double* plane, Index d, Index n, Random& random);
+/// n points around the hyperplane <v, x> + e = 0: N(0, I) across it, and N(0, height^2) from it.
+HostMatrix points_around(const double* plane, Index d, Index n, Random& random, double height = 1);
 
 /// Root of the summed variances of y over the rows, divided by the number of outputs.
 double deviation_of_answers(Device& device, const FitRows& rows);

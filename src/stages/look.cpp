@@ -191,14 +191,14 @@ bool Hunt::find(Asker& asker, Random& random, const Hypothesis& hypothesis,
       fill_gaussian(device, random.seed(), stream, first + row + inside, kWide,
                     x.row_block(inside, x.rows - inside));
     };
-    const Look look = look_at(asker, count, draw, hypothesis, current, noise, plan);
+    look_ = look_at(asker, count, draw, hypothesis, current, noise, plan);
     drawn_ += count;
     gaussian_points_ += narrow;
     silent_gaussian_points_ +=
-        std::count(look.errors.begin(), look.errors.begin() + narrow, kInfinity);
+        std::count(look_.errors.begin(), look_.errors.begin() + narrow, kInfinity);
     asker.report();
-    if (look.beyond > 0) {
-      worst = look.worst;
+    if (look_.beyond > 0) {
+      worst = look_.worst;
       return true;
     }
   }

@@ -64,11 +64,15 @@ class Hunt {
   /// Points of the largest batch it will ask; 0 without a hunt.
   Index largest_batch() const;
 
+  /// Of the last batch.
+  const Look& last_look() const { return look_; }
+
   /// Points of N(0, I) drawn so far, and those of them whose answer said nothing.
   Index gaussian_points() const { return gaussian_points_; }
   Index silent_gaussian_points() const { return silent_gaussian_points_; }
 
  private:
+  Look look_;
   Index wanted_;
   Index batch_;
   Index drawn_ = 0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <numbers>
 #include <set>
 
@@ -19,6 +20,9 @@ constexpr std::array<double, 2> kStencils = {1e-6, 1e-4};  // half widths, share
 constexpr Index kPerPlace = 1 + 2 * static_cast<Index>(kStencils.size());
 constexpr double kContaminated = 30;   // times what the small stencil says
 constexpr std::size_t kDistinct = 12;  // answers that must differ before their format is believed
+// A number drawn at random has a chance of 2e-6 to look like one of 10 decimals, the most common of
+// these formats: so few say enough, if they are not what F is where it is constant.
+constexpr std::size_t kFewDistinct = 2;
 static_assert(kPlaces * kPerPlace == kNoiseQueries);
 constexpr double kToldRounding = 0.1;            // of u rho: answers that tell their own noise
 constexpr double kMedianToSigma = 1.0 / 0.6745;  // of |normal|
@@ -47,12 +51,23 @@ double spacing(double y, int digits, int least) {
 
 /// Zero queries: what all answers are multiples of. Few distinct values look like anything, so they
 /// say nothing.
-AnswerFormat find_format(const HostMatrix& answers) {
+AnswerFormat find_format(const HostMatrix& answers, std::size_t least = kDistinct) {
   std::set<double> distinct;
   for (Index i = 0; i < answers.size(); ++i) {
     if (answers.data()[i] != 0.0) distinct.insert(answers.data()[i]);
   }
-  if (distinct.size() < kDistinct) return {"float64"};
+  if (distinct.size() < least) return {"float64"};
+  const auto all_multiples = [&](int digits, int lowest) {
+    return std::all_of(distinct.begin(), distinct.end(), [&](double y) {
+      const double multiple = y / spacing(y, digits, lowest);
+      return multiple == std::round(multiple);
+    });
+  };
+  const bool half = all_multiples(kHalfDigits, kHalfLeast);
+  double largest = 0;
+  for (const double y : distinct) largest = std::max(largest, std::abs(y));
+  // Powers of two are decimals as well: of the two the coarser.
+  const double half_step = half ? spacing(largest, kHalfDigits, kHalfLeast) : 0;
   double unit = 1.0;
   for (int digits = 0; digits <= 10; ++digits, unit *= 10.0) {
     std::set<double> integers;  // answers far below the unit are all 0: they say nothing either
@@ -62,20 +77,30 @@ AnswerFormat find_format(const HostMatrix& answers) {
       return std::abs(scaled) < 0x1p40 &&
              std::abs(scaled - std::round(scaled)) <= 1e-5 + 4 * kRounding * std::abs(scaled);
     });
-    if (integral && integers.size() >= kDistinct) return {"decimal", 1.0 / unit};
+    if (integral && integers.size() >= least && !(half_step > 1.0 / unit))
+      return {"decimal", 1.0 / unit};
   }
-  const auto all_multiples = [&](int digits, int least) {
-    return std::all_of(distinct.begin(), distinct.end(), [&](double y) {
-      const double multiple = y / spacing(y, digits, least);
-      return multiple == std::round(multiple);
-    });
-  };
-  if (all_multiples(kHalfDigits, kHalfLeast)) return {"float16", 0, 0x1p-11};
+  if (half) return {"float16", 0, 0x1p-11};
   const bool single = std::all_of(distinct.begin(), distinct.end(), [](double y) {
     return static_cast<double>(static_cast<float>(y)) == y;
   });
   if (single) return {"float32", 0, 0x1p-24};
   return {"float64"};
+}
+
+/// The answers that are not the most frequent one of their output: [n, 1].
+HostMatrix rare_answers(const HostMatrix& answers) {
+  HostMatrix rare(0, 1);
+  for (Index o = 0; o < answers.cols(); ++o) {
+    std::map<double, Index> counts;
+    for (Index i = 0; i < answers.rows(); ++i) ++counts[answers(i, o)];
+    const auto usual = std::max_element(counts.begin(), counts.end(),
+                                        [](auto& a, auto& b) { return a.second < b.second; });
+    for (const auto& each : counts) {
+      if (&each != &*usual) rare.append_row(&each.first, 1);
+    }
+  }
+  return rare;
 }
 
 /// Whether some answers around one place are equal and others are not, or those around every place
@@ -218,7 +243,12 @@ bool is_exact(const NoiseModel& noise) {
   return true;
 }
 
-AnswerNoise measure_noise(Asker& asker, Random& random, const NoiseModel& probed) {
+bool are_rounded(const HostMatrix& answers) {
+  return find_format(rare_answers(answers), kFewDistinct).name != "float64";
+}
+
+AnswerNoise measure_noise(Asker& asker, Random& random, const NoiseModel& probed,
+                          const HostMatrix& seen) {
   asker.enter("noise");
   const Index d = asker.inputs();
   const Index p = asker.outputs();
@@ -236,7 +266,9 @@ AnswerNoise measure_noise(Asker& asker, Random& random, const NoiseModel& probed
   constexpr Index kGroups = kRepeatedPoints * kRepeats;
   HostMatrix fresh(0, p);
   for (Index i = kGroups; i < y.rows(); ++i) fresh.append_row(y.row(i), p);
-  const AnswerFormat format = find_format(fresh);
+  AnswerFormat format = find_format(fresh);
+  const bool rare = format.name == "float64" && !seen.empty();
+  if (rare) format = find_format(rare_answers(seen), kFewDistinct);
   const double rho = std::sqrt(1 + static_cast<double>(d));
 
   AnswerNoise result{probed, {}};
@@ -264,6 +296,13 @@ AnswerNoise measure_noise(Asker& asker, Random& random, const NoiseModel& probed
       const double step = format.name == "float16" ? spacing(value, kHalfDigits, kHalfLeast)
                                                    : spacing(value, kSingleDigits, kSingleLeast);
       spacing_square += step * step / static_cast<double>(fresh.rows());
+    }
+    // Nearly everywhere F is constant: what counts is the noise where it is not.
+    for (Index i = 0; rare && i < seen.rows(); ++i) {
+      const double step = format.name == "float16"
+                              ? spacing(seen(i, o), kHalfDigits, kHalfLeast)
+                              : spacing(seen(i, o), kSingleDigits, kSingleLeast);
+      spacing_square = std::max(spacing_square, step * step);
     }
     model.size[oo] = std::max(model.size[oo], std::sqrt(size_square) / rho);
     double sigma = 0;

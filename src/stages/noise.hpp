@@ -50,7 +50,15 @@ struct AnswerNoise {
 /// Answers that differ at one point: noise, its deviation from the repeats. Else a format of all
 /// answers: decimals are off by unit / sqrt(12), binary formats by their spacing at |y| over
 /// sqrt(12) (`sigma` is the rms over the points). Else what the probe said.
-AnswerNoise measure_noise(Asker& asker, Random& random, const NoiseModel& probed);
+///
+/// seen  earlier answers [n, p], the format of which counts where these points show none: of a
+///       function that is constant but for a small part of the points
+AnswerNoise measure_noise(Asker& asker, Random& random, const NoiseModel& probed,
+                          const HostMatrix& seen = {});
+
+/// Whether answers [n, p] are all decimals, float32 or float16, as far as they differ from the most
+/// frequent one of their output; false where fewer than two do.
+bool are_rounded(const HostMatrix& answers);
 
 /// For an oracle that knows the standard deviation of each of its answers: what is left is the
 /// rounding with which it evaluates F, a tenth of u rho until lines say how steep F is. Asks

@@ -169,6 +169,54 @@ TEST_P(NoisyLearnerTest, SaysWhichAccuracyTheAnswersAllowAndThenReachesIt) {
   EXPECT_EQ(to_string(second.report.outcome), "reached") << second.report.message;
 }
 
+TEST_P(NoisyLearnerTest, ANeuronThatWasFoundTwiceBecomesOne) {
+  FamilyPlan plan;
+  plan.family = "gaussian";
+  plan.inputs = 20;
+  plan.neurons = 64;
+  RunControl run;
+  run.seed = {0};  // a fit of this run puts two hyperplanes in the place of one
+  const auto learned = learn(make_family(plan, {1}), imperfect(Kind::float32), 1e-8, run);
+  EXPECT_EQ(learned.report.neurons, 64);
+  EXPECT_TRUE(starts_with(learned.report.message, "at the noise floor")) << learned.report.message;
+}
+
+TEST_P(NoisyLearnerTest, ASlabInAConstantIsFoundAlthoughTheProbeSawExactAnswers) {
+  FamilyPlan plan;
+  plan.family = "bump";
+  plan.inputs = 8;
+  plan.neurons = 3;
+  plan.width = 0.09;
+  plan.offset = 0.35;
+  const ReluNetwork target = make_family(plan, {5});
+  const double sd = gaussian_standard_deviation(device(), target);
+  for (const Imperfection& answers : {imperfect(Kind::decimals, 0, 5), imperfect(Kind::float16)}) {
+    const auto oracle = make_imperfect_oracle(make_network_oracle(target), answers);
+    QueryProblem problem;
+    problem.accuracy = 0.1;
+    QueryPlan query_plan;
+    query_plan.resolution = plan.width;
+    const auto learned = learn_from_queries(device(), *oracle, problem, query_plan);
+    EXPECT_EQ(learned.report.method, "noisy");
+    EXPECT_GE(learned.report.neurons, 3);
+    // Not always reached: the strips between the hyperplanes may stay beyond their limit.
+    EXPECT_LE(rms(errors(device(), target, learned.network)), 0.1 * sd) << learned.report.message;
+  }
+}
+
+TEST_P(NoisyLearnerTest, HalfPrecisionThatLooksLikeDecimalsIsNotSearchedWithoutEnd) {
+  FamilyPlan plan;
+  plan.family = "rare";
+  plan.inputs = 4;
+  plan.neurons = 24;
+  plan.distance = 4.4;
+  const auto learned = learn(make_family(plan, {836}), imperfect(Kind::float16));
+  EXPECT_EQ(learned.report.method, "noisy");
+  EXPECT_EQ(learned.report.answer_format, "float16");
+  // noisy_lines lines of 6048 + 8 d points, and QueryPlan::noisy_queries a parameter beside 4000.
+  EXPECT_LE(learned.report.learning_queries, 4 * (6048 + 8 * 4) + 20 * 24 * 5 + 4000);
+}
+
 TEST_P(NoisyLearnerTest, AnAffineFunctionHasNoNeurons) {
   ReluNetwork affine = planted_network(5, 0, 2, 3);
   const auto learned = learn(affine, imperfect(Kind::noise, 1e-3), 1e-2);
