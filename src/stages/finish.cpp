@@ -150,6 +150,10 @@ std::optional<EndOfRun> how_it_ends(const Asker& asker, const std::function<void
   } catch (const std::bad_alloc&) {
     if (asker.asked() == 0) throw;
     return EndOfRun(Outcome::device_lost, "the host has no memory for what comes next");
+  } catch (const std::exception& error) {
+    // A number beyond what a stage can work with, say: what was paid for is kept all the same.
+    if (asker.asked() == 0) throw;
+    return EndOfRun(Outcome::not_reached, std::string("the run could not go on: ") + error.what());
   }
 }
 

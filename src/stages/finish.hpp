@@ -37,8 +37,8 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
 void forget_certificate(RunReport& report);
 
 /// Does a part of a run; none where it got to its end, otherwise why not. A device that fails, or
-/// memory that is not there, ends a run with device_lost; before the first answer their error is
-/// thrown.
+/// memory that is not there, ends a run with device_lost, any other error with not_reached; before
+/// the first answer their error is thrown.
 std::optional<EndOfRun> how_it_ends(const Asker& asker, const std::function<void()>& part);
 
 /// Device, seed, mode and sizes.

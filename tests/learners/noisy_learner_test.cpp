@@ -231,7 +231,8 @@ TEST_P(NoisyLearnerTest, ASmoothFunctionEndsWithItsResidualInBoundedQueries) {
     }
   });
   QueryPlan plan;
-  plan.noisy_rounds = 3;
+  plan.noisy_rounds = 1;
+  plan.noisy_queries = 5;
   const auto learned = learn_from_queries(device(), *oracle, {}, plan);
   EXPECT_EQ(learned.report.method, "noisy");
   EXPECT_EQ(to_string(learned.report.outcome), "not_reached");

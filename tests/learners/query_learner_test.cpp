@@ -155,6 +155,17 @@ TEST_P(QueryLearnerTest, ConstantTargetsAreReachedHoweverTheirRoundingFalls) {
   }
 }
 
+// Squares of such errors are beyond float64, and no certificate can be made of them.
+TEST_P(QueryLearnerTest, WhatNoStageCanWorkWithEndsTheRunAndKeepsWhatIsPaidFor) {
+  const auto oracle = make_imperfect_oracle(make_network_oracle(small_target()),
+                                            {Imperfection::Kind::noise, 0, 1e300, {3}});
+  const auto learned = learn_from_queries(device(), *oracle, {});
+  EXPECT_EQ(to_string(learned.report.outcome), "not_reached");
+  EXPECT_EQ(learned.report.message.rfind("the run could not go on: ", 0), 0u)
+      << learned.report.message;
+  EXPECT_GT(learned.report.learning_queries, 0);
+}
+
 TEST_P(QueryLearnerTest, LittleMemoryIsEnough) {
   RunControl run;
   run.budget.device_bytes = 1024;  // a dozen points, a centre at a time

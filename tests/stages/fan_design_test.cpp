@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/ops.hpp"
 #include "src/small_dense.hpp"
 #include "src/stages/cells.hpp"
 #include "src/stages/numbers.hpp"
