@@ -225,14 +225,14 @@ TEST_P(NoisyLearnerTest, AnAffineFunctionHasNoNeurons) {
 }
 
 TEST_P(NoisyLearnerTest, ASmoothFunctionEndsWithItsResidualInBoundedQueries) {
-  const auto oracle = make_host_oracle(4, 1, [](ConstHostView x, HostView y) {
+  const auto oracle = make_host_oracle(2, 1, [](ConstHostView x, HostView y) {
     for (Index i = 0; i < x.rows; ++i) {
-      y(i, 0) = std::nearbyint(1e4 * (std::sin(2 * x(i, 0)) + x(i, 1) * x(i, 2))) / 1e4;
+      y(i, 0) = std::nearbyint(1e5 * (std::sin(2 * x(i, 0)) + x(i, 0) * x(i, 1))) / 1e5;
     }
   });
   QueryPlan plan;
   plan.noisy_rounds = 1;
-  plan.noisy_queries = 5;
+  plan.noisy_steps = 5;
   const auto learned = learn_from_queries(device(), *oracle, {}, plan);
   EXPECT_EQ(learned.report.method, "noisy");
   EXPECT_EQ(to_string(learned.report.outcome), "not_reached");
