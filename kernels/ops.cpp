@@ -377,6 +377,50 @@ void gaussian_coupling_sums(Device& device, ConstDeviceView normals, ConstDevice
   device.ops().gaussian_coupling_sums(normals, thresholds, jumps, groups, first, sums);
 }
 
+void row_products(Device& device, ConstDeviceView a, ConstDeviceView b, DeviceView out) {
+  require(a.rows == b.rows, "row_products: a and b must have the same rows");
+  require(is_shape(out, a.rows, a.cols * b.cols), "row_products: out must be [n, r d]");
+  if (is_empty(out)) return;
+  device.ops().row_products(a, b, out);
+}
+
+void multiply_elements(Device& device, ConstDeviceView a, DeviceView y) {
+  require(is_shape(y, a.rows, a.cols), "multiply_elements: a and y must have the same shape");
+  if (is_empty(y)) return;
+  device.ops().multiply_elements(a, y);
+}
+
+void hermite(Device& device, Index order, DeviceView y) {
+  require(order >= 0 && order <= kMostHermite, "hermite: the order must be between 0 and 32");
+  if (is_empty(y)) return;
+  device.ops().hermite(order, y);
+}
+
+void rectified_power(Device& device, double power, DeviceView y) {
+  require(power > 0 && std::isfinite(power), "rectified_power: the power must be positive");
+  if (is_empty(y)) return;
+  device.ops().rectified_power(power, y);
+}
+
+void rectified_slope(Device& device, double power, double least, DeviceView y) {
+  require(power > 0 && std::isfinite(power), "rectified_slope: the power must be positive");
+  require(least >= 0 && std::isfinite(least), "rectified_slope: least must not be negative");
+  if (is_empty(y)) return;
+  device.ops().rectified_slope(power, least, y);
+}
+
+void clip_columns(Device& device, ConstDeviceView bounds, DeviceView y) {
+  require(is_shape(bounds, 2, y.cols), "clip_columns: bounds must be [2, p]");
+  if (is_empty(y)) return;
+  device.ops().clip_columns(bounds, y);
+}
+
+void drop_beyond(Device& device, ConstDeviceView bounds, DeviceView y) {
+  require(is_shape(bounds, 1, y.cols), "drop_beyond: bounds must be [1, p]");
+  if (is_empty(y)) return;
+  device.ops().drop_beyond(bounds, y);
+}
+
 void round_answers(Device& device, const Imperfection& format, DeviceView y) {
   using Kind = Imperfection::Kind;
   require(format.kind != Kind::noise, "round_answers: noise is no rounding");

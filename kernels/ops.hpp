@@ -402,6 +402,43 @@ void gaussian_coupling_sums(Device& device, ConstDeviceView normals, ConstDevice
                             DeviceView sums);
 
 // ----------------------------------------------------------------------------------------------
+// moments
+
+/// The product of every column of a with every column of b, row by row (the Kronecker product of
+/// their rows):
+///   out[i, s d + j] = a[i, s] * b[i, j].
+/// So out^T b = the sums of a_s x x^T over rows x of b, one above the other: weighted Gram
+/// matrices, whatever the signs of the weights, from one read of b.
+///
+/// a [n, r], b [n, d], out [n, r d]. Bits.
+void row_products(Device& device, ConstDeviceView a, ConstDeviceView b, DeviceView out);
+
+/// y[i, j] *= a[i, j].   Same shape. Bits.
+void multiply_elements(Device& device, ConstDeviceView a, DeviceView y);
+
+/// y <- He_order(y), Hermite polynomials of the probabilists: He_0 = 1, He_1 = z, He_{l+1} = z He_l
+/// - l He_{l-1}. 0 <= order <= kMostHermite. Bits.
+void hermite(Device& device, Index order, DeviceView y);
+
+inline constexpr Index kMostHermite = 32;
+
+/// y <- max(y, 0)^power; NaN stays NaN.   power > 0, finite. Bits for the powers 1, 2 and 1/2;
+/// others are each library's: steps(4).
+void rectified_power(Device& device, double power, DeviceView y);
+
+/// y <- the derivative of that, power max(y, least)^(power - 1) where y > 0, else 0; NaN stays NaN.
+/// For powers below 1 the slope has no bound: least >= 0 gives it one. Bits for the powers 1,
+/// 3/2, 2 and 3; others steps(5).
+void rectified_slope(Device& device, double power, double least, DeviceView y);
+
+/// y[i, j] <- bounds[0, j] where it is below, bounds[1, j] where it is above; NaN stays NaN.
+/// bounds [2, p], y [n, p]. Bits.
+void clip_columns(Device& device, ConstDeviceView bounds, DeviceView y);
+
+/// y[i, j] <- 0 where |y[i, j]| > bounds[0, j]; NaN stays NaN.   bounds [1, p], y [n, p]. Bits.
+void drop_beyond(Device& device, ConstDeviceView bounds, DeviceView y);
+
+// ----------------------------------------------------------------------------------------------
 // answers
 
 /// y <- each number of y in the format: float32, float16 or decimals (<crease/oracle.hpp>);
@@ -531,6 +568,13 @@ class Ops {
   virtual void gaussian_coupling_sums(ConstDeviceView normals, ConstDeviceView thresholds,
                                       ConstDeviceView jumps, ConstDeviceView groups, Index first,
                                       DeviceView sums) = 0;
+  virtual void row_products(ConstDeviceView a, ConstDeviceView b, DeviceView out) = 0;
+  virtual void multiply_elements(ConstDeviceView a, DeviceView y) = 0;
+  virtual void hermite(Index order, DeviceView y) = 0;
+  virtual void rectified_power(double power, DeviceView y) = 0;
+  virtual void rectified_slope(double power, double least, DeviceView y) = 0;
+  virtual void clip_columns(ConstDeviceView bounds, DeviceView y) = 0;
+  virtual void drop_beyond(ConstDeviceView bounds, DeviceView y) = 0;
   virtual void round_answers(const Imperfection& format, DeviceView y) = 0;
   virtual void add_answer_noise(Seed seed, double deviation, DeviceView y) = 0;
   virtual void softmax(bool logarithms, DeviceView y) = 0;

@@ -4,7 +4,9 @@
 #include <lapacke.h>
 
 #include <algorithm>
+#include <cmath>
 #include <string>
+#include <utility>
 
 namespace crease {
 namespace {
@@ -62,6 +64,63 @@ bool solve_positive(HostMatrix a, std::vector<double>& right) {
   const auto n = static_cast<lapack_int>(a.rows());
   if (n == 0) return true;
   return LAPACKE_dposv(LAPACK_COL_MAJOR, 'U', n, 1, a.data(), n, right.data(), n) == 0;
+}
+
+bool solve_positive(HostMatrix a, HostMatrix& right) {
+  require(a.rows() == a.cols() && right.rows() == a.rows(),
+          "solve_positive: a must be square, and right as tall");
+  const auto n = static_cast<lapack_int>(a.rows());
+  const auto m = static_cast<lapack_int>(right.cols());
+  if (n == 0 || m == 0) return true;
+  return LAPACKE_dposv(LAPACK_ROW_MAJOR, 'L', n, m, a.data(), n, right.data(), m) == 0;
+}
+
+SymmetricEigen symmetric_eigen(HostMatrix a) {
+  require(a.rows() == a.cols(), "symmetric_eigen: a must be square");
+  const auto n = static_cast<lapack_int>(a.rows());
+  SymmetricEigen result{std::vector<double>(static_cast<std::size_t>(n)), {}};
+  if (n > 0) {
+    // The lower triangle in rows is the upper one in columns; eigenvectors come out as columns of
+    // that, which are rows here.
+    check_lapack(LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'U', n, a.data(), n, result.values.data()),
+                 "dsyevd");
+  }
+  result.vectors = std::move(a);
+  return result;
+}
+
+bool real_eigenvectors(HostMatrix a, HostMatrix& vectors) {
+  require(a.rows() == a.cols(), "real_eigenvectors: a must be square");
+  const auto n = static_cast<lapack_int>(a.rows());
+  vectors = HostMatrix(n, n);
+  if (n == 0) return true;
+  HostMatrix transposed(n, n);
+  for (Index i = 0; i < n; ++i) {
+    for (Index j = 0; j < n; ++j) transposed(j, i) = a(i, j);
+  }
+  std::vector<double> real(static_cast<std::size_t>(n));
+  std::vector<double> imaginary(static_cast<std::size_t>(n));
+  if (LAPACKE_dgeev(LAPACK_COL_MAJOR, 'N', 'V', n, transposed.data(), n, real.data(),
+                    imaginary.data(), nullptr, 1, vectors.data(), n) != 0) {
+    return false;
+  }
+  for (Index i = 0; i + 1 < n; ++i) {  // re in row i, im in row i + 1
+    if (imaginary[static_cast<std::size_t>(i)] == 0) continue;
+    for (Index j = 0; j < n; ++j) {
+      const double re = vectors(i, j);
+      const double im = vectors(i + 1, j);
+      vectors(i, j) = re + im;
+      vectors(i + 1, j) = re - im;
+    }
+    ++i;
+  }
+  for (Index i = 0; i < n; ++i) {
+    double square = 0;
+    for (Index j = 0; j < n; ++j) square += vectors(i, j) * vectors(i, j);
+    if (!(square > 0)) return false;
+    for (Index j = 0; j < n; ++j) vectors(i, j) /= std::sqrt(square);
+  }
+  return true;
 }
 
 }  // namespace crease

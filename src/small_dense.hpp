@@ -26,4 +26,19 @@ Svd svd(HostMatrix a);
 /// where it is not.
 bool solve_positive(HostMatrix a, std::vector<double>& right);
 
+/// The same for every column of right [n, m].
+bool solve_positive(HostMatrix a, HostMatrix& right);
+
+/// a = vectors^T diag(values) vectors for a symmetric a, of which the lower triangle is read;
+/// values ascending, one eigenvector a row.
+struct SymmetricEigen {
+  std::vector<double> values;  // [n]
+  HostMatrix vectors;          // [n, n], orthonormal rows
+};
+SymmetricEigen symmetric_eigen(HostMatrix a);
+
+/// Eigenvectors of any square a, one a row, of unit length: real ones, and of every pair of complex
+/// ones their real and imaginary parts added and subtracted. False where LAPACK finds none.
+bool real_eigenvectors(HostMatrix a, HostMatrix& vectors);
+
 }  // namespace crease

@@ -121,5 +121,55 @@ TEST(SmallDenseTest, PositiveSystemsAreSolvedAndOthersRefused) {
   EXPECT_TRUE(solve_positive(HostMatrix(), none));
 }
 
+TEST(SmallDenseTest, SeveralRightSidesAreSolvedAtOnce) {
+  HostMatrix right = {{1, 8}, {2, 0}};
+  ASSERT_TRUE(solve_positive({{4, 2}, {2, 3}}, right));
+  const double bound = 8 * residual(2, 2);
+  EXPECT_NEAR(right(0, 0), -1.0 / 8, bound);
+  EXPECT_NEAR(right(1, 0), 6.0 / 8, bound);
+  EXPECT_NEAR(right(0, 1), 3, 8 * bound);
+  EXPECT_NEAR(right(1, 1), -2, 8 * bound);
+  EXPECT_FALSE(solve_positive({{1, 2}, {2, 1}}, right));
+}
+
+TEST(SmallDenseTest, SymmetricEigenvectorsMultiplyBackAndOnlyTheLowerTriangleIsRead) {
+  HostMatrix a = product(distinct(9, 4), transposed(distinct(9, 4))).value;
+  for (Index i = 0; i < 9; ++i) a(i, i) -= 2;  // of both signs
+  HostMatrix lower = a;
+  for (Index i = 0; i < 9; ++i) {
+    for (Index j = i + 1; j < 9; ++j) lower(i, j) = std::numeric_limits<double>::quiet_NaN();
+  }
+  const SymmetricEigen eigen = symmetric_eigen(lower);
+  EXPECT_TRUE(std::is_sorted(eigen.values.begin(), eigen.values.end()));
+  const HostMatrix back =
+      product(product(transposed(eigen.vectors), diagonal_of(eigen.values)).value, eigen.vectors)
+          .value;
+  EXPECT_TRUE(at_most(distance(back, a), residual(9, 9) * norm(a)));
+  EXPECT_TRUE(
+      at_most(distance(product(eigen.vectors, transposed(eigen.vectors)).value, identity(9)),
+              3 * residual(9, 9)));
+}
+
+TEST(SmallDenseTest, EigenvectorsOfAnyMatrixSpanWhatItKeepsInvariant) {
+  // Rows of length 1: of a triangular matrix by hand, of a rotation the plane itself.
+  HostMatrix vectors;
+  ASSERT_TRUE(real_eigenvectors({{2, 1}, {0, 3}}, vectors));
+  const double root = std::sqrt(0.5);
+  EXPECT_NEAR(std::abs(vectors(0, 0)), 1, residual(2, 2));
+  EXPECT_NEAR(std::abs(vectors(1, 0)), root, residual(2, 2));
+  EXPECT_NEAR(vectors(1, 0), vectors(1, 1), residual(2, 2));
+  ASSERT_TRUE(real_eigenvectors({{0, -1, 0}, {1, 0, 0}, {0, 0, 5}}, vectors));
+  HostMatrix both(2, 2);
+  int planar = 0;
+  for (Index i = 0; i < 3; ++i) {
+    if (std::abs(vectors(i, 2)) > 0.5) continue;
+    EXPECT_NEAR(vectors(i, 2), 0, residual(3, 3));
+    both(planar, 0) = vectors(i, 0);
+    both(planar++, 1) = vectors(i, 1);
+  }
+  ASSERT_EQ(planar, 2);
+  EXPECT_GT(std::abs(both(0, 0) * both(1, 1) - both(0, 1) * both(1, 0)), 0.5);
+}
+
 }  // namespace
 }  // namespace crease

@@ -11,4 +11,5 @@
 #include <crease/oracle.hpp>
 #include <crease/query_learner.hpp>
 #include <crease/run.hpp>
+#include <crease/samples.hpp>
 #include <crease/types.hpp>

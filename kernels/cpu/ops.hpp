@@ -71,6 +71,13 @@ class CpuOps final : public Ops {
   void gaussian_coupling_sums(ConstDeviceView normals, ConstDeviceView thresholds,
                               ConstDeviceView jumps, ConstDeviceView groups, Index first,
                               DeviceView sums) override;
+  void row_products(ConstDeviceView a, ConstDeviceView b, DeviceView out) override;
+  void multiply_elements(ConstDeviceView a, DeviceView y) override;
+  void hermite(Index order, DeviceView y) override;
+  void rectified_power(double power, DeviceView y) override;
+  void rectified_slope(double power, double least, DeviceView y) override;
+  void clip_columns(ConstDeviceView bounds, DeviceView y) override;
+  void drop_beyond(ConstDeviceView bounds, DeviceView y) override;
   void round_answers(const Imperfection& format, DeviceView y) override;
   void add_answer_noise(Seed seed, double deviation, DeviceView y) override;
   void softmax(bool logarithms, DeviceView y) override;

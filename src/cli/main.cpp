@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
     crease::add_show(app, exit_code);
     crease::add_evaluate(app, exit_code);
     crease::add_compress(app, exit_code);
+    crease::add_draw(app, exit_code);
     try {
       app.parse(argc, argv);
     } catch (const CLI::Success& help) {
@@ -39,7 +40,7 @@ int main(int argc, char** argv) {
       if (!app.get_subcommands().empty()) return refuse(error.what());
     }
     if (app.get_subcommands().empty()) {
-      return refuse("expected a verb: make, learn, verify, show, evaluate or compress (or --help)");
+      return refuse("expected a verb: make, learn, verify, show, evaluate, compress or draw (or --help)");
     }
     return exit_code;
   } catch (const std::bad_alloc&) {

@@ -59,12 +59,18 @@ void AtomicFile::fail(const std::string& what) const {
 }
 
 void AtomicFile::write(const void* data, std::size_t bytes) {
+  write_at(written_, data, bytes);
+  written_ += bytes;
+}
+
+void AtomicFile::write_at(std::uint64_t offset, const void* data, std::size_t bytes) {
   const char* next = static_cast<const char*>(data);
   while (bytes > 0) {
-    const ssize_t written = ::write(descriptor_, next, bytes);
+    const ssize_t written = pwrite(descriptor_, next, bytes, static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) fail("cannot write");
     next += written;
+    offset += static_cast<std::uint64_t>(written);
     bytes -= static_cast<std::size_t>(written);
   }
 }

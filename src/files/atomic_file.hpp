@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace crease {
@@ -16,7 +17,12 @@ class AtomicFile {
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
+  /// After all that was written so far.
   void write(const void* data, std::size_t bytes);
+  /// From byte `offset` on; where write() goes on does not change. A file of which a byte was never
+  /// written holds 0 there.
+  void write_at(std::uint64_t offset, const void* data, std::size_t bytes);
+  std::uint64_t written() const { return written_; }  // by write()
   void commit();
 
  private:
@@ -26,6 +32,7 @@ class AtomicFile {
   std::string target_;     // links followed
   std::string temporary_;  // empty once it is gone
   int descriptor_ = -1;
+  std::uint64_t written_ = 0;
 };
 
 }  // namespace crease

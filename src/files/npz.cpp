@@ -2,10 +2,12 @@
 #include <zip.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 
 #include "src/files/formats.hpp"
 #include "src/files/npy.hpp"
+#include "src/files/tensor_stream.hpp"
 
 namespace crease {
 namespace {
@@ -92,48 +94,116 @@ std::vector<double> reordered(const std::vector<double>& values, const std::vect
   return result;
 }
 
-Tensor read_array(zip_file_t* member, zip_uint64_t size) {
-  std::string start(std::min<zip_uint64_t>(size, 12), '\0');
-  read_exactly(member, start.data(), start.size());
-  std::size_t length = 0;
-  const std::size_t before = parse_npy_start(start, length);
-  if (length > size - before) throw FileError("its .npy header is longer than the array");
-  std::string text = start.substr(before);  // version 1 begins within the first 12 bytes
-  if (text.size() > length) throw FileError("its .npy header is too short");
-  const std::size_t had = text.size();
-  text.resize(length);
-  read_exactly(member, text.data() + had, length - had);
-  const NpyHeader header = parse_npy_header(text);
-
-  const std::size_t each = size_of(header.element);
-  const Index count = count_of(header.shape, each);
-  const zip_uint64_t data = size - before - length;
-  if (count < 0 || static_cast<zip_uint64_t>(count) * each != data) {
-    throw FileError("its shape does not match its " + std::to_string(data) + " bytes");
+/// One member of an archive.
+class NpzStream final : public TensorStream {
+ public:
+  NpzStream(const InputFile& file, std::shared_ptr<zip_t> archive, zip_uint64_t index,
+            std::string name)
+      : file_(file), archive_(std::move(archive)), index_(index), name_(std::move(name)) {
+    size_ = describe(file, archive_.get(), index).size;
+    rewind();
   }
-  Tensor tensor{header.shape, {}, std::string(name_of(header.element))};
-  constexpr std::size_t kNumbersAtOnce = 1 << 17;
-  std::vector<unsigned char> bytes;
-  for (std::size_t left = static_cast<std::size_t>(count); left > 0;) {
-    const std::size_t numbers = std::min(kNumbersAtOnce, left);
-    bytes.resize(numbers * each);
-    read_exactly(member, bytes.data(), bytes.size());
-    append_numbers(header.element, header.swapped, bytes.data(), numbers, tensor.values);
-    left -= numbers;
+
+  void read(Index count, std::vector<double>& values) override {
+    require(count >= 0 && count <= left_, "TensorStream: so many numbers are not left");
+    guarded([&] {
+      if (header_.fortran_order) {
+        read_reordered();
+        const auto first = ordered_.end() - static_cast<std::ptrdiff_t>(left_);
+        values.insert(values.end(), first, first + static_cast<std::ptrdiff_t>(count));
+        left_ -= count;
+      } else {
+        read_on(count, values);
+      }
+    });
   }
-  char beyond;
-  const zip_int64_t more = zip_fread(member, &beyond, 1);
-  if (more < 0) throw FileError(zip_file_strerror(member));
-  if (more > 0) throw FileError("it is longer than it says");
-  if (header.fortran_order) tensor.values = reordered(tensor.values, header.shape);
-  return tensor;
-}
 
-}  // namespace
+  void rewind() override {
+    guarded([&] {
+      member_.reset(zip_fopen_index(archive_.get(), index_, 0));
+      if (!member_) throw FileError(zip_strerror(archive_.get()));
+      read_header();
+      if (left_ == 0) check_end();
+    });
+  }
 
-TensorFile read_npz(const InputFile& file) {
+ private:
+  template <class Work>
+  void guarded(Work work) {
+    try {
+      work();
+    } catch (const FileError& error) {
+      refuse(file_, "\"" + name_ + "\": " + error.what());
+    }
+  }
+
+  void read_header() {
+    std::string start(std::min<zip_uint64_t>(size_, 12), '\0');
+    read_exactly(member_.get(), start.data(), start.size());
+    std::size_t length = 0;
+    const std::size_t before = parse_npy_start(start, length);
+    if (length > size_ - before) throw FileError("its .npy header is longer than the array");
+    std::string text = start.substr(before);  // version 1 begins within the first 12 bytes
+    if (text.size() > length) throw FileError("its .npy header is too short");
+    const std::size_t had = text.size();
+    text.resize(length);
+    read_exactly(member_.get(), text.data() + had, length - had);
+    header_ = parse_npy_header(text);
+
+    const std::size_t each = size_of(header_.element);
+    left_ = count_of(header_.shape, each);
+    const zip_uint64_t data = size_ - before - length;
+    if (left_ < 0 || static_cast<zip_uint64_t>(left_) * each != data) {
+      throw FileError("its shape does not match its " + std::to_string(data) + " bytes");
+    }
+    shape_ = header_.shape;
+    type_ = name_of(header_.element);
+  }
+
+  void read_on(Index count, std::vector<double>& values) {
+    constexpr Index kNumbersAtOnce = 1 << 17;
+    while (count > 0) {
+      const auto numbers = static_cast<std::size_t>(std::min(kNumbersAtOnce, count));
+      bytes_.resize(numbers * size_of(header_.element));
+      read_exactly(member_.get(), bytes_.data(), bytes_.size());
+      append_numbers(header_.element, header_.swapped, bytes_.data(), numbers, values);
+      left_ -= static_cast<Index>(numbers);
+      count -= static_cast<Index>(numbers);
+      if (left_ == 0) check_end();
+    }
+  }
+
+  void check_end() {
+    char beyond;
+    const zip_int64_t more = zip_fread(member_.get(), &beyond, 1);
+    if (more < 0) throw FileError(zip_file_strerror(member_.get()));
+    if (more > 0) throw FileError("it is longer than it says");
+  }
+
+  /// The rows of an array whose columns are stored are all over it.
+  void read_reordered() {
+    const Index all = left_;
+    if (all == 0 || static_cast<Index>(ordered_.size()) >= all) return;
+    std::vector<double> values;
+    read_on(all, values);
+    ordered_ = reordered(values, header_.shape);
+    left_ = all;
+  }
+
+  const InputFile& file_;
+  std::shared_ptr<zip_t> archive_;
+  zip_uint64_t index_;
+  std::string name_;
+  zip_uint64_t size_ = 0;
+  Member member_;
+  NpyHeader header_;
+  std::vector<unsigned char> bytes_;
+  std::vector<double> ordered_;  // of an array in Fortran order
+};
+
+std::shared_ptr<zip_t> open_archive(const InputFile& file) {
   int code = 0;
-  const Archive archive(zip_open(file.path().c_str(), ZIP_RDONLY, &code));
+  Archive archive(zip_open(file.path().c_str(), ZIP_RDONLY, &code));
   if (!archive) {
     zip_error_t error;
     zip_error_init_with_code(&error, code);
@@ -141,24 +211,41 @@ TensorFile read_npz(const InputFile& file) {
     zip_error_fini(&error);
     refuse(file, text);
   }
-  TensorFile result;
-  const zip_int64_t members = zip_get_num_entries(archive.get(), 0);
+  return archive;
+}
+
+/// Arrays and their places, each name once.
+std::map<std::string, zip_uint64_t> arrays_of(const InputFile& file, zip_t* archive) {
+  std::map<std::string, zip_uint64_t> arrays;
+  const zip_int64_t members = zip_get_num_entries(archive, 0);
   for (zip_int64_t i = 0; i < members; ++i) {
     const auto index = static_cast<zip_uint64_t>(i);
-    const zip_stat_t about = describe(file, archive.get(), index);
-    std::string name = about.name;
+    std::string name = describe(file, archive, index).name;
     if (!name.ends_with(kSuffix)) refuse(file, "\"" + name + "\" is not an .npy array");
     name.resize(name.size() - kSuffix.size());
-    if (result.tensors.contains(name)) refuse(file, "\"" + name + "\" comes twice");
-    const Member member(zip_fopen_index(archive.get(), index, 0));
-    if (!member) refuse(file, "\"" + name + "\": " + zip_strerror(archive.get()));
-    try {
-      result.tensors[name] = read_array(member.get(), about.size);
-    } catch (const FileError& error) {
-      refuse(file, "\"" + name + "\": " + error.what());
-    }
+    if (!arrays.emplace(name, index).second) refuse(file, "\"" + name + "\" comes twice");
+  }
+  return arrays;
+}
+
+}  // namespace
+
+TensorFile read_npz(const InputFile& file) {
+  const std::shared_ptr<zip_t> archive = open_archive(file);
+  TensorFile result;
+  for (const auto& [name, index] : arrays_of(file, archive.get())) {
+    NpzStream stream(file, archive, index, name);
+    result.tensors[name] = rest_of(stream);
   }
   return result;
+}
+
+std::unique_ptr<TensorStream> open_npz_array(const InputFile& file, const std::string& name) {
+  const std::shared_ptr<zip_t> archive = open_archive(file);
+  const std::map<std::string, zip_uint64_t> arrays = arrays_of(file, archive.get());
+  const auto found = arrays.find(name);
+  if (found == arrays.end()) return nullptr;
+  return std::make_unique<NpzStream>(file, archive, found->second, name);
 }
 
 void write_npz(AtomicFile& to, const TensorFile& file) {

@@ -8,6 +8,7 @@
 
 #include "src/files/element.hpp"
 #include "src/files/formats.hpp"
+#include "src/files/tensor_stream.hpp"
 
 namespace crease {
 namespace {
@@ -139,29 +140,55 @@ std::map<std::string, std::string> parse_metadata(const InputFile& file, const J
   return metadata;
 }
 
-Tensor read_numbers(const InputFile& file, const Entry& entry, std::uint64_t data) {
-  Tensor tensor{entry.shape, {}, std::string(name_of(entry.element))};
-  const std::size_t each = size_of(entry.element);
-  const std::uint64_t count = (entry.end - entry.begin) / each;
-  tensor.values.reserve(count);
-  constexpr std::uint64_t kNumbersAtOnce = 1 << 17;
-  std::vector<unsigned char> bytes;
-  for (std::uint64_t first = 0; first < count; first += kNumbersAtOnce) {
-    const std::uint64_t numbers = std::min(kNumbersAtOnce, count - first);
-    bytes.resize(numbers * each);
-    file.read(data + entry.begin + first * each, bytes.data(), bytes.size());
-    try {
-      append_numbers(entry.element, false, bytes.data(), numbers, tensor.values);
-    } catch (const FileError& error) {
-      refuse(file, "tensor \"" + entry.name + "\": " + error.what());
+class SafetensorsStream final : public TensorStream {
+ public:
+  /// `data`: where the numbers of the file begin.
+  SafetensorsStream(const InputFile& file, Entry entry, std::uint64_t data)
+      : file_(file), entry_(std::move(entry)), data_(data) {
+    shape_ = entry_.shape;
+    type_ = name_of(entry_.element);
+    rewind();
+  }
+
+  void read(Index count, std::vector<double>& values) override {
+    require(count >= 0 && count <= left_, "TensorStream: so many numbers are not left");
+    constexpr Index kNumbersAtOnce = 1 << 17;
+    const std::size_t each = size_of(entry_.element);
+    while (count > 0) {
+      const auto numbers = static_cast<std::size_t>(std::min(kNumbersAtOnce, count));
+      bytes_.resize(numbers * each);
+      const std::uint64_t before =
+          (entry_.end - entry_.begin) / each - static_cast<std::uint64_t>(left_);
+      file_.read(data_ + entry_.begin + before * each, bytes_.data(), bytes_.size());
+      try {
+        append_numbers(entry_.element, false, bytes_.data(), numbers, values);
+      } catch (const FileError& error) {
+        refuse(file_, "tensor \"" + entry_.name + "\": " + error.what());
+      }
+      left_ -= static_cast<Index>(numbers);
+      count -= static_cast<Index>(numbers);
     }
   }
-  return tensor;
-}
 
-}  // namespace
+  void rewind() override {
+    left_ = static_cast<Index>((entry_.end - entry_.begin) / size_of(entry_.element));
+  }
 
-TensorFile read_safetensors(const InputFile& file) {
+ private:
+  const InputFile& file_;
+  Entry entry_;
+  std::uint64_t data_;
+  std::vector<unsigned char> bytes_;
+};
+
+/// All that is in a file but its numbers.
+struct Contents {
+  std::map<std::string, std::string> metadata;
+  std::vector<Entry> entries;
+  std::uint64_t data = 0;  // where the numbers begin
+};
+
+Contents read_contents(const InputFile& file) {
   if (file.size() < kLengthBytes) {
     refuse(file, "expected at least 8 bytes, found " + std::to_string(file.size()));
   }
@@ -177,24 +204,47 @@ TensorFile read_safetensors(const InputFile& file) {
   const Json header = parse_header(file, text);
   if (!header.is_object()) refuse(file, "the header must be a JSON object");
 
+  Contents contents;
+  contents.metadata = parse_metadata(file, header);
+  contents.data = kLengthBytes + length;
+  contents.entries = parse_entries(file, header, file.size() - contents.data);
+  return contents;
+}
+
+}  // namespace
+
+TensorFile read_safetensors(const InputFile& file) {
+  Contents contents = read_contents(file);
   TensorFile result;
-  result.metadata = parse_metadata(file, header);
-  const std::uint64_t data = kLengthBytes + length;
-  for (const Entry& entry : parse_entries(file, header, file.size() - data)) {
-    result.tensors[entry.name] = read_numbers(file, entry, data);
+  result.metadata = std::move(contents.metadata);
+  for (const Entry& entry : contents.entries) {
+    SafetensorsStream stream(file, entry, contents.data);
+    result.tensors[entry.name] = rest_of(stream);
   }
   return result;
 }
 
-void write_safetensors(AtomicFile& to, const TensorFile& file) {
+std::unique_ptr<TensorStream> open_safetensors_tensor(const InputFile& file,
+                                                      const std::string& name) {
+  Contents contents = read_contents(file);
+  for (Entry& entry : contents.entries) {
+    if (entry.name != name) continue;
+    return std::make_unique<SafetensorsStream>(file, std::move(entry), contents.data);
+  }
+  return nullptr;
+}
+
+void write_safetensors_header(
+    AtomicFile& to, const std::map<std::string, std::string>& metadata,
+    const std::vector<std::pair<std::string, std::vector<Index>>>& tensors) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!file.metadata.empty()) header[kMetadata] = file.metadata;
+  if (!metadata.empty()) header[kMetadata] = metadata;
   std::uint64_t end = 0;
-  for (const auto& [name, tensor] : file.tensors) {
+  for (const auto& [name, shape] : tensors) {
     if (name == kMetadata) throw FileError("a tensor must not be called __metadata__");
     const std::uint64_t begin = end;
-    end += tensor.values.size() * sizeof(double);
-    header[name] = {{"dtype", "F64"}, {"shape", tensor.shape}, {"data_offsets", {begin, end}}};
+    end += static_cast<std::uint64_t>(count_of(shape, sizeof(double))) * sizeof(double);
+    header[name] = {{"dtype", "F64"}, {"shape", shape}, {"data_offsets", {begin, end}}};
   }
   std::string text;
   try {
@@ -206,6 +256,12 @@ void write_safetensors(AtomicFile& to, const TensorFile& file) {
   const std::uint64_t length = text.size();
   to.write(&length, kLengthBytes);
   to.write(text.data(), text.size());
+}
+
+void write_safetensors(AtomicFile& to, const TensorFile& file) {
+  std::vector<std::pair<std::string, std::vector<Index>>> tensors;
+  for (const auto& [name, tensor] : file.tensors) tensors.emplace_back(name, tensor.shape);
+  write_safetensors_header(to, file.metadata, tensors);
   for (const auto& [name, tensor] : file.tensors) {
     to.write(tensor.values.data(), tensor.values.size() * sizeof(double));
   }

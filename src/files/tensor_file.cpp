@@ -5,6 +5,7 @@
 
 #include "src/files/element.hpp"
 #include "src/files/formats.hpp"
+#include "src/files/tensor_stream.hpp"
 
 namespace crease {
 namespace {
@@ -27,14 +28,34 @@ bool looks_like_zip(const InputFile& file) {
   return magic == "PK\x03\x04" || magic == "PK\x05\x06";
 }
 
+Format format_of(const InputFile& file) {
+  if (file.size() == 0) {
+    throw FileError("cannot read " + file.path() + ": it is empty; expected .safetensors or .npz");
+  }
+  return looks_like_zip(file) ? Format::npz : Format::safetensors;
+}
+
 }  // namespace
 
 TensorFile read_tensors(const std::string& path) {
   const InputFile file(path);
-  if (file.size() == 0) {
-    throw FileError("cannot read " + path + ": it is empty; expected .safetensors or .npz");
+  return format_of(file) == Format::npz ? read_npz(file) : read_safetensors(file);
+}
+
+std::unique_ptr<TensorStream> open_tensor(const InputFile& file, const std::string& name) {
+  auto stream = format_of(file) == Format::npz ? open_npz_array(file, name)
+                                               : open_safetensors_tensor(file, name);
+  if (!stream) {
+    throw FileError(file.path() + " has no array \"" + name + "\"; expected " + name + " [n, d]");
   }
-  return looks_like_zip(file) ? read_npz(file) : read_safetensors(file);
+  return stream;
+}
+
+Tensor rest_of(TensorStream& stream) {
+  Tensor tensor{stream.shape(), {}, std::string(stream.type())};
+  tensor.values.reserve(static_cast<std::size_t>(stream.left()));
+  stream.read(stream.left(), tensor.values);
+  return tensor;
 }
 
 void write_tensors(const std::string& path, const TensorFile& file) {
@@ -57,12 +78,8 @@ void require_tensors_writable(const std::string& path) {
 }
 
 HostMatrix load_matrix(const std::string& path, const std::string& name) {
-  const TensorFile file = read_tensors(path);
-  const auto found = file.tensors.find(name);
-  if (found == file.tensors.end()) {
-    throw FileError(path + " has no array \"" + name + "\"; expected " + name + " [n, d]");
-  }
-  const Tensor& tensor = found->second;
+  const InputFile file(path);
+  const Tensor tensor = rest_of(*open_tensor(file, name));
   if (tensor.shape.size() != 1 && tensor.shape.size() != 2) {
     throw FileError(path + ": \"" + name + "\" has " + std::to_string(tensor.shape.size()) +
                     " dimensions; expected 1 or 2");

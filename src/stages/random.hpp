@@ -22,6 +22,10 @@ enum class Stream : std::uint64_t {
   rows,      // of the fit of noisy answers
   held_out,  // from it
   cells,
+  planted_inputs,  // of examples made from a known network
+  planted_noise,
+  planted_gross,
+  planted_gross_place,
 };
 
 class Random {

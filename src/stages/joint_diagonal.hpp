@@ -1,0 +1,29 @@
+// Symmetric matrices that share their factors: T_s = A diag(c_s) A^T.
+#pragma once
+
+#include <crease/device.hpp>
+
+#include <vector>
+
+#include "src/stages/random.hpp"
+
+namespace crease {
+
+/// One way of writing them so.
+struct JointDiagonal {
+  HostMatrix factors;   // [k, k], the columns of A as rows, of unit length
+  double residual = 0;  // root of sum |T_s - A diag(c_s) A^T|^2 over that of sum |T_s|^2
+};
+
+/// Candidates for A, the best first, signs and order free: alternating least squares (CP-ALS of a
+/// symmetric tensor) from the eigenvectors of T(z1) T(z2)^-1, T(z) = sum z_s T_s with Gaussian z
+/// (Jennrich's algorithm; Leurgans, Ross, Abel 1993), once for every try. A stops after
+/// `iterations`, or once its residual changes by less than 1e-7 of itself in ten of them. Tries
+/// whose matrices are singular give no candidate; there may be none.
+///
+/// slices  [S k, k]: T_s one above the other
+/// BadInput on other shapes. Waits.
+std::vector<JointDiagonal> jointly_diagonalize(Device& device, ConstHostView slices, Random& random,
+                                               int tries, int iterations);
+
+}  // namespace crease
