@@ -421,6 +421,26 @@ void drop_beyond(Device& device, ConstDeviceView bounds, DeviceView y) {
   device.ops().drop_beyond(bounds, y);
 }
 
+void symmetrize(Device& device, DeviceView g) {
+  require(g.rows == g.cols, "symmetrize: g must be square");
+  if (is_empty(g)) return;
+  device.ops().symmetrize(g);
+}
+
+void diagonal(Device& device, ConstDeviceView g, DeviceView out) {
+  require(g.rows == g.cols && is_shape(out, 1, g.cols),
+          "diagonal: g must be square, and out one row as wide");
+  if (is_empty(out)) return;
+  device.ops().diagonal(g, out);
+}
+
+void add_to_diagonal(Device& device, ConstDeviceView values, DeviceView g) {
+  require(g.rows == g.cols && is_shape(values, 1, g.cols),
+          "add_to_diagonal: g must be square, and values one row as wide");
+  if (is_empty(g)) return;
+  device.ops().add_to_diagonal(values, g);
+}
+
 void round_answers(Device& device, const Imperfection& format, DeviceView y) {
   using Kind = Imperfection::Kind;
   require(format.kind != Kind::noise, "round_answers: noise is no rounding");

@@ -438,6 +438,16 @@ void clip_columns(Device& device, ConstDeviceView bounds, DeviceView y);
 /// y[i, j] <- 0 where |y[i, j]| > bounds[0, j]; NaN stays NaN.   bounds [1, p], y [n, p]. Bits.
 void drop_beyond(Device& device, ConstDeviceView bounds, DeviceView y);
 
+/// g[i, j] <- g[j, i] for j > i: what is above the diagonal becomes what is below.   g [q, q].
+/// Bits.
+void symmetrize(Device& device, DeviceView g);
+
+/// out[0, j] = g[j, j].   g [q, q], out [1, q]. Bits.
+void diagonal(Device& device, ConstDeviceView g, DeviceView out);
+
+/// g[j, j] += values[0, j].   values [1, q], g [q, q]. Bits.
+void add_to_diagonal(Device& device, ConstDeviceView values, DeviceView g);
+
 // ----------------------------------------------------------------------------------------------
 // answers
 
@@ -575,6 +585,9 @@ class Ops {
   virtual void rectified_slope(double power, double least, DeviceView y) = 0;
   virtual void clip_columns(ConstDeviceView bounds, DeviceView y) = 0;
   virtual void drop_beyond(ConstDeviceView bounds, DeviceView y) = 0;
+  virtual void symmetrize(DeviceView g) = 0;
+  virtual void diagonal(ConstDeviceView g, DeviceView out) = 0;
+  virtual void add_to_diagonal(ConstDeviceView values, DeviceView g) = 0;
   virtual void round_answers(const Imperfection& format, DeviceView y) = 0;
   virtual void add_answer_noise(Seed seed, double deviation, DeviceView y) = 0;
   virtual void softmax(bool logarithms, DeviceView y) = 0;

@@ -1,4 +1,4 @@
-// Products of columns, Hermite polynomials and rectified powers, on the CPU.
+// Products of columns, Hermite polynomials, rectified powers and diagonals, on the CPU.
 #include "kernels/moments.hpp"
 
 #include <cmath>
@@ -78,6 +78,21 @@ void CpuOps::drop_beyond(ConstDeviceView bounds, DeviceView y) {
       if (std::fabs(row[j]) > bounds.data[j]) row[j] = 0;
     }
   }
+}
+
+void CpuOps::symmetrize(DeviceView g) {
+#pragma omp parallel for num_threads(threads_for(g.rows* g.rows)) schedule(static)
+  for (Index i = 0; i < g.rows; ++i) {
+    for (Index j = i + 1; j < g.rows; ++j) g.data[i * g.ld + j] = g.data[j * g.ld + i];
+  }
+}
+
+void CpuOps::diagonal(ConstDeviceView g, DeviceView out) {
+  for (Index j = 0; j < g.rows; ++j) out.data[j] = g.data[j * g.ld + j];
+}
+
+void CpuOps::add_to_diagonal(ConstDeviceView values, DeviceView g) {
+  for (Index j = 0; j < g.rows; ++j) g.data[j * g.ld + j] += values.data[j];
 }
 
 }  // namespace crease

@@ -78,6 +78,9 @@ class CpuOps final : public Ops {
   void rectified_slope(double power, double least, DeviceView y) override;
   void clip_columns(ConstDeviceView bounds, DeviceView y) override;
   void drop_beyond(ConstDeviceView bounds, DeviceView y) override;
+  void symmetrize(DeviceView g) override;
+  void diagonal(ConstDeviceView g, DeviceView out) override;
+  void add_to_diagonal(ConstDeviceView values, DeviceView g) override;
   void round_answers(const Imperfection& format, DeviceView y) override;
   void add_answer_noise(Seed seed, double deviation, DeviceView y) override;
   void softmax(bool logarithms, DeviceView y) override;

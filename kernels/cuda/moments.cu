@@ -53,4 +53,25 @@ void CudaOps::drop_beyond(ConstDeviceView bounds, DeviceView y) {
   check(cudaGetLastError(), "drop_beyond");
 }
 
+void CudaOps::symmetrize(DeviceView g) {
+  const CurrentGpu current(context_.device_id());
+  const Launch launch = per_element(g.rows, g.cols);
+  symmetrize_kernel<<<launch.grid, launch.block, 0, context_.stream()>>>(g);
+  check(cudaGetLastError(), "symmetrize");
+}
+
+void CudaOps::diagonal(ConstDeviceView g, DeviceView out) {
+  const CurrentGpu current(context_.device_id());
+  const Launch launch = per_element(out.rows, out.cols);
+  diagonal_kernel<<<launch.grid, launch.block, 0, context_.stream()>>>(g, out);
+  check(cudaGetLastError(), "diagonal");
+}
+
+void CudaOps::add_to_diagonal(ConstDeviceView values, DeviceView g) {
+  const CurrentGpu current(context_.device_id());
+  const Launch launch = per_element(values.rows, values.cols);
+  add_to_diagonal_kernel<<<launch.grid, launch.block, 0, context_.stream()>>>(values, g);
+  check(cudaGetLastError(), "add_to_diagonal");
+}
+
 }  // namespace crease

@@ -70,4 +70,28 @@ __global__ void drop_beyond_kernel(ConstDeviceView bounds, DeviceView y) {
   }
 }
 
+__global__ void symmetrize_kernel(DeviceView g) {
+  for (Index i = first_row(); i < g.rows; i += row_step()) {
+    for (Index j = first_col(); j < g.cols; j += col_step()) {
+      if (j > i) g.data[i * g.ld + j] = g.data[j * g.ld + i];
+    }
+  }
+}
+
+__global__ void diagonal_kernel(ConstDeviceView g, DeviceView out) {
+  for (Index i = first_row(); i < out.rows; i += row_step()) {
+    for (Index j = first_col(); j < out.cols; j += col_step()) {
+      out.data[j] = g.data[j * g.ld + j];
+    }
+  }
+}
+
+__global__ void add_to_diagonal_kernel(ConstDeviceView values, DeviceView g) {
+  for (Index i = first_row(); i < values.rows; i += row_step()) {
+    for (Index j = first_col(); j < values.cols; j += col_step()) {
+      g.data[j * g.ld + j] += values.data[j];
+    }
+  }
+}
+
 }  // namespace crease

@@ -72,6 +72,26 @@ void Examples::draw(DeviceView x, DeviceView y) {
   next_ += x.rows;
 }
 
+void Examples::turn_chunk(DeviceView x) {
+  const DeviceView turned = turned_.view().row_block(0, x.rows);
+  multiply(device_, x, Transpose::no, turn_, Transpose::yes, 1.0, 0.0, turned);
+  copy(device_, turned, x);
+}
+
+void Examples::turn_inputs(const HostMatrix& turn) {
+  require(turn.rows() == inputs() && turn.cols() == inputs() && turn_.empty(),
+          "examples: inputs are turned once, by a [d, d] matrix");
+  turn_ = upload(device_, turn);
+  turned_ = DeviceMatrix(device_, chunk_rows_, inputs());
+  const auto in_place = [this](DeviceView x) {
+    for (Index top = 0; top < x.rows; top += chunk_rows_) {
+      turn_chunk(x.row_block(top, std::min(chunk_rows_, x.rows - top)));
+    }
+  };
+  in_place(held_out_x_);
+  if (kept_ == Kept::on_device) in_place(x_);
+}
+
 /// To the first training row of a source that is drawn from in every pass.
 void Examples::begin_pass() {
   if (next_ != 0) {
@@ -104,6 +124,7 @@ void Examples::pass_over(Index count, const Visit& visit) {
       device_.copy_in(host_x_.view().row_block(top, rows), x);
       device_.copy_in(host_y_.view().row_block(top, rows), y);
     }
+    if (!turn_.empty()) turn_chunk(x);
     visit(top, x, y);
   }
 }

@@ -32,6 +32,10 @@ class Examples {
   ConstDeviceView held_out_x() const { return held_out_x_; }  // [held_out, d]
   ConstDeviceView held_out_y() const { return held_out_y_; }  // [held_out, p]
 
+  /// From now on every x, held out or not, is seen as turn x; turn [d, d], finite. Once only.
+  /// Waits.
+  void turn_inputs(const HostMatrix& turn);
+
   /// visit(first, x, y) for training rows first .. first + x.rows - 1: the same chunks in the same
   /// order in every pass. The views end with the visit.
   using Visit = std::function<void(Index first, ConstDeviceView x, ConstDeviceView y)>;
@@ -53,6 +57,7 @@ class Examples {
   enum class Kept { on_device, on_host, nowhere };
 
   void draw(DeviceView x, DeviceView y);
+  void turn_chunk(DeviceView x);
   void begin_pass();
 
   Device& device_;
@@ -64,6 +69,8 @@ class Examples {
   DeviceMatrix held_out_x_, held_out_y_;
   DeviceMatrix x_, y_;  // all training rows, or one chunk
   HostMatrix host_x_, host_y_;
+  DeviceMatrix turn_;    // [d, d], or empty
+  DeviceMatrix turned_;  // one chunk
 };
 
 }  // namespace crease

@@ -78,5 +78,22 @@ TEST_F(MomentsEmulatedTest, RowProductsAgreeWithTheirTwin) {
   }
 }
 
+TEST_F(MomentsEmulatedTest, TriangleAndDiagonalAgreeWithTheirTwins) {
+  for (const Index q : {1, 7, 40}) {
+    const HostMatrix g = distinct(q, q);
+    try_in_place<Padded>(
+        g, [&](DeviceView v) { symmetrize(cpu(), v); },
+        [&](DeviceView v) { symmetrize_kernel(v); });
+    Padded values(cpu(), distinct(1, q, 0.5));
+    try_in_place<Padded>(
+        g, [&](DeviceView v) { add_to_diagonal(cpu(), values, v); },
+        [&](DeviceView v) { add_to_diagonal_kernel(values.view(), v); });
+    Padded there(cpu(), g);
+    try_in_place<Padded>(
+        distinct(1, q), [&](DeviceView v) { diagonal(cpu(), there, v); },
+        [&](DeviceView v) { diagonal_kernel(there.view(), v); });
+  }
+}
+
 }  // namespace
 }  // namespace crease

@@ -69,7 +69,7 @@ TEST_P(MomentsTest, HermitePolynomialsMatchValuesWorkedByHand) {
   EXPECT_TRUE(same_bits(at(0), {{1, 1, 1, 1}}));
   EXPECT_TRUE(same_bits(at(1), z));
   EXPECT_TRUE(same_bits(at(2), {{-1, 0, 3, 8}}));        // z^2 - 1
-  EXPECT_TRUE(same_bits(at(3), {{0, -2, 2, -18}}));      // z^3 - 3 z
+  EXPECT_TRUE(same_bits(at(3), {{-0.0, -2, 2, -18}}));   // z^3 - 3 z
   EXPECT_TRUE(same_bits(at(4), {{3, -2, -5, 30}}));      // z^4 - 6 z^2 + 3
   EXPECT_TRUE(same_bits(at(6), {{-15, 16, -11, -96}}));  // z^6 - 15 z^4 + 45 z^2 - 15
 }
@@ -118,6 +118,18 @@ TEST_P(MomentsTest, ColumnsAreClippedAndEmptiedBeyondTheirBounds) {
   EXPECT_TRUE(same_bits(changed(device(), y, drop), {{0, -1}, {0.5, 5}, {1, 0}, {0, kNan}}));
 }
 
+TEST_P(MomentsTest, TriangleAndDiagonalMatchValuesWorkedByHand) {
+  const HostMatrix g = {{1, kNan, kNan}, {2, 3, kNan}, {4, 5, 6}};
+  EXPECT_TRUE(same_bits(changed(device(), g, [&](DeviceView y) { symmetrize(device(), y); }),
+                        {{1, 2, 4}, {2, 3, 5}, {4, 5, 6}}));
+  Padded matrix(device(), HostMatrix{{1, kNan}, {2, -3}}), out(device(), 1, 2);
+  diagonal(device(), matrix, out);
+  EXPECT_TRUE(same_bits(out.read(), {{1, -3}}));
+  Padded values(device(), HostMatrix{{10, 0.5}});
+  add_to_diagonal(device(), values, matrix);
+  EXPECT_TRUE(same_bits(matrix.read(), {{11, kNan}, {2, -2.5}}));
+}
+
 TEST_P(MomentsTest, AllAgreeWithTheCpuTwins) {
   for (const auto& [n, r, d] :
        {std::array<Index, 3>{1, 1, 1}, {31, 3, 33}, {64, 2, 32}, {257, 5, 7}}) {
@@ -141,6 +153,13 @@ TEST_P(MomentsTest, AllAgreeWithTheCpuTwins) {
     for (const double power : {1.0, 1.5, 2.0, 3.0}) {
       both(b, [&](Device& on, DeviceView y) { rectified_slope(on, power, 0.5, y); });
     }
+    both(distinct(n, n), [&](Device& on, DeviceView y) {
+      Padded out(on, 1, n), values(on, distinct(1, n, 0.5));
+      symmetrize(on, y);
+      diagonal(on, y, out);
+      add_to_diagonal(on, values, y);
+      add_to_diagonal(on, out, y);
+    });
     both(b, [&](Device& on, DeviceView y) {
       HostMatrix bounds(2, d, 0.3);
       for (Index j = 0; j < d; ++j) bounds(0, j) = -0.4;
@@ -160,6 +179,10 @@ TEST_P(MomentsTest, EmptyMatricesDoNothing) {
   hermite(device(), 2, none);
   rectified_power(device(), 2, none);
   rectified_slope(device(), 2, 0, none);
+  DeviceMatrix square(device(), 0, 0), row(device(), 1, 0);
+  symmetrize(device(), square);
+  diagonal(device(), square, row);
+  add_to_diagonal(device(), row, square);
 }
 
 TEST_P(MomentsTest, OtherShapesAndNumbersAreRefused) {
@@ -174,6 +197,9 @@ TEST_P(MomentsTest, OtherShapesAndNumbersAreRefused) {
   EXPECT_THROW(rectified_slope(device(), 1, -1, a), BadInput);
   EXPECT_THROW(clip_columns(device(), row, a), BadInput);
   EXPECT_THROW(drop_beyond(device(), a, a), BadInput);
+  EXPECT_THROW(symmetrize(device(), b), BadInput);
+  EXPECT_THROW(diagonal(device(), a, a), BadInput);
+  EXPECT_THROW(add_to_diagonal(device(), row, b), BadInput);
 }
 
 }  // namespace

@@ -114,6 +114,36 @@ TEST_P(ExamplesTest, TheFirstRowsAreOneMatrixHoweverTheyAreKept) {
   }
 }
 
+TEST_P(ExamplesTest, TurnedInputsAreTurnedOnceInEveryPassHoweverTheyAreKept) {
+  const HostMatrix turn = {{0, 1, 0}, {2, 0, 0}, {0, 0, -1}};
+  for (const bool rewinds : {true, false}) {
+    for (const Index most_bytes : {100 * kRowBytes, 3 * kRowBytes}) {
+      Counted source(kX, kY, rewinds);
+      Examples::Plan plan;
+      plan.rows = 8;
+      plan.held_out = 3;
+      plan.most_bytes = most_bytes;
+      Examples examples(device(), source, plan);
+      examples.turn_inputs(turn);
+      const auto turned = [](Index first, Index count) {
+        HostMatrix rows(count, kInputs);
+        for (Index i = 0; i < count; ++i) {
+          rows(i, 0) = kX(first + i, 1);
+          rows(i, 1) = 2 * kX(first + i, 0);
+          rows(i, 2) = -kX(first + i, 2);
+        }
+        return rows;
+      };
+      EXPECT_TRUE(same_bits(download(device(), examples.held_out_x()), turned(0, 3)));
+      for (int again = 0; again < 2; ++again) {
+        EXPECT_TRUE(same_bits(pass(examples, 8).x, turned(3, 8)));
+      }
+      EXPECT_TRUE(same_bits(download(device(), examples.first(4).x), turned(3, 4)));
+      EXPECT_THROW(examples.turn_inputs(turn), BadInput);
+    }
+  }
+}
+
 TEST_P(ExamplesTest, MemoryStaysWithinTheBoundAndTheHeldOutRows) {
   Counted source(counting(500, kInputs, 0), counting(500, kOutputs, 0), true);
   Examples::Plan plan;
