@@ -1,0 +1,355 @@
+// Labels, moments, slices, candidates.
+#include "src/learners/two_layer_starts.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "kernels/ops.hpp"
+#include "src/small_dense.hpp"
+#include "src/stages/numbers.hpp"
+
+namespace crease {
+namespace {
+
+constexpr double kVisible = 1.1;  // over the largest eigenvalue that chance made
+constexpr Index kSurrogates = 3;
+constexpr double kParallel = 0.9999;  // cosine of two rows of a candidate
+constexpr double kDouble = 1e-3;      // of a cosine: the same candidate once more
+constexpr int kVariateSteps = 2;
+constexpr Index kNumber = sizeof(double);
+
+HostMatrix square_sum(const std::vector<HostMatrix>& moments, Index d) {
+  HostMatrix sum(d, d);
+  for (const HostMatrix& m : moments) {
+    for (Index i = 0; i < d; ++i) {
+      for (Index j = 0; j < d; ++j) sum(i, j) += 0.5 * dot(m.row(i), m.row(j), d);
+    }
+  }
+  return sum;
+}
+
+/// m seen in the rows of p: p m p^T.
+HostMatrix within(const HostMatrix& m, const HostMatrix& p) {
+  const Index k = p.rows();
+  const Index d = p.cols();
+  HostMatrix half(k, d);
+  for (Index a = 0; a < k; ++a) {
+    for (Index i = 0; i < d; ++i) half(a, i) = dot(m.row(i), p.row(a), d);
+  }
+  HostMatrix result(k, k);
+  for (Index a = 0; a < k; ++a) {
+    for (Index b = 0; b < k; ++b) result(a, b) = dot(half.row(a), p.row(b), d);
+  }
+  return result;
+}
+
+/// The k leading eigenvectors of a symmetric matrix, as rows.
+HostMatrix leading(const HostMatrix& symmetric, Index k) {
+  const SymmetricEigen eigen = symmetric_eigen(symmetric);
+  const Index d = symmetric.rows();
+  HostMatrix rows(0, d);
+  for (Index i = 0; i < k; ++i) rows.append_row(eigen.vectors.row(d - 1 - i), d);
+  return rows;
+}
+
+/// Labels less a quadratic of z each: l - 1/2 (z^T D_l z - tr D_l), found by steps of D += E l (z
+/// z^T - I): what is left has no second moment, and its fourth ones vary less.
+class QuadraticVariates {
+ public:
+  QuadraticVariates(Device& device, SampleView view, Index dimensions)
+      : device_(device),
+        base_(std::move(view)),
+        d_(dimensions),
+        quadratics_(static_cast<std::size_t>(base_.labels), HostMatrix(d_, d_)) {}
+
+  SampleView view() const {
+    SampleView view = base_;
+    view.label = [this](ConstDeviceView z, ConstDeviceView y, DeviceView out) {
+      base_.label(z, y, out);
+      DeviceMatrix image(device_, z.rows, d_), ones(device_, d_, 1), half(device_, d_, 1);
+      fill(device_, -0.5, half);
+      for (Index l = 0; l < base_.labels; ++l) {
+        const HostMatrix& quadratic = quadratics_[static_cast<std::size_t>(l)];
+        double trace = 0;
+        for (Index i = 0; i < d_; ++i) trace += quadratic(i, i);
+        multiply(device_, z, Transpose::no, upload(device_, quadratic), Transpose::no, 1.0, 0.0,
+                 image);
+        multiply_elements(device_, z, image);
+        multiply(device_, image, Transpose::no, half, Transpose::no, 1.0, 1.0, out.col_block(l, 1));
+        add_row(device_, upload(device_, HostMatrix(1, 1, 0.5 * trace)), out.col_block(l, 1));
+      }
+    };
+    return view;
+  }
+
+  void improve(Examples& examples) {
+    const LabelMoments moments = label_moments(device_, examples, view());
+    for (Index l = 0; l < base_.labels; ++l) {
+      const HostMatrix more = moments.hermite(l);
+      HostMatrix& quadratic = quadratics_[static_cast<std::size_t>(l)];
+      for (Index i = 0; i < more.size(); ++i) quadratic.data()[i] += more.data()[i];
+    }
+  }
+
+ private:
+  Device& device_;
+  SampleView base_;
+  Index d_;
+  std::vector<HostMatrix> quadratics_;
+};
+
+/// Slices sum_ab P_ab H_ab.. of the fourth Hermite moment H of one label, P an orthonormal basis of
+/// the symmetric matrices: [k (k + 1) / 2 k, k], one above the other.
+HostMatrix fourth_slices(const HostMatrix& raw, const HostMatrix& second, double zeroth) {
+  const Index k = second.rows();
+  const auto w = [&](Index i, Index j) { return second(i, j); };
+  const auto same = [](Index i, Index j) { return i == j ? 1.0 : 0.0; };
+  const auto hermite = [&](Index a, Index b, Index c, Index e) {
+    return raw(a * k + b, c * k + e) -
+           (same(a, b) * w(c, e) + same(a, c) * w(b, e) + same(a, e) * w(b, c) +
+            same(b, c) * w(a, e) + same(b, e) * w(a, c) + same(c, e) * w(a, b)) +
+           zeroth * (same(a, b) * same(c, e) + same(a, c) * same(b, e) + same(a, e) * same(b, c));
+  };
+  HostMatrix slices(0, k);
+  for (Index a = 0; a < k; ++a) {
+    for (Index b = a; b < k; ++b) {
+      const double scale = a == b ? 1 : std::sqrt(2.0);  // 1 / sqrt(2), twice
+      for (Index c = 0; c < k; ++c) {
+        std::vector<double> row;
+        for (Index e = 0; e < k; ++e) {
+          row.push_back(0.5 * scale * (hermite(a, b, c, e) + hermite(a, b, e, c)));
+        }
+        slices.append_row(row.data(), k);
+      }
+    }
+  }
+  return slices;
+}
+
+/// E l z_a z_b z_c z_e for every label: [r k^2, k^2].
+HostMatrix raw_fourth(Device& device, Examples& examples, const SampleView& view, Index k) {
+  SampleView pairs = view;
+  DeviceMatrix sums(device, view.labels * k * k, k * k);
+  double beta = 0;
+  const Index most = std::max<Index>(1, (Index{1} << 26) / (kNumber * (view.labels + 2) * k * k));
+  const DeviceMatrix turn = upload(device, view.turn);
+  examples.pass([&](Index, ConstDeviceView all_x, ConstDeviceView all_y) {
+    for (Index top = 0; top < all_x.rows; top += most) {
+      const Index count = std::min(most, all_x.rows - top);
+      DeviceMatrix z(device, count, k), labels(device, count, view.labels);
+      DeviceMatrix squares(device, count, k * k), wide(device, count, view.labels * k * k);
+      multiply(device, all_x.row_block(top, count), Transpose::no, turn, Transpose::yes, 1.0, 0.0,
+               z);
+      view.label(z, all_y.row_block(top, count), labels);
+      row_products(device, z, z, squares);
+      row_products(device, labels, squares, wide);
+      multiply(device, wide, Transpose::yes, squares, Transpose::no, 1.0, beta, sums);
+      beta = 1;
+    }
+  });
+  HostMatrix means = download(device, sums);
+  for (Index i = 0; i < means.size(); ++i) means.data()[i] /= static_cast<double>(examples.rows());
+  return means;
+}
+
+}  // namespace
+
+LinearLabels even_labels(const SampleMeans& means, Index most) {
+  const auto d = static_cast<Index>(means.inputs.size());
+  const auto p = static_cast<Index>(means.answers.size());
+  const auto mean = [&](Index o) { return means.answers[static_cast<std::size_t>(o)]; };
+  LinearLabels all{HostMatrix(p, p), HostMatrix(p, d),
+                   std::vector<double>(static_cast<std::size_t>(p), 0.0)};
+  HostMatrix slope(p, d);  // of every answer, of unit variance, in x
+  HostMatrix covariance(p, p);
+  std::vector<double> scale;
+  for (Index o = 0; o < p; ++o) {
+    const double variance = means.answer_squares(o, o) - mean(o) * mean(o);
+    scale.push_back(variance > 0 ? 1 / std::sqrt(variance) : 0);
+    for (Index j = 0; j < d; ++j) {
+      slope(o, j) =
+          scale.back() * (means.cross(o, j) - mean(o) * means.inputs[static_cast<std::size_t>(j)]);
+      all.from_x(o, j) = -slope(o, j);
+    }
+    all.from_y(o, o) = scale.back();
+    all.constant[static_cast<std::size_t>(o)] = -scale.back() * mean(o);
+  }
+  if (p <= most) return all;
+  for (Index a = 0; a < p; ++a) {
+    for (Index b = 0; b < p; ++b) {
+      covariance(a, b) = scale[static_cast<std::size_t>(a)] * scale[static_cast<std::size_t>(b)] *
+                             (means.answer_squares(a, b) - mean(a) * mean(b)) -
+                         dot(slope.row(a), slope.row(b), d);
+    }
+  }
+  const HostMatrix components = leading(covariance, most);
+  LinearLabels few{HostMatrix(most, p), HostMatrix(most, d), {}};
+  for (Index l = 0; l < most; ++l) {
+    double constant = 0;
+    for (Index o = 0; o < p; ++o) {
+      const double weight = components(l, o);
+      few.from_y(l, o) = weight * all.from_y(o, o);
+      constant += weight * all.constant[static_cast<std::size_t>(o)];
+      for (Index j = 0; j < d; ++j) few.from_x(l, j) += weight * all.from_x(o, j);
+    }
+    few.constant.push_back(constant);
+  }
+  return few;
+}
+
+SampleView view_of(Device& device, const LinearLabels& labels, ConstDeviceView bounds,
+                   Index shift) {
+  // Shared: the view may be copied and outlive this call.
+  const auto from_y = std::make_shared<DeviceMatrix>(upload(device, labels.from_y));
+  const auto from_x = std::make_shared<DeviceMatrix>(upload(device, labels.from_x));
+  const auto constant = std::make_shared<DeviceMatrix>(upload(device, row_view(labels.constant)));
+  SampleView view;
+  view.labels = labels.count();
+  view.label = [&device, from_y, from_x, constant, bounds, shift](
+                   ConstDeviceView x, ConstDeviceView y, DeviceView out) {
+    DeviceMatrix clipped;
+    if (bounds.rows > 0) {
+      clipped = DeviceMatrix(device, y.rows, y.cols);
+      copy(device, y, clipped);
+      clip_columns(device, bounds, clipped);
+      y = clipped;
+    }
+    multiply(device, y, Transpose::no, *from_y, Transpose::yes, 1.0, 0.0, out);
+    multiply(device, x, Transpose::no, *from_x, Transpose::yes, 1.0, 1.0, out);
+    add_row(device, *constant, out);
+    const Index by = out.rows > 0 ? shift % out.rows : 0;
+    if (by == 0) return;
+    DeviceMatrix whole(device, out.rows, out.cols);
+    copy(device, out, whole);
+    copy(device, whole.view().row_block(0, out.rows - by), out.row_block(by, out.rows - by));
+    copy(device, whole.view().row_block(out.rows - by, by), out.row_block(0, by));
+  };
+  return view;
+}
+
+SpanMoments span_moments(Device& device, Examples& examples, const SampleMeans& means,
+                         const LinearLabels& labels, ConstDeviceView bounds) {
+  const Index d = examples.inputs();
+  const LabelMoments moments = label_moments(device, examples, view_of(device, labels, bounds, 0));
+  SpanMoments result;
+  for (Index l = 0; l < labels.count(); ++l) result.second.push_back(moments.hermite(l));
+  result.span = square_sum(result.second, d);
+  const auto p = static_cast<Index>(means.answers.size());
+  for (Index o = 0; o < p; ++o) {
+    const double mean = means.answers[static_cast<std::size_t>(o)];
+    const double variance = means.answer_squares(o, o) - mean * mean;
+    if (!(variance > 0)) continue;
+    for (Index i = 0; i < d; ++i) {
+      for (Index j = 0; j < d; ++j) {
+        const auto slope = [&](Index c) {
+          return means.cross(o, c) - mean * means.inputs[static_cast<std::size_t>(c)];
+        };
+        result.span(i, j) += slope(i) * slope(j) / variance;
+      }
+    }
+  }
+  return result;
+}
+
+Index visible_dimensions(Device& device, Examples& examples, const SampleMeans& means,
+                         const SpanMoments& moments, ConstDeviceView bounds) {
+  const Index d = examples.inputs();
+  const auto p = static_cast<Index>(means.answers.size());
+  // Shifted answers keep no slope in x: they are not taken less one.
+  LinearLabels answers = even_labels(means, p);
+  answers.from_x = HostMatrix(p, d);
+  double floor = 0;
+  for (Index s = 1; s <= kSurrogates; ++s) {
+    const LabelMoments chance =
+        label_moments(device, examples, view_of(device, answers, bounds, s));
+    std::vector<HostMatrix> second;
+    for (Index l = 0; l < p; ++l) second.push_back(chance.hermite(l));
+    HostMatrix span = square_sum(second, d);
+    for (Index l = 0; l < p; ++l) {
+      for (Index i = 0; i < d; ++i) {
+        for (Index j = 0; j < d; ++j) span(i, j) += chance.first(l, i) * chance.first(l, j);
+      }
+    }
+    floor = std::max(floor, symmetric_eigen(std::move(span)).values.back());
+  }
+  const std::vector<double> values = symmetric_eigen(moments.span).values;
+  return std::count_if(values.begin(), values.end(),
+                       [&](double value) { return value > kVisible * floor; });
+}
+
+std::vector<HostMatrix> two_layer_starts(Device& device, Examples& examples,
+                                         const LinearLabels& labels, const SpanMoments& moments,
+                                         ConstDeviceView bounds, Index neurons, double power,
+                                         Random& random, const StartPlan& plan) {
+  const Index d = examples.inputs();
+  const Index k = neurons;
+  const HostMatrix p = leading(moments.span, k);
+  HostMatrix slices(0, k);
+  const auto append = [&](const HostMatrix& more) {
+    for (Index i = 0; i < more.rows(); ++i) slices.append_row(more.row(i), k);
+  };
+  for (const HostMatrix& second : moments.second) append(within(second, p));
+  if (plan.fourth) {
+    // Labels as functions of z = P x: what is not in the span is not in the label's mean.
+    LinearLabels seen = labels;
+    seen.from_x = HostMatrix(labels.count(), k);
+    for (Index l = 0; l < labels.count(); ++l) {
+      for (Index a = 0; a < k; ++a) seen.from_x(l, a) = dot(labels.from_x.row(l), p.row(a), d);
+    }
+    SampleView view = view_of(device, seen, bounds, 0);
+    view.turn = p;
+    QuadraticVariates variates(device, view, k);
+    for (int step = 0; step < kVariateSteps; ++step) variates.improve(examples);
+    const SampleView less = variates.view();
+    const LabelMoments lower = label_moments(device, examples, less);
+    const HostMatrix raw = raw_fourth(device, examples, less, k);
+    for (Index l = 0; l < labels.count(); ++l) {
+      const HostMatrix of_label = [&] {
+        HostMatrix block(k * k, k * k);
+        std::copy(raw.row(l * k * k), raw.row(l * k * k) + k * k * k * k, block.data());
+        return block;
+      }();
+      HostMatrix second(k, k);
+      for (Index i = 0; i < k; ++i) {
+        for (Index j = 0; j < k; ++j) second(i, j) = lower.second(l * k + i, j);
+      }
+      append(fourth_slices(of_label, second, lower.zeroth[static_cast<std::size_t>(l)]));
+    }
+  }
+  std::vector<HostMatrix> starts;
+  for (const JointDiagonal& candidate :
+       jointly_diagonalize(device, slices, random, plan.tries, plan.iterations)) {
+    HostMatrix v(0, d);
+    for (Index i = 0; i < k; ++i) {
+      std::vector<double> row(static_cast<std::size_t>(d), 0.0);
+      for (Index a = 0; a < k; ++a) {
+        for (Index j = 0; j < d; ++j) {
+          row[static_cast<std::size_t>(j)] += candidate.factors(i, a) * p(a, j);
+        }
+      }
+      v.append_row(unit_vector(row).data(), d);
+    }
+    const auto cosine = [d](const HostMatrix& a, Index i, const HostMatrix& b, Index j) {
+      return std::fabs(dot(a.row(i), b.row(j), d));
+    };
+    bool collapsed = false;
+    for (Index i = 0; i < k; ++i) {
+      for (Index j = 0; j < i; ++j) collapsed |= dot(v.row(i), v.row(j), d) > kParallel;
+    }
+    const auto is_double = [&](const HostMatrix& other) {
+      for (Index i = 0; i < k; ++i) {
+        double nearest = 0;
+        for (Index j = 0; j < k; ++j) nearest = std::max(nearest, cosine(v, i, other, j));
+        if (nearest < 1 - kDouble) return false;
+      }
+      return true;
+    };
+    if (collapsed || std::any_of(starts.begin(), starts.end(), is_double)) continue;
+    starts.push_back(fix_signs(device, examples, v, power).directions);
+    if (static_cast<int>(starts.size()) == plan.most) break;
+  }
+  return starts;
+}
+
+}  // namespace crease
