@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <limits>
 
 #include "src/learners/query_run.hpp"
 #include "src/stages/crude_neurons.hpp"
@@ -28,10 +29,19 @@ class NoisyLearner final : public QueryStrategy {
   void take_noise_ratio(const std::vector<double>& ratio);
   void ask_held_out();
   bool explains_enough();
+  Hyperplanes settled(double share);
+  void add_seeds(Index count, Hyperplanes& network);
+  Hyperplanes without_chance(const Hyperplanes& network);
+  Hyperplanes without_accidents(const Hyperplanes& network, Index sure, Index n);
   void fit_until_noise(double share);
   void ask_rows(Index wanted);
-  bool ask_rare_neurons();
-  Hyperplanes fit(Hyperplanes start, double turn, Index most_steps);
+  bool ask_rare_neurons(const Hyperplanes& network,
+                        double farthest = std::numeric_limits<double>::infinity());
+  void take_answers(const CrudeLine& line);
+  std::vector<double> worst_of(const FitRows& rows, const Hyperplanes& network) const;
+  void ask_between_twins(const Hyperplanes& network);
+  Hyperplanes with_line_through(const Hyperplanes& network, const std::vector<double>& point);
+  Hyperplanes fit(Hyperplanes start, double turn, Index most_steps, bool growing = false);
   void prune();
   void merge_twins();
   void refine();
@@ -42,6 +52,7 @@ class NoisyLearner final : public QueryStrategy {
   void turn();
   bool certify_network();
   bool say_what_is_left();
+  void say_what_noise_hides();
 
   double held_out_rms(const Hyperplanes& network) const;
   /// The noise of one answer in every output, times `share`. [p]
@@ -75,15 +86,22 @@ class NoisyLearner final : public QueryStrategy {
 
   Hyperplanes best_;  // outputs in units of their noise
   double best_held_out_ = 0;
+  double start_rms_ = 0;  // of the start, in units of the noise
   double train_rms_ = 0;  // of the last fit
   bool has_best_ = false;
   bool at_floor_ = false;
   Index rare_rounds_ = 0;
+  Index stuck_lines_ = 0;
+  std::vector<double> worst_;  // of the points of the last certificate, where one shows an error
   Hunt hunt_;
   bool hit_ = false;        // the hunt met something that is not in the network
   double rare_side_ = 1.5;  // rows per unknown on the rarer side of a neuron, at least
   int& certificates_ = run_.certificates;
   ReluNetwork final_;
 };
+
+/// The hyperplanes of crude neurons: an offset known less well than biases are spread is shrunk
+/// towards the origin, where the points are.
+Hyperplanes start_from(const CrudeNeurons& crude, Index d, Index p);
 
 }  // namespace crease
