@@ -11,5 +11,6 @@
 #include <crease/oracle.hpp>
 #include <crease/query_learner.hpp>
 #include <crease/run.hpp>
+#include <crease/sample_learners.hpp>
 #include <crease/samples.hpp>
 #include <crease/types.hpp>

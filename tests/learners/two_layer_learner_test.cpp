@@ -1,0 +1,178 @@
+// Two-layer networks from examples alone: exact, noisy, with gross errors, and what cannot be.
+#include <crease/sample_learners.hpp>
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/support/devices.hpp"
+#include "tests/support/planted_sum.hpp"
+
+namespace crease {
+namespace {
+
+using ::testing::HasSubstr;
+
+class TwoLayerLearnerTest : public EveryBackend {
+ protected:
+  Learned<ReluNetwork> learned(const HostMatrix& x, const HostMatrix& y,
+                               const TwoLayerProblem& problem, const TwoLayerPlan& plan = {}) {
+    const auto source = make_matrix_samples(x, y);
+    return learn_two_layer(device(), *source, problem, plan);
+  }
+};
+CREASE_ON_EVERY_BACKEND(TwoLayerLearnerTest);
+
+RectifiedSum sum_of(const ReluNetwork& network) {
+  return {network.weights, network.output, 1};
+}
+
+TwoLayerProblem of_width(Index k) {
+  TwoLayerProblem problem;
+  problem.neurons = k;
+  return problem;
+}
+
+// Rows of the specification's table: the largest parameter error is below 1e-11 (9e-15 there).
+TEST_P(TwoLayerLearnerTest, ExactExamplesGiveTheNetworkToRounding) {
+  struct Case {
+    Index p, k, d, rows;
+  };
+  for (const Case& c : {Case{5, 5, 10, 200}, Case{10, 8, 20, 700}, Case{3, 8, 20, 2000},
+                        Case{2, 5, 10, 2000}, Case{1, 3, 10, 10000}}) {
+    const RectifiedSum truth = planted_sum(c.p, c.k, c.d, 1);
+    const HostMatrix x = normals(c.rows, c.d, 5);
+    const Learned<ReluNetwork> result = learned(x, values_of(truth, x), of_width(c.k));
+
+    EXPECT_EQ(result.report.outcome, Outcome::reached)
+        << c.p << " " << c.k << " " << c.d << ": " << result.report.message;
+    EXPECT_LT(parameter_error(truth, sum_of(result.network)), 1e-11)
+        << c.p << " " << c.k << " " << c.d;
+    EXPECT_EQ(result.report.method, c.p >= c.k ? "row space" : "fit");
+  }
+}
+
+TEST_P(TwoLayerLearnerTest, InputsOfAnotherCovarianceAreWhitened) {
+  const RectifiedSum truth = planted_sum(4, 3, 6, 2);
+  HostMatrix x = normals(1000, 6, 5);
+  for (Index i = 0; i < x.rows(); ++i) {
+    for (Index j = 0; j < 6; ++j) x(i, j) *= std::pow(10, -static_cast<double>(j) / 5);
+    x(i, 5) += 0.3 * x(i, 0);
+  }
+  const Learned<ReluNetwork> result = learned(x, values_of(truth, x), of_width(3));
+
+  EXPECT_LT(parameter_error(truth, sum_of(result.network)), 1e-10);  // condition 100
+  EXPECT_TRUE(result.report.warnings.empty());
+}
+
+TEST_P(TwoLayerLearnerTest, TheNumberOfNeuronsIsFound) {
+  for (const Index p : {6, 2}) {  // by the rank of the answers; by the span
+    const RectifiedSum truth = planted_sum(p, 4, 8, 3);
+    const HostMatrix x = normals(20000, 8, 5);
+    const Learned<ReluNetwork> result = learned(x, values_of(truth, x), {});
+
+    EXPECT_EQ(result.network.neurons(), 4);
+    EXPECT_LT(parameter_error(truth, sum_of(result.network)), 1e-11);
+  }
+}
+
+TEST_P(TwoLayerLearnerTest, UnderNoiseTheErrorIsThatOfTheExamplesAndTheReportSaysSo) {
+  const RectifiedSum truth = planted_sum(3, 4, 8, 1);
+  constexpr Index kRows = 20000;
+  constexpr double kNoise = 0.1;
+  const HostMatrix x = normals(kRows, 8, 5);
+  HostMatrix y = values_of(truth, x);
+  const HostMatrix errors = normals(kRows, 3, 7);
+  for (Index i = 0; i < y.size(); ++i) y.data()[i] += kNoise * errors.data()[i];
+  const Learned<ReluNetwork> result = learned(x, y, of_width(4));
+
+  EXPECT_EQ(result.report.outcome, Outcome::not_reached);
+  EXPECT_THAT(result.report.message, HasSubstr("at the noise floor"));
+  // Every component has a standard error of order kNoise / sqrt(n): 3 to 10 of them in the
+  // specification's tables, for the largest.
+  EXPECT_LT(parameter_error(truth, sum_of(result.network)), 10 * kNoise / std::sqrt(kRows));
+}
+
+TEST_P(TwoLayerLearnerTest, GrossErrorsAreLeftOutWhereItIsRobust) {
+  const RectifiedSum truth = planted_sum(3, 4, 8, 1);
+  constexpr Index kRows = 8000;
+  const HostMatrix x = normals(kRows, 8, 5);
+  HostMatrix y = values_of(truth, x);
+  const HostMatrix errors = normals(kRows, 3, 7);
+  const HostMatrix chance = normals(kRows, 3, 9);
+  for (Index i = 0; i < y.size(); ++i) {
+    if (chance.data()[i] > 1.645) y.data()[i] += 20 * errors.data()[i];  // 5 %
+  }
+  TwoLayerProblem robust = of_width(4);
+  robust.robust = true;
+  const Learned<ReluNetwork> result = learned(x, y, robust);
+  const Learned<ReluNetwork> plain = learned(x, y, of_width(4));
+
+  EXPECT_LT(parameter_error(truth, sum_of(result.network)), 1e-11);
+  EXPECT_GT(parameter_error(truth, sum_of(plain.network)), 1e-2);
+}
+
+TEST_P(TwoLayerLearnerTest, TooFewNeuronsAreSaidToBeTooFewAndTooManyAreTakenAway) {
+  const RectifiedSum truth = planted_sum(5, 4, 8, 1);
+  const HostMatrix x = normals(8000, 8, 5);
+  const HostMatrix y = values_of(truth, x);
+  const Learned<ReluNetwork> few = learned(x, y, of_width(3));
+  const Learned<ReluNetwork> many = learned(x, y, of_width(5));
+
+  EXPECT_EQ(few.report.outcome, Outcome::not_reached);
+  EXPECT_THAT(few.report.message, HasSubstr("not the right network"));
+  EXPECT_EQ(many.report.outcome, Outcome::reached) << many.report.message;
+  EXPECT_EQ(many.network.neurons(), 4);
+}
+
+TEST_P(TwoLayerLearnerTest, ConstantAndLinearAnswersAreOutcomesThatSaySo) {
+  const HostMatrix x = normals(500, 4, 5);
+  const Learned<ReluNetwork> constant = learned(x, HostMatrix(500, 2, 3.0), of_width(2));
+  EXPECT_EQ(constant.report.outcome, Outcome::not_reached);
+  EXPECT_THAT(constant.report.message, HasSubstr("constant"));
+  HostMatrix linear(500, 2);
+  for (Index i = 0; i < 500; ++i) {
+    linear(i, 0) = x(i, 0) - x(i, 3);
+    linear(i, 1) = 2 * x(i, 1);
+  }
+  const Learned<ReluNetwork> result = learned(x, linear, of_width(2));
+  EXPECT_EQ(result.report.outcome, Outcome::not_reached);
+  EXPECT_FALSE(result.report.message.empty());
+}
+
+TEST_P(TwoLayerLearnerTest, WhatCannotBeTriedIsRefused) {
+  const RectifiedSum truth = planted_sum(2, 2, 4, 1);
+  const HostMatrix x = normals(100, 4, 5);
+  const HostMatrix y = values_of(truth, x);
+  EXPECT_THROW(learned(x, y, of_width(5)), BadInput);
+  EXPECT_THROW(learned(x, y, of_width(0)), BadInput);
+  HostMatrix collinear = x;
+  for (Index i = 0; i < 100; ++i) collinear(i, 3) = collinear(i, 0) + collinear(i, 1);
+  EXPECT_THROW(learned(collinear, y, of_width(2)), BadInput);
+  const HostMatrix few = normals(12, 4, 5);
+  EXPECT_THROW(learned(few, values_of(truth, few), of_width(2)), BadInput);
+  TwoLayerProblem problem;
+  problem.accuracy = 0;
+  EXPECT_THROW(learned(x, y, problem), BadInput);
+  const auto endless = make_planted_samples(planted_network(4, 2, 1, 1), {}, std::nullopt);
+  EXPECT_THROW(learn_two_layer(device(), *endless, of_width(2)), BadInput);
+}
+
+TEST_P(TwoLayerLearnerTest, AStopEndsWithTheBestThereIs) {
+  const RectifiedSum truth = planted_sum(2, 3, 6, 1);
+  const HostMatrix x = normals(2000, 6, 5);
+  const auto source = make_matrix_samples(x, values_of(truth, x));
+  for (const int calls : {3, 12}) {
+    RunControl control;
+    int asked = 0;
+    control.stop = [&] { return ++asked > calls; };
+    const Learned<ReluNetwork> result =
+        learn_two_layer(device(), *source, of_width(3), {}, control);
+    EXPECT_EQ(result.report.outcome, Outcome::stopped);
+    source->rewind();
+  }
+}
+
+}  // namespace
+}  // namespace crease
