@@ -26,10 +26,9 @@ struct CrudeLine {
   CrudeNeurons found;
   Index kinks = 0;
   Index cleared = 0;  // candidates from two neighbouring pieces with an error below kClearError
-  /// Deviation of the answers from straight lines inside the widest pieces, in units of the noise
-  /// model, per output: lower quartile over the pieces, since a piece may hide a small kink; at
-  /// most 1 where one piece has no more noise than the model says. Empty where it was not asked
-  /// for, or fewer than three pieces are wide enough.
+  /// How far answers inside the widest pieces are off the chords of their neighbours, in units of
+  /// what the noise model says, per output: the median over all of them. Empty where it was not
+  /// asked for, or fewer than three pieces are wide enough.
   std::vector<double> noise_ratio;
 };
 
@@ -38,7 +37,7 @@ inline constexpr double kClearError = 0.1;
 /// How far out lines may lie where the noise does not grow with the distance: kinks, gaps and
 /// rises of F grow with the scale, the noise does not, so gradients are better by this factor. 1
 /// where some output's noise grows; otherwise at most 1000, and so that the growing part stays
-/// below a third of the constant one.
+/// below a third of the constant one. Outputs that are exact say nothing; 1 where all are.
 double line_scale(const NoiseModel& noise, Index d);
 
 /// Searches one Gaussian line (origin and scale `scale` times those of N(0, I)) and measures the

@@ -67,38 +67,6 @@ HostMatrix leading_span(Device& device, ConstDeviceView x, const std::vector<dou
   return basis;
 }
 
-/// y - F' of the rows on the host: with several outputs along the direction of R^p in which it is
-/// largest.
-std::vector<double> main_residual(Device& device, const FitRows& rows, const Hyperplanes& network,
-                                  Index most_bytes) {
-  DeviceMatrix known(device, rows.x.rows, network.outputs());
-  evaluate(device, network, rows.x, most_bytes, known);
-  DeviceMatrix left(device, rows.x.rows, network.outputs());
-  copy(device, rows.y, left);
-  subtract(device, known, left);
-  const HostMatrix residual = download(device, left);
-  const Index p = residual.cols();
-  std::vector<double> main(static_cast<std::size_t>(p), 1.0);
-  if (p > 1) {
-    HostMatrix second(p, p);
-    for (Index i = 0; i < residual.rows(); ++i) {
-      for (Index a = 0; a < p; ++a) {
-        for (Index b = 0; b < p; ++b) second(a, b) += residual(i, a) * residual(i, b);
-      }
-    }
-    const Svd parts = svd(second);
-    std::copy_n(parts.right.row(0), p, main.begin());
-  }
-  std::vector<double> result;
-  double mean = 0;
-  for (Index i = 0; i < residual.rows(); ++i) {
-    result.push_back(dot(residual.row(i), main.data(), p));
-    mean += result.back() / static_cast<double>(residual.rows());
-  }
-  for (double& value : result) value -= mean;
-  return result;
-}
-
 }  // namespace
 
 void AnsweredPoints::put(ConstDeviceView fresh, DeviceView y,
@@ -184,15 +152,48 @@ HostMatrix points_around(const double* plane, Index d, Index n, Random& random, 
   return points;
 }
 
-double deviation_of_answers(Device& device, const FitRows& rows) {
+std::vector<double> deviations_of_answers(Device& device, const FitRows& rows) {
   const HostMatrix y = download(device, rows.y);
-  double variance = 0;
+  const auto n = static_cast<double>(std::max<Index>(1, y.rows()));
+  std::vector<double> deviations;
   for (Index o = 0; o < y.cols(); ++o) {
     double mean = 0;
-    for (Index i = 0; i < y.rows(); ++i) mean += y(i, o) / static_cast<double>(y.rows());
-    for (Index i = 0; i < y.rows(); ++i) variance += (y(i, o) - mean) * (y(i, o) - mean);
+    double variance = 0;
+    for (Index i = 0; i < y.rows(); ++i) mean += y(i, o) / n;
+    for (Index i = 0; i < y.rows(); ++i) variance += (y(i, o) - mean) * (y(i, o) - mean) / n;
+    deviations.push_back(std::sqrt(variance));
   }
-  return std::sqrt(variance / static_cast<double>(std::max<Index>(1, y.size())));
+  return deviations;
+}
+
+std::vector<double> main_residual(Device& device, const FitRows& rows, const Hyperplanes& network,
+                                  Index most_bytes) {
+  DeviceMatrix known(device, rows.x.rows, network.outputs());
+  evaluate(device, network, rows.x, most_bytes, known);
+  DeviceMatrix left(device, rows.x.rows, network.outputs());
+  copy(device, rows.y, left);
+  subtract(device, known, left);
+  const HostMatrix residual = download(device, left);
+  const Index p = residual.cols();
+  std::vector<double> main(static_cast<std::size_t>(p), 1.0);
+  if (p > 1) {
+    HostMatrix second(p, p);
+    for (Index i = 0; i < residual.rows(); ++i) {
+      for (Index a = 0; a < p; ++a) {
+        for (Index b = 0; b < p; ++b) second(a, b) += residual(i, a) * residual(i, b);
+      }
+    }
+    const Svd parts = svd(second);
+    std::copy_n(parts.right.row(0), p, main.begin());
+  }
+  std::vector<double> result;
+  double mean = 0;
+  for (Index i = 0; i < residual.rows(); ++i) {
+    result.push_back(dot(residual.row(i), main.data(), p));
+    mean += result.back() / static_cast<double>(residual.rows());
+  }
+  for (double& value : result) value -= mean;
+  return result;
 }
 
 HostMatrix residual_seeds(Device& device, const FitRows& all, const Hyperplanes& network,

@@ -41,8 +41,13 @@ std::vector<Index> rarer_sides(Device& device, ConstDeviceView x, const HostMatr
 /// n points around the hyperplane <v, x> + e = 0: N(0, I) across it, and N(0, height^2) from it.
 HostMatrix points_around(const double* plane, Index d, Index n, Random& random, double height = 1);
 
-/// Root of the summed variances of y over the rows, divided by the number of outputs.
-double deviation_of_answers(Device& device, const FitRows& rows);
+/// Of y over the rows, per output. [p]
+std::vector<double> deviations_of_answers(Device& device, const FitRows& rows);
+
+/// y - F' of the rows on the host, less its mean: with several outputs along the direction of R^p
+/// in which it is largest. [n]
+std::vector<double> main_residual(Device& device, const FitRows& rows, const Hyperplanes& network,
+                                  Index most_bytes);
 
 /// `count` hyperplanes along which what `network` leaves of the rows may bend: each the best of ten
 /// by the correlation of |<v, x> + e| with the residual on at most 4000 rows; a third each from the

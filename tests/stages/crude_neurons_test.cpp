@@ -109,10 +109,20 @@ TEST(LineScale, GrowsOnlyWhereTheNoiseDoesNot) {
   EXPECT_EQ(line_scale(noise, 8), 1);
   noise = absolute_noise(1e-3, 2);
   noise.absolute[0] = 0;
+  noise.relative[0] = 1e-9;  // all of it grows
   EXPECT_EQ(line_scale(noise, 8), 1);
   noise = absolute_noise(1e-3, 1);
   noise.format = "float16";
   EXPECT_EQ(line_scale(noise, 8), 1);
+}
+
+TEST(LineScale, AnExactOutputBesideANoisyOneHasNoSay) {
+  NoiseModel noise = absolute_noise(1e-3, 2);
+  noise.absolute[1] = 0;
+  noise.relative[1] = kRounding;
+  EXPECT_EQ(line_scale(noise, 8), 1000);
+  noise.absolute[0] = 0;
+  EXPECT_EQ(line_scale(noise, 8), 1);  // nobody's noise is of one size
 }
 
 CrudeNeurons one(std::vector<double> plane, double error) {
