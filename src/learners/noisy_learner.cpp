@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "src/stages/numbers.hpp"
@@ -37,8 +38,12 @@ constexpr double kGuessShare = 0.1;
 constexpr Index kLeastGuesses = 2;
 constexpr double kNearHeldOut = 30;  // in units of the noise: the fit is near its floor
 constexpr double kNearTrain = 30;
+constexpr double kTrained =
+    2;  // above, rows are fitted worse than their noise: neurons are lacking
 constexpr double kOverfit = 5;     // held-out over train rms: some neurons are bent by few rows
 constexpr double kAtFloor = 1.25;  // held-out rms over the floor
+// Of the mean square: while the fit gains less in a step, hyperplanes slide, and neurons more help.
+constexpr double kSlowGain = 0.44;
 /// Neurons added, as a share of those there are, while the residual is above this share of the
 /// deviation.
 struct Growth {
@@ -50,6 +55,7 @@ constexpr std::array<Growth, 4> kGrowth = {{{0.3, 0.5}, {0.1, 0.25}, {0.01, 0.1}
 // it, and to lose one costs more than rows do.
 constexpr double kCoarse = 3e4;
 constexpr double kCoarseShare = 1.3;
+constexpr double kWideShare = 0.8;  // rows for more neurons than are expected to stay
 constexpr double kMoreShare = 1.4;  // rows, where neurons are superfluous or rare
 constexpr int kMoreAttempts = 1;
 constexpr double kMoreRare = 4;      // times the rows that a side must have, after that
@@ -57,21 +63,12 @@ constexpr double kGoodStart = 0.05;  // of the deviation: then the first step is
 constexpr double kGoodTurn = 1e-3;   // angle by which hyperplanes are expected to turn ...
 constexpr double kTurn = 0.1;        // ... and otherwise
 constexpr Index kAroundRare = 4;     // points per unknown around the hyperplane of one with fewer
-constexpr Index kRareRounds = 6;
-constexpr double kFarthest = 3;  // times sqrt(d): beyond that nothing of a neuron shows
-constexpr double kStall = 0.01;  // of the mean square: a neuron more gains more than such steps
-
-Hyperplanes start_from(const CrudeNeurons& crude, Index d, Index p) {
-  Hyperplanes start(d, p);
-  for (Index i = 0; i < crude.size(); ++i) {
-    // An offset known less well than biases are spread is shrunk towards the origin, where the
-    // points are.
-    const double error = crude.offset_error[static_cast<std::size_t>(i)];
-    start.add({crude.planes.row(i), crude.planes.row(i) + d},
-              crude.planes(i, d) / (1 + error * error));
-  }
-  return start;
-}
+constexpr Index kRareRounds = 10;
+constexpr double kFarthest = 3;   // times sqrt(d): beyond that nothing of a neuron shows,
+constexpr double kFarOff = 4.5;   // if that is beyond this
+constexpr Index kStuckLines = 4;  // through the worst rows, where ...
+constexpr double kStuck = 0.5;    // ... a round leaves more than this of the held-out rms
+constexpr double kStall = 0.01;   // of the mean square: a neuron more gains more than such steps
 
 }  // namespace
 
@@ -199,8 +196,11 @@ double NoisyLearner::noise_of_rows() const {
 void NoisyLearner::find_neurons() {
   double scale = line_scale(noise_.model, d_);
   for (Index l = 0; l < run_.plan.noisy_lines; ++l) {
+    const Index before = asker_.asked();
     const CrudeLine line = crude_neurons(asker_, random_, noise_.model, run_.plan, scale, l == 0);
+    line_queries_ = std::max(line_queries_, asker_.asked() - before);
     take_noise_ratio(line.noise_ratio);
+    take_answers(line);
     kinks_ = std::max(kinks_, line.kinks);
     const Index added = unite(crude_, line.found);
     ++lines_;
@@ -218,6 +218,8 @@ void NoisyLearner::find_neurons() {
     }
     if (held_out_.size() == 0) ask_held_out();
     if (explains_enough()) return;
+    // The cap holds for a line more and the rows of a fit after it.
+    if (line_queries_ + rows_for(kinks_, run_.plan.noisy_rows) > may_ask()) return;
   }
 }
 
@@ -300,33 +302,37 @@ void NoisyLearner::ask_rows(Index wanted) {
 
 /// Neurons of which the rows see one side hardly ever are known badly, or are none at all: points
 /// around their own hyperplanes. False if there are no such neurons, or no queries for them.
-bool NoisyLearner::ask_rare_neurons() {
+bool NoisyLearner::ask_rare_neurons(const Hyperplanes& network, double farthest) {
   if (rare_rounds_ >= kRareRounds) return false;
-  ++rare_rounds_;
-  const std::vector<Index> sides = rarer_sides(device_, rows_.rows().x, best_.planes, scratch());
-  const double farthest = kFarthest * std::sqrt(static_cast<double>(d_));
+  const std::vector<Index> sides = rarer_sides(device_, rows_.rows().x, network.planes, scratch());
+  farthest = std::min(farthest, std::max(kFarOff, kFarthest * std::sqrt(static_cast<double>(d_))));
   HostMatrix points(0, d_);
-  for (Index i = 0; i < best_.neurons(); ++i) {
+  for (Index i = 0; i < network.neurons(); ++i) {
     const auto rows = static_cast<double>(sides[static_cast<std::size_t>(i)]);
     if (rows >= rare_side_ * static_cast<double>(d_ + 1)) continue;
-    if (std::abs(best_.planes(i, d_)) > farthest) continue;
+    if (std::abs(network.planes(i, d_)) > farthest) continue;
     const HostMatrix around =
-        points_around(best_.planes.row(i), d_, kAroundRare * (d_ + 1), random_);
+        points_around(network.planes.row(i), d_, kAroundRare * (d_ + 1), random_);
     for (Index r = 0; r < around.rows(); ++r) points.append_row(around.row(r), d_);
   }
   if (points.rows() == 0 || points.rows() > may_ask()) return false;
+  ++rare_rounds_;
   asker_.enter("least_squares");
   rows_.ask(points, asker_, noise_.sigma);
   asker_.report();
   return true;
 }
 
-Hyperplanes NoisyLearner::fit(Hyperplanes start, double turn, Index most_steps) {
+Hyperplanes NoisyLearner::fit(Hyperplanes start, double turn, Index most_steps, bool growing) {
   HyperplaneFitPlan plan;
   plan.first_turn = turn;
   plan.most_steps = most_steps;
   plan.noise = row_noise_ / over_noisy_outputs();
   plan.stall = kStall;
+  if (growing) {
+    plan.slow_gain = kSlowGain;
+    plan.slow_above = kNearHeldOut;
+  }
   plan.most_bytes = scratch();
   plan.stop = [this] { return ends(); };
   HyperplaneFit result = fit_hyperplanes(device_, rows_.rows(), std::move(start), plan);
@@ -335,19 +341,30 @@ Hyperplanes NoisyLearner::fit(Hyperplanes start, double turn, Index most_steps) 
 }
 
 void NoisyLearner::fit_until_noise(double share) {
-  const CrudeNeurons kept = trusted(crude_, lines_);
-  Hyperplanes start = at_floor_ ? best_ : start_from(kept, d_, p_);
+  Hyperplanes start = at_floor_ ? best_ : settled(share);
   Index add = 0;
-  if (!complete_ && !at_floor_) {
-    const Index missing = std::max<Index>(0, kinks_ - kept.size());
-    add = std::max(
-        kLeastGuesses,
-        missing + static_cast<Index>(std::ceil(kGuessShare * static_cast<double>(kinks_))));
+  Index expected = 0;  // neurons at the end of the first round: the others are pruned
+  if (!at_floor_) {
+    expected = trusted(crude_, lines_).size();
+    if (!complete_) {
+      const Index guesses = std::max(
+          kLeastGuesses, static_cast<Index>(std::ceil(kGuessShare * static_cast<double>(kinks_))));
+      expected = std::max(expected, kinks_) + guesses;
+      // Where little is left, little is missing.
+      add =
+          std::max(kLeastGuesses, start_rms_ <= kGoodStart * spread_ ? kinks_ - start.neurons()
+                                                                     : expected - start.neurons());
+    }
   }
+  bool from_line = !at_floor_;
   at_floor_ = false;
   double turn = kTurn;
   for (Index round = 0; round < run_.plan.noisy_rounds; ++round) {
     Index wanted = rows_for(start.neurons() + add, share);
+    if (round == 0 && expected > 0) {
+      wanted = std::min(wanted, std::max(rows_for(expected, share),
+                                         rows_for(start.neurons() + add, kWideShare * share)));
+    }
     Index more = std::max<Index>(0, wanted - rows_.drawn());
     if (rows_.drawn() > 0 && more > may_ask() && asker_.left() > may_ask()) {
       more = may_ask();  // what the cap leaves, if that is not too little
@@ -364,28 +381,36 @@ void NoisyLearner::fit_until_noise(double share) {
       }
     }
     ask_rows(wanted);
+    // What a line saw and no row does would be lost.
+    if (from_line) ask_rare_neurons(start, kFarOff);
+    from_line = false;
     const auto solved = solve_scales(device_, rows_.rows(), start, scratch());
     if (solved) {
       start = solved->network;
       if (over_noisy_outputs() * solved->rms <= kGoodStart * spread_) turn = kGoodTurn;
     }
     if (add > 0) {
-      const HostMatrix seeds =
-          residual_seeds(device_, rows_.rows(), start, add, random_, scratch());
-      for (Index i = 0; i < seeds.rows(); ++i) {
-        start.add({seeds.row(i), seeds.row(i) + d_}, seeds(i, d_));
-      }
+      add_seeds(add, start);
     }
-    Hyperplanes fitted = fit(std::move(start), turn, run_.plan.noisy_steps);
+    const double before = has_best_ ? best_held_out_ : std::numeric_limits<double>::infinity();
+    Hyperplanes fitted = fit(std::move(start), turn, run_.plan.noisy_steps, true);
     const double left = held_out_rms(fitted);
+    const double trained = train_rms_;
     const bool near = left <= kNearHeldOut || train_rms_ <= kNearTrain;
+    const bool unseen = train_rms_ <= kAtFloor;  // by the rows, if the others are not at the floor
     keep(std::move(fitted), left);
     asker_.report();
     const bool overfit = best_held_out_ > kOverfit * train_rms_;
     if (near || overfit) {
+      // What no row sees is not superfluous, but pruning would not know.
+      if (overfit && ask_rare_neurons(best_, kFarOff)) {
+        Hyperplanes again = fit(best_, kGoodTurn, run_.plan.noisy_steps);
+        best_held_out_ = held_out_rms(again);
+        best_ = std::move(again);
+      }
       prune();
       if (near) merge_twins();
-      while (ask_rare_neurons()) {
+      while (ask_rare_neurons(best_)) {
         Hyperplanes again = fit(best_, kGoodTurn, run_.plan.noisy_steps);
         best_held_out_ = held_out_rms(again);
         best_ = std::move(again);
@@ -399,8 +424,8 @@ void NoisyLearner::fit_until_noise(double share) {
       return;
     }
     if (ends()) return;  // the next question says how
-    start = best_;
-    if (near) {
+    start = near ? best_ : without_chance(best_);
+    if (near && trained <= kTrained) {
       share *= kMoreShare;
       add = kLeastGuesses;
     } else {
@@ -410,6 +435,16 @@ void NoisyLearner::fit_until_noise(double share) {
       add = std::max(
           kLeastGuesses,
           static_cast<Index>(std::ceil(growth->share * static_cast<double>(best_.neurons()))));
+    }
+    const bool stuck = unseen || (round > 0 && best_held_out_ > kStuck * before);
+    if (stuck && stuck_lines_ < kStuckLines && line_queries_ <= may_ask()) {
+      // Where hyperplanes crowd the rows are worst, and a line through there tells few apart.
+      const bool anywhere = stuck_lines_++ % 2 == 0 && !unseen;
+      const FitRows points = unseen ? held_out_.rows() : rows_.rows();
+      start = with_line_through(best_, anywhere ? random_.normals(d_) : worst_of(points, best_));
+      if (unseen) ask_between_twins(start);
+      from_line = true;
+      add = kLeastGuesses;
     }
     turn = kTurn;
   }
@@ -451,7 +486,8 @@ void NoisyLearner::learn() {
     has_best_ = false;  // the held-out points do not see what is wrong with it
     run_.limit_learning();
     rare_rounds_ = 0;
-    ask_rare_neurons();
+    if (!worst_.empty() && line_queries_ <= may_ask()) best_ = with_line_through(best_, worst_);
+    ask_rare_neurons(best_);
   }
 }
 

@@ -1,6 +1,8 @@
 // The learner for answers that are not exact: crude neurons, then a fit of all hyperplanes at once.
 #pragma once
 
+#include <limits>
+
 #include "src/learners/query_run.hpp"
 #include "src/stages/crude_neurons.hpp"
 #include "src/stages/fit_rows.hpp"
@@ -26,15 +28,23 @@ class NoisyLearner final : public QueryStrategy {
   void take_noise_ratio(const std::vector<double>& ratio);
   void ask_held_out();
   bool explains_enough();
+  Hyperplanes settled(double share);
+  void add_seeds(Index count, Hyperplanes& network);
+  Hyperplanes without_chance(const Hyperplanes& network);
+  Hyperplanes without_accidents(const Hyperplanes& network, Index sure, Index n);
   void fit_until_noise(double share);
   void ask_rows(Index wanted);
-  bool ask_rare_neurons();
-  Hyperplanes fit(Hyperplanes start, double turn, Index most_steps);
+  bool ask_rare_neurons(const Hyperplanes& network,
+                        double farthest = std::numeric_limits<double>::infinity());
+  void take_answers(const CrudeLine& line);
+  std::vector<double> worst_of(const FitRows& rows, const Hyperplanes& network) const;
+  void ask_between_twins(const Hyperplanes& network);
+  Hyperplanes with_line_through(const Hyperplanes& network, const std::vector<double>& point);
+  Hyperplanes fit(Hyperplanes start, double turn, Index most_steps, bool growing = false);
   void prune();
   void merge_twins();
   void recover();
-  static constexpr double kLacks =
-      1.1;  // what the rows show, in units of the noise: something else
+  static constexpr double kLacks = 1.1;  // of the noise: rows that show more lack a neuron
   bool lacks(double most = kLacks) const { return left_over() > most * row_noise_; }
   bool is_at_floor(double share) const;
   void refine();
@@ -45,6 +55,7 @@ class NoisyLearner final : public QueryStrategy {
   void turn();
   bool certify_network();
   bool say_what_is_left();
+  void say_what_noise_hides();
 
   void find_silent_outputs(const std::vector<double>& deviations);
   /// Of what `network` leaves, in units of the noise, over the outputs that show noise.
@@ -79,6 +90,7 @@ class NoisyLearner final : public QueryStrategy {
 
   CrudeNeurons crude_;
   Index lines_ = 0;
+  Index line_queries_ = 0;   // most that one of them asked
   Index kinks_ = 0;          // most on one line
   bool complete_ = false;    // every kink of a line gave a clear neuron
   AnsweredPoints rows_;      // the fit sees these
@@ -92,15 +104,22 @@ class NoisyLearner final : public QueryStrategy {
 
   Hyperplanes best_;  // outputs in units of their noise
   double best_held_out_ = 0;
+  double start_rms_ = 0;  // of the start, in units of the noise
   double train_rms_ = 0;  // of the last fit
   bool has_best_ = false;
   bool at_floor_ = false;
   Index rare_rounds_ = 0;
+  Index stuck_lines_ = 0;
+  std::vector<double> worst_;  // of the points of the last certificate, where one shows an error
   Hunt hunt_;
   bool hit_ = false;        // the hunt met something that is not in the network
   double rare_side_ = 1.5;  // rows per unknown on the rarer side of a neuron, at least
   int& certificates_ = run_.certificates;
   ReluNetwork final_;
 };
+
+/// The hyperplanes of crude neurons: an offset known less well than biases are spread is shrunk
+/// towards the origin, where the points are.
+Hyperplanes start_from(const CrudeNeurons& crude, Index d, Index p);
 
 }  // namespace crease
