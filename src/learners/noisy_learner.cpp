@@ -29,8 +29,12 @@ constexpr double kGuessShare = 0.1;
 constexpr Index kLeastGuesses = 2;
 constexpr double kNearHeldOut = 30;  // in units of the noise: the fit is near its floor
 constexpr double kNearTrain = 30;
+constexpr double kTrained =
+    2;  // above, rows are fitted worse than their noise: neurons are lacking
 constexpr double kOverfit = 5;     // held-out over train rms: some neurons are bent by few rows
 constexpr double kAtFloor = 1.25;  // held-out rms over the floor
+// Of the mean square: while the fit gains less in a step, hyperplanes slide, and neurons more help.
+constexpr double kSlowGain = 0.44;
 /// Neurons added, as a share of those there are, while the residual is above this share of the
 /// deviation.
 struct Growth {
@@ -42,6 +46,7 @@ constexpr std::array<Growth, 4> kGrowth = {{{0.3, 0.5}, {0.1, 0.25}, {0.01, 0.1}
 // it, and to lose one costs more than rows do.
 constexpr double kCoarse = 3e4;
 constexpr double kCoarseShare = 1.3;
+constexpr double kWideShare = 0.8;  // rows for more neurons than are expected to stay
 constexpr double kMoreShare = 1.4;  // rows, where neurons are superfluous or rare
 constexpr int kMoreAttempts = 1;
 constexpr double kMoreRare = 4;      // times the rows that a side must have, after that
@@ -55,18 +60,6 @@ constexpr double kFarOff = 4.5;   // if that is beyond this
 constexpr Index kStuckLines = 4;  // through the worst rows, where ...
 constexpr double kStuck = 0.5;    // ... a round leaves more than this of the held-out rms
 constexpr double kStall = 0.01;   // of the mean square: a neuron more gains more than such steps
-
-Hyperplanes start_from(const CrudeNeurons& crude, Index d, Index p) {
-  Hyperplanes start(d, p);
-  for (Index i = 0; i < crude.size(); ++i) {
-    // An offset known less well than biases are spread is shrunk towards the origin, where the
-    // points are.
-    const double error = crude.offset_error[static_cast<std::size_t>(i)];
-    start.add({crude.planes.row(i), crude.planes.row(i) + d},
-              crude.planes(i, d) / (1 + error * error));
-  }
-  return start;
-}
 
 }  // namespace
 
@@ -254,12 +247,16 @@ bool NoisyLearner::ask_rare_neurons(const Hyperplanes& network, double farthest)
   return true;
 }
 
-Hyperplanes NoisyLearner::fit(Hyperplanes start, double turn, Index most_steps) {
+Hyperplanes NoisyLearner::fit(Hyperplanes start, double turn, Index most_steps, bool growing) {
   HyperplaneFitPlan plan;
   plan.first_turn = turn;
   plan.most_steps = most_steps;
   plan.noise = 1;
   plan.stall = kStall;
+  if (growing) {
+    plan.slow_gain = kSlowGain;
+    plan.slow_above = kNearHeldOut;
+  }
   plan.most_bytes = scratch();
   plan.stop = [this] { return ends(); };
   HyperplaneFit result = fit_hyperplanes(device_, rows_.rows(), std::move(start), plan);
@@ -268,20 +265,30 @@ Hyperplanes NoisyLearner::fit(Hyperplanes start, double turn, Index most_steps) 
 }
 
 void NoisyLearner::fit_until_noise(double share) {
-  const CrudeNeurons kept = trusted(crude_, lines_);
-  Hyperplanes start = at_floor_ ? best_ : start_from(kept, d_, p_);
+  Hyperplanes start = at_floor_ ? best_ : settled(share);
   Index add = 0;
-  if (!complete_ && !at_floor_) {
-    const Index missing = std::max<Index>(0, kinks_ - kept.size());
-    add = std::max(
-        kLeastGuesses,
-        missing + static_cast<Index>(std::ceil(kGuessShare * static_cast<double>(kinks_))));
+  Index expected = 0;  // neurons at the end of the first round: the others are pruned
+  if (!at_floor_) {
+    expected = trusted(crude_, lines_).size();
+    if (!complete_) {
+      const Index guesses = std::max(
+          kLeastGuesses, static_cast<Index>(std::ceil(kGuessShare * static_cast<double>(kinks_))));
+      expected = std::max(expected, kinks_) + guesses;
+      // Where little is left, little is missing.
+      add =
+          std::max(kLeastGuesses, start_rms_ <= kGoodStart * spread_ ? kinks_ - start.neurons()
+                                                                     : expected - start.neurons());
+    }
   }
   bool from_line = !at_floor_;
   at_floor_ = false;
   double turn = kTurn;
   for (Index round = 0; round < run_.plan.noisy_rounds; ++round) {
     Index wanted = rows_for(start.neurons() + add, share);
+    if (round == 0 && expected > 0) {
+      wanted = std::min(wanted, std::max(rows_for(expected, share),
+                                         rows_for(start.neurons() + add, kWideShare * share)));
+    }
     const Index cap =
         std::max(query_cap(std::max(kinks_, best_.neurons())) - asker_.asked(), Index{0});
     if (round > 0 && wanted - rows_.drawn() > cap) return;
@@ -305,15 +312,12 @@ void NoisyLearner::fit_until_noise(double share) {
       if (solved->rms <= kGoodStart * spread_) turn = kGoodTurn;
     }
     if (add > 0) {
-      const HostMatrix seeds =
-          residual_seeds(device_, rows_.rows(), start, add, random_, scratch());
-      for (Index i = 0; i < seeds.rows(); ++i) {
-        start.add({seeds.row(i), seeds.row(i) + d_}, seeds(i, d_));
-      }
+      add_seeds(add, start);
     }
     const double before = has_best_ ? best_held_out_ : std::numeric_limits<double>::infinity();
-    Hyperplanes fitted = fit(std::move(start), turn, run_.plan.noisy_steps);
+    Hyperplanes fitted = fit(std::move(start), turn, run_.plan.noisy_steps, true);
     const double left = held_out_rms(fitted);
+    const double trained = train_rms_;
     const bool near = left <= kNearHeldOut || train_rms_ <= kNearTrain;
     const bool unseen = train_rms_ <= kAtFloor;  // by the rows, if the others are not at the floor
     keep(std::move(fitted), left);
@@ -340,8 +344,8 @@ void NoisyLearner::fit_until_noise(double share) {
       return;
     }
     if (ends()) return;  // the next question says how
-    start = best_;
-    if (near) {
+    start = near ? best_ : without_chance(best_);
+    if (near && trained <= kTrained) {
       share *= kMoreShare;
       add = kLeastGuesses;
     } else {

@@ -29,6 +29,10 @@ class NoisyLearner final : public QueryStrategy {
   void take_noise_ratio(const std::vector<double>& ratio);
   void ask_held_out();
   bool explains_enough();
+  Hyperplanes settled(double share);
+  void add_seeds(Index count, Hyperplanes& network);
+  Hyperplanes without_chance(const Hyperplanes& network);
+  Hyperplanes without_accidents(const Hyperplanes& network, Index sure, Index n);
   void fit_until_noise(double share);
   void ask_rows(Index wanted);
   bool ask_rare_neurons(const Hyperplanes& network,
@@ -37,7 +41,7 @@ class NoisyLearner final : public QueryStrategy {
   std::vector<double> worst_of(const FitRows& rows, const Hyperplanes& network) const;
   void ask_between_twins(const Hyperplanes& network);
   Hyperplanes with_line_through(const Hyperplanes& network, const std::vector<double>& point);
-  Hyperplanes fit(Hyperplanes start, double turn, Index most_steps);
+  Hyperplanes fit(Hyperplanes start, double turn, Index most_steps, bool growing = false);
   void prune();
   void merge_twins();
   void refine();
@@ -82,6 +86,7 @@ class NoisyLearner final : public QueryStrategy {
 
   Hyperplanes best_;  // outputs in units of their noise
   double best_held_out_ = 0;
+  double start_rms_ = 0;  // of the start, in units of the noise
   double train_rms_ = 0;  // of the last fit
   bool has_best_ = false;
   bool at_floor_ = false;
@@ -94,5 +99,9 @@ class NoisyLearner final : public QueryStrategy {
   int& certificates_ = run_.certificates;
   ReluNetwork final_;
 };
+
+/// The hyperplanes of crude neurons: an offset known less well than biases are spread is shrunk
+/// towards the origin, where the points are.
+Hyperplanes start_from(const CrudeNeurons& crude, Index d, Index p);
 
 }  // namespace crease

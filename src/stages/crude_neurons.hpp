@@ -74,7 +74,7 @@ Index unite(CrudeNeurons& all, const CrudeNeurons& line);
 
 /// Those that two lines saw; after one or two lines also those that one saw well (error below
 /// 0.25): two kinks that a line could not tell apart look like one neuron, but never again on
-/// another line.
-CrudeNeurons trusted(const CrudeNeurons& all, Index lines);
+/// another line. The others with `yes` = false.
+CrudeNeurons trusted(const CrudeNeurons& all, Index lines, bool yes = true);
 
 }  // namespace crease

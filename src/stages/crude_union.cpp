@@ -88,11 +88,12 @@ Index unite(CrudeNeurons& all, const CrudeNeurons& line) {
   return added;
 }
 
-CrudeNeurons trusted(const CrudeNeurons& all, Index lines) {
+CrudeNeurons trusted(const CrudeNeurons& all, Index lines, bool yes) {
   CrudeNeurons kept;
   for (Index i = 0; i < all.size(); ++i) {
     const auto ii = static_cast<std::size_t>(i);
-    if (all.votes[ii] < 2 && (lines > kFewLines || !(all.error[ii] < kSeenWell))) continue;
+    const bool seen = all.votes[ii] >= 2 || (lines <= kFewLines && all.error[ii] < kSeenWell);
+    if (seen != yes) continue;
     kept.add({all.planes.row(i), all.planes.row(i) + all.planes.cols()},
              {all.scales.row(i), all.scales.row(i) + all.scales.cols()}, all.error[ii],
              all.offset_error[ii], all.votes[ii]);

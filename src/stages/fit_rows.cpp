@@ -34,7 +34,8 @@ void orthonormalize(HostMatrix& rows) {
   }
 }
 
-/// Leading eigenvectors, by size of the eigenvalue, of E[w (x x' - I)]; [count, d] rows.
+}  // namespace
+
 HostMatrix leading_span(Device& device, ConstDeviceView x, const std::vector<double>& weights,
                         Index count, Random& random, Index most_bytes) {
   const Index d = x.cols;
@@ -68,8 +69,6 @@ HostMatrix leading_span(Device& device, ConstDeviceView x, const std::vector<dou
   return basis;
 }
 
-/// y - F' of the rows on the host: with several outputs along the direction of R^p in which it is
-/// largest.
 std::vector<double> main_residual(Device& device, const FitRows& rows, const Hyperplanes& network,
                                   Index most_bytes) {
   DeviceMatrix known(device, rows.x.rows, network.outputs());
@@ -99,8 +98,6 @@ std::vector<double> main_residual(Device& device, const FitRows& rows, const Hyp
   for (double& value : result) value -= mean;
   return result;
 }
-
-}  // namespace
 
 void AnsweredPoints::put(ConstDeviceView fresh, DeviceView y,
                          const std::vector<double>& unit) const {

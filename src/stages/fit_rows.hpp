@@ -48,6 +48,16 @@ HostMatrix points_around(const double* plane, Index d, Index n, Random& random, 
 /// Root of the summed variances of y over the rows, divided by the number of outputs.
 double deviation_of_answers(Device& device, const FitRows& rows);
 
+/// y - F' of the rows, less its mean: with several outputs along the direction of R^p in which it
+/// is largest. [n]
+std::vector<double> main_residual(Device& device, const FitRows& rows, const Hyperplanes& network,
+                                  Index most_bytes);
+
+/// Orthonormal rows that span the `count` leading eigenvectors, by size of the eigenvalue, of
+/// E[w (x x' - I)], nearly: a few steps of subspace iteration. [count, d]
+HostMatrix leading_span(Device& device, ConstDeviceView x, const std::vector<double>& weights,
+                        Index count, Random& random, Index most_bytes);
+
 /// `count` hyperplanes along which what `network` leaves of the rows may bend: each the best of ten
 /// (of 60 up to 8 inputs) by the correlation of |<v, x> + e| with the residual on at most 4000
 /// rows; a third each from the span of the leading eigenvectors of E[R (x x' - I)], from that of
