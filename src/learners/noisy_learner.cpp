@@ -444,7 +444,7 @@ void NoisyLearner::fit_until_noise(double share) {
       start = with_line_through(best_, anywhere ? random_.normals(d_) : worst_of(points, best_));
       if (unseen) ask_between_twins(start);
       from_line = true;
-      add = kLeastGuesses;
+      add = unseen ? 0 : kLeastGuesses;
     }
     turn = kTurn;
   }
