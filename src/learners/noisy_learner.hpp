@@ -35,7 +35,7 @@ class NoisyLearner final : public QueryStrategy {
   void fit_until_noise(double share);
   void ask_rows(Index wanted);
   bool ask_rare_neurons();
-  Hyperplanes fit(Hyperplanes start, double turn, Index most_steps, bool growing = false);
+  Hyperplanes fit(Hyperplanes start, double turn, Index most_steps, int patience = 0);
   void prune();
   void merge_twins();
   void refine();
