@@ -15,6 +15,7 @@ namespace {
 constexpr double kSameAngle = 0.55;
 constexpr double kLeastAngle = 0.05;
 constexpr double kSameOffset = 0.5;
+constexpr double kSameKink = 1e-3;
 constexpr double kSameErrors = 3;
 constexpr double kSeenWell = 0.25;
 constexpr Index kFewLines = 2;
@@ -51,11 +52,14 @@ Index unite(CrudeNeurons& all, const CrudeNeurons& line) {
       const double errors = std::hypot(line.error[r], all.error[ii]);
       if (angle > std::clamp(kSameErrors * errors, kLeastAngle, kSameAngle)) continue;
       const double apart = std::abs((cosine < 0 ? -1 : 1) * plane[d] - all.planes(i, d));
-      if (apart >
-          kSameOffset + kSameErrors * std::hypot(line.offset_error[r], all.offset_error[ii]))
-        continue;
-      if (angle < nearest) {
-        nearest = angle;
+      const double offset_errors = std::hypot(line.offset_error[r], all.offset_error[ii]);
+      // In one input there is nothing but offsets, and they are known well.
+      if (apart > (d == 1 ? kSameKink : kSameOffset) + kSameErrors * offset_errors) continue;
+      // Of parallel ones the offsets tell which.
+      const double distance = std::hypot(angle / std::max(errors, kLeastAngle),
+                                         apart / std::max(offset_errors, kLeastAngle));
+      if (distance < nearest) {
+        nearest = distance;
         same = i;
       }
     }
@@ -69,21 +73,27 @@ Index unite(CrudeNeurons& all, const CrudeNeurons& line) {
     const auto ss = static_cast<std::size_t>(same);
     taken[ss] = true;
     ++all.votes[ss];
+    // The better of two normals, and of two offsets: far out normals are better, near by offsets.
+    const double turned = dot(plane, all.planes.row(same), d) < 0 ? -1 : 1;
+    if (line.offset_error[r] < all.offset_error[ss]) {
+      all.planes(same, d) = turned * plane[d];
+      all.offset_error[ss] = line.offset_error[r];
+    }
     if (line.error[r] < all.error[ss]) {
-      std::copy_n(plane, d + 1, all.planes.row(same));
+      for (Index c = 0; c < d; ++c) all.planes(same, c) = turned * plane[c];
       std::copy_n(line.scales.row(static_cast<Index>(r)), line.scales.cols(), all.scales.row(same));
       all.error[ss] = line.error[r];
-      all.offset_error[ss] = line.offset_error[r];
     }
   }
   return added;
 }
 
-CrudeNeurons trusted(const CrudeNeurons& all, Index lines) {
+CrudeNeurons trusted(const CrudeNeurons& all, Index lines, bool yes) {
   CrudeNeurons kept;
   for (Index i = 0; i < all.size(); ++i) {
     const auto ii = static_cast<std::size_t>(i);
-    if (all.votes[ii] < 2 && (lines > kFewLines || !(all.error[ii] < kSeenWell))) continue;
+    const bool seen = all.votes[ii] >= 2 || (lines <= kFewLines && all.error[ii] < kSeenWell);
+    if (seen != yes) continue;
     kept.add({all.planes.row(i), all.planes.row(i) + all.planes.cols()},
              {all.scales.row(i), all.scales.row(i) + all.scales.cols()}, all.error[ii],
              all.offset_error[ii], all.votes[ii]);

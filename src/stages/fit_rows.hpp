@@ -19,6 +19,9 @@ class AnsweredPoints {
   /// Asks these points [n, d] too; one round.
   void ask(const HostMatrix& points, Asker& asker, const std::vector<double>& unit);
 
+  /// Adds points [n, d] that were asked before, with their answers [n, p].
+  void add(const HostMatrix& points, const HostMatrix& answers, const std::vector<double>& unit);
+
   /// Of the stream; of all.
   Index drawn() const { return drawn_; }
   Index size() const { return x_.rows(); }
@@ -26,6 +29,7 @@ class AnsweredPoints {
 
  private:
   void put(ConstDeviceView fresh, DeviceView y, const std::vector<double>& unit) const;
+  void append(ConstDeviceView where, ConstDeviceView fresh, const std::vector<double>& unit);
 
   Device* device_;
   Stream stream_;
@@ -41,14 +45,24 @@ std::vector<Index> rarer_sides(Device& device, ConstDeviceView x, const HostMatr
 /// n points around the hyperplane <v, x> + e = 0: N(0, I) across it, and N(0, height^2) from it.
 HostMatrix points_around(const double* plane, Index d, Index n, Random& random, double height = 1);
 
-/// Root of the summed variances of y over the rows, divided by the number of outputs.
-double deviation_of_answers(Device& device, const FitRows& rows);
+/// Of y over the rows, per output. [p]
+std::vector<double> deviations_of_answers(Device& device, const FitRows& rows);
+
+/// y - F' of the rows, less its mean: with several outputs along the direction of R^p in which it
+/// is largest. [n]
+std::vector<double> main_residual(Device& device, const FitRows& rows, const Hyperplanes& network,
+                                  Index most_bytes);
+
+/// Orthonormal rows that span the `count` leading eigenvectors, by size of the eigenvalue, of
+/// E[w (x x' - I)], nearly: a few steps of subspace iteration. [count, d]
+HostMatrix leading_span(Device& device, ConstDeviceView x, const std::vector<double>& weights,
+                        Index count, Random& random, Index most_bytes);
 
 /// `count` hyperplanes along which what `network` leaves of the rows may bend: each the best of ten
-/// by the correlation of |<v, x> + e| with the residual on at most 4000 rows; a third each from the
-/// span of the leading eigenvectors of E[R (x x' - I)], from that of E[|R| (x x' - I)], and
-/// uniform; e ~ N(0, 1/4). With several outputs R is the residual's projection on its principal
-/// direction in R^p.
+/// (of 60 up to 8 inputs) by the correlation of |<v, x> + e| with the residual on at most 4000
+/// rows; a third each from the span of the leading eigenvectors of E[R (x x' - I)], from that of
+/// E[|R| (x x' - I)], and uniform; e ~ N(0, 1/4). With several outputs R is the residual's
+/// projection on its principal direction in R^p.
 HostMatrix residual_seeds(Device& device, const FitRows& rows, const Hyperplanes& network,
                           Index count, Random& random, Index most_bytes);
 

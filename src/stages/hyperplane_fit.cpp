@@ -55,6 +55,7 @@ HyperplaneFit fit(Device& device, const FitRows& rows, const Hyperplanes& start,
                             std::clamp(plan.first_turn, kLeastTurn, kMostTurn));
   double failed = kFailed;
   int stalled = 0;
+  int slow = 0;
   std::optional<HyperplaneStep> linear;
   for (Index step = 0; step < plan.most_steps; ++step) {
     if (plan.stop && plan.stop()) {
@@ -110,6 +111,11 @@ HyperplaneFit fit(Device& device, const FitRows& rows, const Hyperplanes& start,
         result.end = End::stalled;
         break;
       }
+      slow = gain < plan.slow_gain && record.rms > plan.slow_above ? slow + 1 : 0;
+      if (slow > 0 && slow >= plan.slow_steps) {
+        result.end = End::slow;
+        break;
+      }
     } else {
       if (rms < near) {
         result.end = End::at_noise;
@@ -138,9 +144,9 @@ HyperplaneFit fit_hyperplanes(Device& device, const FitRows& rows, Hyperplanes s
   require(plan.most_steps >= 0 && plan.dense_unknowns >= 0 && plan.loose_iterations >= 1 &&
               plan.tight_iterations >= 1 && plan.most_bytes >= 1,
           "hyperplane fit: the plan's counts must not be negative");
-  for (const double value :
-       {plan.damping, plan.first_turn, plan.least_damping, plan.most_damping, plan.loose,
-        plan.tight, plan.tighten, plan.noise, plan.near_noise, plan.near_gain, plan.stall}) {
+  for (const double value : {plan.damping, plan.first_turn, plan.least_damping, plan.most_damping,
+                             plan.loose, plan.tight, plan.tighten, plan.noise, plan.near_noise,
+                             plan.near_gain, plan.stall, plan.slow_gain, plan.slow_above}) {
     require(value >= 0 && std::isfinite(value),
             "hyperplane fit: the plan's numbers must be finite and not negative");
   }

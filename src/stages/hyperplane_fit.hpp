@@ -46,6 +46,12 @@ struct HyperplaneFitPlan {
   double near_gain = 0.15;  // of the mean square
   /// It ends after two steps in a row that gain less than this, anywhere.
   double stall = 5e-3;
+  /// It ends after slow_steps in a row that each gain less than slow_gain (of the mean square)
+  /// while the rms is above slow_above: hyperplanes slide towards neurons that are lacking, and a
+  /// few more of them do it faster. 0: never.
+  double slow_gain = 0;
+  double slow_above = 0;
+  int slow_steps = 3;
 
   /// The inputs are not N(0, I): centre and whiten them first, by their sample covariance.
   bool whiten = false;
@@ -66,7 +72,7 @@ struct HyperplaneFitStep {
 };
 
 struct HyperplaneFit {
-  enum class End { at_noise, stalled, most_damping, most_steps, stopped };
+  enum class End { at_noise, stalled, slow, most_damping, most_steps, stopped };
 
   Hyperplanes network;
   double first_rms = 0;  // of the start, with its best scales

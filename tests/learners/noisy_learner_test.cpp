@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
+#include <memory>
 #include <ostream>
 
 #include "src/families.hpp"
@@ -217,6 +219,83 @@ TEST_P(NoisyLearnerTest, HalfPrecisionThatLooksLikeDecimalsIsNotSearchedWithoutE
   EXPECT_LE(learned.report.learning_queries, 4 * (6048 + 8 * 4) + 20 * 24 * 5 + 4000);
 }
 
+struct Plain {
+  const char* what;
+  FamilyPlan family;
+  Imperfection answers;
+  Seed seed;
+};
+
+FamilyPlan family(const char* name, Index inputs, Index neurons, Index outputs = 1) {
+  FamilyPlan plan;
+  plan.family = name;
+  plan.inputs = inputs;
+  plan.neurons = neurons;
+  plan.outputs = outputs;
+  return plan;
+}
+
+TEST_P(NoisyLearnerTest, PlainNetworksInFewInputsAndParallelOnesComeToTheNoise) {
+  FamilyPlan parallel = family("parallel", 16, 5);
+  parallel.biases = 5;
+  const Plain all[] = {
+      {"far out all kinks of one input are one",
+       family("gaussian", 1, 7, 4),
+       imperfect(Kind::noise, 2e-7),
+       {205}},
+      {"no row beyond the farthest kink",
+       family("gaussian", 1, 24),
+       imperfect(Kind::decimals, 0, 9),
+       {1207}},
+      {"far out parallel kinks are one", parallel, imperfect(Kind::decimals, 0, 4), {224}},
+      {"a fit that is stuck", family("gaussian", 2, 24), imperfect(Kind::noise, 7e-8), {671}},
+      {"few rows see two neurons",
+       family("gaussian", 3, 24, 6),
+       imperfect(Kind::decimals, 0, 9),
+       {1106}},
+      {"half precision", family("gaussian", 16, 6, 2), imperfect(Kind::float16), {567}},
+  };
+  for (const Plain& each : all) {
+    RunControl run;
+    run.seed = each.seed;
+    const auto learned = learn(make_family(each.family, each.seed), each.answers, 1e-12, run);
+    EXPECT_TRUE(starts_with(learned.report.message, "at the noise floor"))
+        << each.what << ": " << learned.report.message;
+  }
+}
+
+TEST_P(NoisyLearnerTest, ARareNeuronInSinglePrecisionIsNotSearchedWithoutEnd) {
+  FamilyPlan plan = family("rare", 14, 1);
+  plan.distance = 4.7;
+  RunControl run;
+  run.seed = {1698};
+  const auto learned = learn(make_family(plan, {1698}), imperfect(Kind::float32), 1e-6, run);
+  EXPECT_EQ(learned.report.method, "noisy");
+  // 1024 points before the answers of a long line are looked at, in batches that at most double;
+  // then noisy_lines lines of 6048 + 8 d points, and QueryPlan::noisy_queries a parameter beside
+  // 4000.
+  EXPECT_LE(learned.report.learning_queries, 3 * 1024 + 4 * (6048 + 8 * 14) + 20 * 15 + 4000);
+}
+
+TEST_P(NoisyLearnerTest, AConstantInWhichNoiseMayHideAPromisedSlabIsNotReached) {
+  FamilyPlan plan = family("bump", 3, 3, 10);
+  plan.width = 0.0033;
+  plan.offset = 0.12;
+  const ReluNetwork target = make_family(plan, {876});
+  const auto oracle =
+      make_imperfect_oracle(make_network_oracle(target), imperfect(Kind::noise, 1e-3));
+  QueryProblem problem;
+  problem.accuracy = 0.1;
+  QueryPlan query_plan;
+  query_plan.resolution = plan.width;
+  const auto learned = learn_from_queries(device(), *oracle, problem, query_plan);
+  EXPECT_EQ(learned.report.neurons, 0);
+  EXPECT_EQ(to_string(learned.report.outcome), "not_reached");
+  EXPECT_EQ(learned.report.hunt_mass, 1);
+  EXPECT_TRUE(starts_with(learned.report.message, "constant, as far as these answers tell"))
+      << learned.report.message;
+}
+
 TEST_P(NoisyLearnerTest, AnAffineFunctionHasNoNeurons) {
   ReluNetwork affine = planted_network(5, 0, 2, 3);
   const auto learned = learn(affine, imperfect(Kind::noise, 1e-3), 1e-2);
@@ -263,6 +342,86 @@ TEST_P(NoisyLearnerTest, AConstantOutputBesideOthersIsNoTrouble) {
   for (Index i = 0; i < 6; ++i) target.linear(1, i) = 0;
   const auto learned = learn(target, imperfect(Kind::noise, 1e-4));
   EXPECT_TRUE(starts_with(learned.report.message, "at the noise floor")) << learned.report.message;
+}
+
+/// Answers of a network, each changed by `blur(answer, output)`.
+std::unique_ptr<Oracle> blurred(const ReluNetwork& network,
+                                std::function<double(double, Index)> blur) {
+  const std::shared_ptr<Device> cpu = make_cpu_device({1});
+  return make_host_oracle(network.inputs(), network.outputs(), [=](ConstHostView x, HostView y) {
+    HostMatrix points(x.rows, x.cols);
+    for (Index i = 0; i < x.rows; ++i) {
+      for (Index j = 0; j < x.cols; ++j) points(i, j) = x(i, j);
+    }
+    const HostMatrix values = evaluate(*cpu, network, points);
+    for (Index i = 0; i < y.rows; ++i) {
+      for (Index o = 0; o < y.cols; ++o) y(i, o) = blur(values(i, o), o);
+    }
+  });
+}
+
+/// rms of the errors of one output.
+double rms_of_output(Device& device, const ReluNetwork& target, const ReluNetwork& learned,
+                     Index output) {
+  const HostMatrix x = normals(20000, target.inputs(), 987654321);
+  const HostMatrix y = evaluate(device, target, x);
+  const HostMatrix z = evaluate(device, learned, x);
+  std::vector<double> left;
+  for (Index i = 0; i < y.rows(); ++i) left.push_back(y(i, output) - z(i, output));
+  return rms(left);
+}
+
+// A fit with twice as many equations as unknowns is off by no more than the answers (sqrt(u / (n -
+// u)) times their noise, rms over the seeds), one to the noise floor of a smaller number is not.
+
+TEST_P(NoisyLearnerTest, AConstantOutputDoesNotHideWhatANoisyOneLacks) {
+  const double sigma = 1e-3;
+  for (const double constant : {0.0, 0.25, 1000.0}) {
+    ReluNetwork target = planted_network(8, 12, 2, 4);
+    for (Index j = 0; j < 12; ++j) target.output(1, j) = 0;
+    for (Index i = 0; i < 8; ++i) target.linear(1, i) = 0;
+    target.constant(1, 0) = constant;
+    const HostMatrix draws = normals(200000, 1, 5);
+    const auto next = std::make_shared<Index>(0);
+    const auto oracle = blurred(target, [=](double y, Index o) {
+      return o == 1 ? y : y + sigma * draws((*next)++ % draws.rows(), 0);
+    });
+    const auto learned = learn_from_queries(device(), *oracle, {});
+    EXPECT_TRUE(starts_with(learned.report.message, "at the noise floor"))
+        << learned.report.message;
+    EXPECT_EQ(learned.report.neurons, 12);
+    EXPECT_LE(rms_of_output(device(), target, learned.network, 0), sigma) << constant;
+    EXPECT_LE(rms_of_output(device(), target, learned.network, 1), 1e-9 * (1 + constant));
+  }
+}
+
+TEST_P(NoisyLearnerTest, AnExactOutputBesideARoundedOneIsLearnedAsSuch) {
+  const ReluNetwork target = planted_network(8, 12, 2, 4);
+  for (const Index exact : {0, 1}) {
+    const auto oracle = blurred(
+        target, [=](double y, Index o) { return o == exact ? y : std::nearbyint(1e3 * y) / 1e3; });
+    const auto learned = learn_from_queries(device(), *oracle, {});
+    EXPECT_EQ(learned.report.answer_format, "decimal");
+    EXPECT_TRUE(starts_with(learned.report.message, "at the noise floor"))
+        << learned.report.message;
+    EXPECT_EQ(learned.report.neurons, 12);
+    EXPECT_LE(rms_of_output(device(), target, learned.network, 1 - exact), 1e-3 / std::sqrt(12.0));
+    EXPECT_LE(rms_of_output(device(), target, learned.network, exact), 1e-7);
+  }
+}
+
+TEST_P(NoisyLearnerTest, AConstantInACoarseFormatDoesNotRaiseTheFloorOfASmallOutput) {
+  // Half precision at 1000 has steps of .5, as large as the other output.
+  ReluNetwork target = planted_network(8, 12, 2, 4);
+  for (Index j = 0; j < 12; ++j) target.output(1, j) = 0;
+  for (Index i = 0; i < 8; ++i) target.linear(1, i) = 0;
+  target.constant(1, 0) = 1000;
+  const double sd = gaussian_standard_deviation(device(), target);
+  const auto learned = learn(target, imperfect(Kind::float16));
+  EXPECT_TRUE(starts_with(learned.report.message, "at the noise floor")) << learned.report.message;
+  EXPECT_EQ(learned.report.neurons, 12);
+  // A relative rounding of 2^-11 / sqrt(3) at most, of an rms of less than twice the deviation.
+  EXPECT_LE(rms_of_output(device(), target, learned.network, 0), 2 * sd * 0x1p-11 / std::sqrt(3.0));
 }
 
 TEST_P(NoisyLearnerTest, ABudgetIsNeverExceededAndWhatIsKnownIsGiven) {
