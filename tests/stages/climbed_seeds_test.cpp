@@ -32,7 +32,9 @@ TEST_P(ClimbedSeedsTest, ANeuronAsSmallAsTheNoiseIsMetFromAfar) {
     Random random({3});
     const DeviceMatrix x = random.gaussian_points(device(), Stream::rows, 4000, d);
     const DeviceMatrix y = upload(device(), bent(download(device(), x), scale, offset, random));
-    const HostMatrix seeds = climbed_seeds(device(), {x, y}, Hyperplanes(d, 1), 3, random, 1 << 24);
+    const auto affine = solve_scales(device(), {x, y}, Hyperplanes(d, 1));
+    ASSERT_TRUE(affine);
+    const HostMatrix seeds = climbed_seeds(device(), {x, y}, affine->network, 3, random, 1 << 24);
     ASSERT_GE(seeds.rows(), 1);
     EXPECT_LE(seeds.rows(), 3);
     for (Index i = 0; i < seeds.rows(); ++i) {
