@@ -29,8 +29,10 @@ constexpr double kHeldOutShare = 0.5;  // held-out points per unknown ...
 constexpr Index kLeastHeldOut = 200;   // ... within these
 constexpr Index kMostHeldOut = 1500;
 constexpr Index kMoreRows = 200;
-// The cap of a narrow network: what noise, lines and held-out points take whatever the width.
-constexpr Index kLeastCap = 3500;
+// The cap of a network of few parameters: what noise, lines and held-out points take whatever the
+// width.
+constexpr Index kFewParameters = 120;
+constexpr Index kFewCap = 6500;
 constexpr double kLeastRows =
     1.3;  // rows per unknown that a fit can do with at the end of a budget
 // Random hyperplanes beside the crude ones: superfluous neurons cost a fit less than missing ones.
@@ -119,9 +121,9 @@ Index NoisyLearner::rows_for(Index neurons, double share) const {
 }
 
 Index NoisyLearner::query_cap(Index neurons) const {
-  return std::max(kLeastCap,
-                  static_cast<Index>(run_.plan.noisy_queries *
-                                     static_cast<double>(std::max<Index>(neurons, 1) * (d_ + 1))));
+  const Index parameters = std::max<Index>(neurons, 1) * (d_ + 1);
+  if (parameters < kFewParameters) return kFewCap;
+  return static_cast<Index>(run_.plan.noisy_queries * static_cast<double>(parameters));
 }
 
 /// Once there is a network: what the budget and the cap leave.
@@ -372,7 +374,7 @@ void NoisyLearner::fit_until_noise(double share) {
                                          rows_for(start.neurons() + add, kWideShare * share)));
     }
     Index more = std::max<Index>(0, wanted - rows_.drawn());
-    if (rows_.drawn() > 0 && more > may_ask() && asker_.left() > may_ask()) {
+    if (fitted_ && more > may_ask() && asker_.left() > may_ask()) {
       more = may_ask();  // what the cap leaves, if that is not too little
       if (2 * more < wanted - rows_.drawn()) return;
       wanted = rows_.drawn() + more;
@@ -399,7 +401,9 @@ void NoisyLearner::fit_until_noise(double share) {
       add_seeds(add, start);
     }
     const double before = has_best_ ? best_held_out_ : std::numeric_limits<double>::infinity();
-    Hyperplanes fitted = fit(std::move(start), turn, run_.plan.noisy_steps, patience);
+    Hyperplanes fitted =
+        fit(std::move(start), turn, run_.plan.noisy_steps, spread_ > kCoarse ? patience : 0);
+    fitted_ = true;
     const double left = held_out_rms(fitted);
     const double trained = train_rms_;
     const bool near = left <= kNearHeldOut || train_rms_ <= kNearTrain;
@@ -435,7 +439,7 @@ void NoisyLearner::fit_until_noise(double share) {
       return;
     }
     if (ends()) return;  // the next question says how
-    start = near ? best_ : without_chance(best_);
+    start = near || spread_ <= kCoarse ? best_ : without_chance(best_);
     if (near && trained <= kTrained) {
       share *= kMoreShare;
       add = kLeastGuesses;
@@ -450,7 +454,9 @@ void NoisyLearner::fit_until_noise(double share) {
           static_cast<Index>(std::ceil(boost * growth->share *
                                        static_cast<double>(std::max<Index>(1, start.neurons())))));
     }
-    const bool stuck = unseen || (round > 0 && best_held_out_ > kStuck * before);
+    // Lines tell little where the noise is coarse, and every neuron is found by its residual.
+    const bool stuck =
+        unseen || (spread_ > kCoarse && round > 0 && best_held_out_ > kStuck * before);
     if (stuck && stuck_lines_ < kStuckLines && line_queries_ <= may_ask()) {
       // Where hyperplanes crowd the rows are worst, and a line through there tells few apart.
       const bool anywhere = stuck_lines_++ % 2 == 0 && !unseen;

@@ -107,6 +107,7 @@ class NoisyLearner final : public QueryStrategy {
   double start_rms_ = 0;  // of the start, in units of the noise
   double train_rms_ = 0;  // of the last fit
   bool has_best_ = false;
+  bool fitted_ = false;  // from here on the cap holds
   bool at_floor_ = false;
   Index rare_rounds_ = 0;
   Index stuck_lines_ = 0;
