@@ -2,7 +2,8 @@
 """Checks and measures crease on the GPU of this machine, in one go: ./dev gpu.
 
 Builds everything, runs every test with CREASE_REQUIRE_GPU=1, the kernels' tests under compute-sanitizer
-(memcheck, racecheck), a stranger's CUDA program, and the benches; writes bench/records/DATE-GPU.json.
+(memcheck, racecheck), a stranger's CUDA program, the benches, and the peers beside our least squares;
+writes bench/records/DATE-GPU.json.
 Each step has a limit, its failure is recorded, and later steps still run. Exit status: 0 all well, 1 a
 step failed, 2 could not start. Python's standard library only; no network; bench/README.md says more.
 """
@@ -28,8 +29,9 @@ BUILD = ROOT / "build" / "gpu"
 LOGS = BUILD / "logs"
 TOTAL = 540                     # seconds, unless --limit says otherwise
 # Seconds each step may count on; what an earlier one leaves over goes to the later ones.
-SHARES = {"dependencies": 30, "build": 180, "tests": 110, "other_tests": 20, "embed": 40, "sanitizer": 70,
-          "bench": 60, "extract": 30}
+SHARES = {"dependencies": 30, "build": 175, "tests": 100, "other_tests": 20, "embed": 40, "sanitizer": 70,
+          "bench": 60, "peers": 20, "extract": 25}
+PEERS = [1024, 4096]            # columns; rows are four times that
 EXTRACTIONS = [(64, 512), (256, 4096)]  # inputs, neurons
 JOBS = os.cpu_count() or 1
 WORKERS = min(JOBS, 8)          # test programs at once: each has a CUDA context
@@ -297,6 +299,22 @@ class Check:
         broken = [row for row in rows if row.get("error")]
         return {"ok": status == 0 and bool(rows) and not broken, "rows": rows,
                 **({} if status == 0 else {"message": f"status {status}: {output[-500:]}"})}
+
+    def peers(self, limit):
+        """Least squares beside cuSOLVER's, and PyTorch's and CuPy's where they are; NumPy judges."""
+        if self.device is None:
+            return {"ok": None, "message": "not run: a dry run"}
+        if run([sys.executable, "-c", "import numpy"], 20, "numpy", self.env)[0] != 0:
+            raise Unavailable("NumPy is not installed")
+        lines = LOGS / "peers.jsonl"
+        lines.unlink(missing_ok=True)
+        status, output = run([sys.executable, ROOT / "bench" / "peers.py", "--program", BUILD / "bench" / "crease_peers",
+                              "--device", "cuda", "--repeats", 3, "--out", lines, "--q", *PEERS], limit, "peers", self.env)
+        rows = [json.loads(line) for line in lines.read_text().splitlines()] if lines.is_file() else []
+        # Short of time is no failure of the later sizes; a wrong answer is one of any.
+        measured = any(row["kind"] == "speedup" for row in rows)
+        return {"ok": measured and status in (0, None), "rows": rows, "ended_in_time": status is not None,
+                **({} if status in (0, None) else {"message": f"status {status}: {output[-500:]}"})}
 
     def extract(self, limit):
         """Whole extractions, the small one first; the large one gets what time is left."""

@@ -143,6 +143,26 @@ class GpuCheckTest(unittest.TestCase):
         result = self.check().bench(60)
         self.assertEqual((result["ok"], result["rows"]), (False, rows))
 
+    def compared(self, status, *rows):
+        (self.folder / "numpy.py").touch()  # only looked for
+        path = self.folder / "bench" / "peers.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("import sys\n"
+                        "out = open(sys.argv[sys.argv.index('--out') + 1], 'w')\n"
+                        + "".join(f"print({json.dumps(row)!r}, file=out)\n" for row in rows) + f"sys.exit({status})\n")
+        check = self.check()
+        check.env["PYTHONPATH"] = str(self.folder)
+        return check.peers(60)
+
+    def test_peers_are_measured_and_a_wrong_answer_fails_the_step(self):
+        rows = [{"kind": "run"}, {"kind": "speedup", "name": "stream"}]
+        good = self.compared(0, *rows)
+        self.assertEqual((good["ok"], good["rows"]), (True, rows))
+        self.assertFalse(self.compared(1, *rows)["ok"])     # wrong
+        self.assertFalse(self.compared(0, rows[0])["ok"])   # nothing was compared
+        self.assertFalse(self.compared(2)["ok"])
+        self.assertIsNone(self.check(None).peers(60)["ok"])
+
     def extracted(self, small, large):
         lines = {512: small, 4096: large}
         self.program(self.module.BUILD / "bench" / "crease_extract",

@@ -60,6 +60,16 @@ void measure_ceilings(Bench& bench) {
       cublasDsyrk_64(blas, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_N, n, n, &one, a.view().data, n, &zero,
                      c.view().data, n);
     });
+    // Any numbers will do: the matrices' bytes, read as single precision.
+    const float one_single = 1, zero_single = 0;
+    const auto* floats_a = reinterpret_cast<const float*>(a.view().data);
+    const auto* floats_b = reinterpret_cast<const float*>(b.view().data);
+    auto* floats_c = reinterpret_cast<float*>(c.view().data);
+    ceiling(bench, "ceiling_sgemm", {{"n", n}}, "flop/s", 2 * cube(n), &bench.ceilings().single,
+            [&] {
+              cublasSgemm_64(blas, CUBLAS_OP_N, CUBLAS_OP_N, n, n, n, &one_single, floats_a, n,
+                             floats_b, n, &zero_single, floats_c, n);
+            });
     device.synchronize();
     cublasDestroy(blas);
   }

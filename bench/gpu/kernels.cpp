@@ -190,6 +190,27 @@ void triangles(Bench& bench) {
   }
 }
 
+/// A product with J^T J of n rows, k hyperplanes and p outputs: two products in single precision,
+/// each over the points, which are read in single precision, as are the signs, a bit each.
+void hinge_products(Bench& bench) {
+  Device& device = bench.device();
+  for (const auto& [n, d, k, p] : {std::tuple<Index, Index, Index, Index>{262144, 100, 500, 1},
+                                   {262144, 784, 128, 1},
+                                   {65536, 64, 128, 10}}) {
+    if (!bench.fits(1.0 * n * (d + p + k))) continue;
+    const DeviceMatrix x = bench.normals(n, d), planes = bench.normals(k, d + 1);
+    DeviceMatrix directions = bench.normals(k, p);
+    if (p == 1) fill(device, 1.0, directions);
+    const Index width = d + 1 + (p > 1 ? p : 0);
+    const DeviceMatrix u = bench.normals(k + p, width), shifts = bench.normals(k + p, 1);
+    DeviceMatrix out(device, k + p, width);
+    const auto jacobian = linearize_hinges(device, x, planes, directions, {}, true);
+    bench.row("hinge_product", {{"n", n}, {"d", d}, {"k", k}, {"p", p}},
+              {0, 0, 4.0 * n * (d + 1) + n * (k + p) / 8.0, 4.0 * n * (d + 1) * (k + p)},
+              [&] { jacobian->normal_product(u, shifts, out); });
+  }
+}
+
 }  // namespace
 
 std::vector<Part> kernel_parts() {
@@ -202,6 +223,7 @@ std::vector<Part> kernel_parts() {
           {"grams", grams},
           {"exact_grams", exact_grams},
           {"factors", factors},
+          {"hinge_products", hinge_products},
           {"triangles", triangles}};
 }
 

@@ -75,8 +75,9 @@ Times Bench::time(const std::function<void()>& run) {
 void Bench::row(const std::string& name, const nlohmann::ordered_json& shape, const Work& work,
                 const std::function<void()>& run) {
   const Times times = time(run);
-  const double arithmetic =
-      work.gemm_flops / ceilings_.gemm + work.vector_instructions / ceilings_.vector;
+  const double arithmetic = work.gemm_flops / ceilings_.gemm +
+                            work.vector_instructions / ceilings_.vector +
+                            work.single_flops / ceilings_.single;
   const double traffic = work.bytes / ceilings_.copy;
   const double floor = std::max(arithmetic, traffic);
   print({{"name", name},
@@ -90,6 +91,7 @@ void Bench::row(const std::string& name, const nlohmann::ordered_json& shape, co
          {"fraction", floor / times.median},
          {"gemm_flops", work.gemm_flops},
          {"vector_instructions", work.vector_instructions},
+         {"single_flops", work.single_flops},
          {"bytes", work.bytes}});
 }
 

@@ -15,16 +15,18 @@ namespace crease::bench {
 /// What this GPU does at its best, measured before the rows.
 struct Ceilings {
   double gemm = 0;    // flop/s of a large DGEMM
+  double single = 0;  // flop/s of a large SGEMM
   double vector = 0;  // FP64 instructions/s of the ordinary (not the matrix) units
   double copy = 0;    // bytes/s of a device-to-device copy, read and written
 };
 
 /// What a row has to do at least. The floor is the longer of arithmetic and traffic:
-///   max(gemm_flops / gemm + vector_instructions / vector, bytes / copy).
+///   max(gemm_flops / gemm + vector_instructions / vector + single_flops / single, bytes / copy).
 struct Work {
   double gemm_flops = 0;
   double vector_instructions = 0;
   double bytes = 0;
+  double single_flops = 0;
 };
 
 struct Times {

@@ -8,8 +8,7 @@
 #include <numeric>
 #include <vector>
 
-#include "kernels/ops.hpp"
-#include "src/device_network.hpp"
+#include "src/sampled_pair.hpp"
 #include "src/small_dense.hpp"
 #include "src/stages/finish.hpp"
 
@@ -21,56 +20,6 @@ constexpr Index kMostPoints = 1000000;
 constexpr Index kFirstPoints = 20000;
 constexpr Index kAtOnce = 8192;
 constexpr double kChance = 1e-6;
-
-/// F and F' at the points `first` ... of the stream.
-class Pair {
- public:
-  Pair(Device& device, const ReluNetwork& f, const ReluNetwork& g, Seed seed)
-      : device_(device),
-        f_(device, f),
-        g_(device, g),
-        seed_(seed),
-        x_(device, kAtOnce, f.inputs()),
-        y_(device, kAtOnce, f.outputs()),
-        z_(device, kAtOnce, f.outputs()) {}
-
-  /// |F - F'| at each point, appended; and |F|, where that is wanted.
-  void errors(Index first, Index count, std::vector<double>& errors,
-              std::vector<double>* sizes = nullptr) {
-    for (Index from = first; from < first + count; from += kAtOnce) {
-      const Index rows = std::min(kAtOnce, first + count - from);
-      const DeviceView x = points(from, rows);
-      f_.evaluate(x, y_.view().row_block(0, rows));
-      g_.evaluate(x, z_.view().row_block(0, rows));
-      const HostMatrix y = download(device_, y_.view().row_block(0, rows));
-      const HostMatrix z = download(device_, z_.view().row_block(0, rows));
-      for (Index i = 0; i < rows; ++i) {
-        double error = 0;
-        double size = 0;
-        for (Index o = 0; o < y.cols(); ++o) {
-          error = std::hypot(error, y(i, o) - z(i, o));
-          size = std::hypot(size, y(i, o));
-        }
-        errors.push_back(error);
-        if (sizes != nullptr) sizes->push_back(size);
-      }
-    }
-  }
-
-  HostMatrix point(Index row) { return download(device_, points(row, 1)); }
-
- private:
-  DeviceView points(Index first, Index rows) {
-    const DeviceView x = x_.view().row_block(0, rows);
-    fill_gaussian(device_, seed_, kStream, first, 1.0, x);
-    return x;
-  }
-
-  Device& device_;
-  DeviceNetwork f_, g_;
-  Seed seed_;
-  DeviceMatrix x_, y_, z_;
-};
 
 double rms_of(const std::vector<double>& values) {
   double square = 0;
@@ -154,7 +103,7 @@ double lower_tail(Index n, double p, Index count) {
 
 Exceeding count_exceeding(Device& device, const ReluNetwork& f, const ReluNetwork& g,
                           double largest, const Rounding& rounding, double mass, Seed seed) {
-  Pair pair(device, f, g, seed);
+  SampledPair pair(device, f, g, seed, kStream, kAtOnce);
   Exceeding result;
   std::vector<double> errors;
   std::vector<double> sizes;
@@ -178,7 +127,7 @@ Exceeding count_exceeding(Device& device, const ReluNetwork& f, const ReluNetwor
 
 TrueError measure_error(Device& device, const ReluNetwork& f, const ReluNetwork& g, Seed seed) {
   TrueError result;
-  Pair pair(device, f, g, seed);
+  SampledPair pair(device, f, g, seed, kStream, kAtOnce);
   std::vector<double> errors;
   std::vector<double> sizes;
   pair.errors(kMostPoints, kFirstPoints, errors, &sizes);  // not those of count_exceeding

@@ -108,11 +108,11 @@ struct QueryPlan {
 /// plan   refused with BadInput where a number is out of its range
 /// run    budget, seed, log, stop
 ///
-/// Throws BadInput (bad problem or plan, or a plan larger than memory: device_bytes_needed, with
-/// both numbers, before the first question), OracleError (the first answer failed) or DeviceError
-/// before the first answer; after it every ending is an Outcome and the best network so far is
-/// returned. Waits. The same seed, device and thread count give the same bits. Source: Chen,
-/// Klivans, Meka 2021, made adaptive.
+/// Throws BadInput (bad problem or plan, or a plan larger than memory: device_bytes_needed, or a
+/// certificate that the host cannot hold, with both numbers, before the first question),
+/// OracleError (the first answer failed) or DeviceError before the first answer; after it every
+/// ending is an Outcome and the best network so far is returned. Waits. The same seed, device and
+/// thread count give the same bits. Source: Chen, Klivans, Meka 2021, made adaptive.
 Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const QueryProblem& problem,
                                         const QueryPlan& plan = {}, const RunControl& run = {});
 
@@ -132,6 +132,15 @@ Index queries_needed(const QueryPlan& plan, Index d);
 /// d, p  inputs and outputs, at least 1
 /// Throws BadInput on a plan out of its range. 2^62 stands for that and more.
 Index device_bytes_needed(const QueryPlan& plan, Index d, Index p, const Budget& budget = {});
+
+/// Bytes of device memory that the fit of answers that are not exact holds on top of that, for a
+/// network of k neurons: rows of d inputs and p answers, noisy_rows (k (d + p) / p + d + 1) of them
+/// but no more than the budget allows. Whether answers are exact, and k, is not known before:
+/// a run that finds no memory for k = 0 ends with not_reached, after the probe of the noise.
+///
+/// d, p at least 1, k at least 0. Errors as above.
+Index noisy_bytes_needed(const QueryPlan& plan, Index d, Index p, Index k,
+                         const Budget& budget = {});
 
 /// The least Budget::device_bytes that a plan can work with: one point with its answers; in uniform
 /// mode one interval of the scan, and the factor of the regression. Errors as above.

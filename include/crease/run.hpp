@@ -23,7 +23,7 @@ struct Budget {
 struct Event {
   enum class Kind { progress, warning };
   Kind kind = Kind::progress;
-  std::string stage;    // noise lines gradients hunt looks least_squares polish certificate
+  std::string stage;    // noise lines gradients hunt looks least_squares lift polish certificate
   std::string message;  // for people, may be empty for progress
   Index queries = 0;    // asked so far
   std::optional<Index> budget;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 
 #include "src/cli/device_options.hpp"
 #include "src/cli/log_options.hpp"
@@ -34,7 +35,19 @@ struct LearnOptions {
   bool fold_skip = false;
 };
 
+/// A certificate that no budget could pay is a slip of the pen; the default one is cut to its
+/// share.
+void require_payable_certificate(const LearnOptions& options, const CLI::App& verb) {
+  const std::optional<Index> budget = options.run.budget.queries;
+  const Index points = options.plan.certificate_points;
+  if (!budget || verb.get_option("--certificate")->count() == 0 || points <= *budget) return;
+  throw BadInput(fmt::format(
+      "--certificate: expected no more points than the {} queries of --budget, not {}: each is one",
+      *budget, points));
+}
+
 int learn(LearnOptions& options, const CLI::App& verb) {
+  require_payable_certificate(options, verb);
   options.plan.mode =
       options.mode == "uniform" ? QueryPlan::Mode::uniform : QueryPlan::Mode::adaptive;
   std::unique_ptr<Device> device;  // outlives the target, which uses its memory

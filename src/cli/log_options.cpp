@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <csignal>
-#include <filesystem>
 #include <set>
 #include <string_view>
 
 #include "kernels/cpu_code.hpp"
+#include "src/cli/places.hpp"
 #include "src/cli/verbs.hpp"
 
 namespace crease {
@@ -39,17 +39,11 @@ bool is_given(const CLI::App& verb, const std::string& name) {
 }
 
 void require_places_of_its_own(const CLI::App& verb, const std::string& log) {
-  namespace fs = std::filesystem;
   for (const char* name : {"TARGET", "--out", "--report", "--reuse"}) {
     const CLI::Option* option = verb.get_option_no_throw(name);
     if (option == nullptr) continue;
     for (const std::string& other : option->results()) {
-      std::error_code ignored;
-      if (fs::equivalent(log, other, ignored) ||
-          fs::weakly_canonical(fs::absolute(log), ignored) ==
-              fs::weakly_canonical(fs::absolute(other), ignored)) {
-        throw BadInput("--log: expected another file than " + other);
-      }
+      if (same_place(log, other)) throw BadInput("--log: expected another file than " + other);
     }
   }
 }

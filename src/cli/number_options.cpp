@@ -1,11 +1,10 @@
-// Strict parsing: the whole text is the number, and it does not overflow.
+// Options that take a number, or one of a few words.
 #include "src/cli/number_options.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 namespace crease {
@@ -17,12 +16,6 @@ const RealRange kProbability = {[](double x) { return x > 0 && x < 1; },
 const RealRange kAnyReal = {[](double) { return true; }, "a number"};
 
 namespace {
-
-template <class Number>
-bool parse_all(const std::string& text, Number& number) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc{} && end == text.data() + text.size();
-}
 
 CLI::Option* add(CLI::App& verb, const std::string& name, const std::string& help,
                  const std::string& type, const std::string& expected,

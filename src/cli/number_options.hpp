@@ -4,10 +4,19 @@
 #include <crease/types.hpp>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <functional>
 #include <string>
+#include <string_view>
 
 namespace crease {
+
+/// Whether the whole text is a number, one that does not overflow; then `number` is that.
+template <class Number>
+bool parse_all(std::string_view text, Number& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc{} && end == text.data() + text.size();
+}
 
 /// A set of real numbers and its description after "expected".
 struct RealRange {

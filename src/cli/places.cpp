@@ -1,4 +1,4 @@
-// Where a verb that turns one file into another may write.
+// Where a verb may write.
 #include "src/cli/places.hpp"
 
 #include <crease/files.hpp>
@@ -6,8 +6,6 @@
 #include <filesystem>
 
 namespace crease {
-namespace {
-
 bool same_place(const std::string& a, const std::string& b) {
   namespace fs = std::filesystem;
   if (a.empty() || b.empty()) return false;
@@ -15,8 +13,6 @@ bool same_place(const std::string& a, const std::string& b) {
   return fs::equivalent(a, b, ignored) || fs::weakly_canonical(fs::absolute(a), ignored) ==
                                               fs::weakly_canonical(fs::absolute(b), ignored);
 }
-
-}  // namespace
 
 void require_places(const std::string& input, const std::string& role, const std::string& out,
                     const std::string& report) {

@@ -1,9 +1,12 @@
-// Where a verb that turns one file into another may write.
+// Where a verb may write.
 #pragma once
 
 #include <string>
 
 namespace crease {
+
+/// Whether two names are the same file, or would be; an empty name is none.
+bool same_place(const std::string& a, const std::string& b);
 
 /// Everything about the files to write that can be refused before any work: `out` must be writable
 /// as tensors and must not be `input` (empty: no file); `report`, if any, writable and neither of

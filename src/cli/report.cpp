@@ -12,7 +12,7 @@ using Json = nlohmann::ordered_json;
 
 // Always there, also where a stage asked nothing.
 constexpr const char* kStages[] = {"noise", "lines",         "gradients", "hunt",
-                                   "looks", "least_squares", "polish"};
+                                   "looks", "least_squares", "lift",      "polish"};
 
 Json or_null(const std::optional<double>& number) {
   return number ? Json(*number) : Json();

@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cmath>
 #include <utility>
 
@@ -18,12 +17,6 @@ namespace {
 constexpr const char* kProbabilities = "probabilities";
 constexpr const char* kLogProbabilities = "log-probabilities";
 constexpr const char* kAnswers = "float64, float32, float16, round:N (decimals) or noise:S";
-
-template <class Number>
-bool parse_all(std::string_view text, Number& number) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc{} && end == text.data() + text.size();
-}
 
 /// False where the text is none of kAnswers.
 bool parse_answers(std::string_view text, Imperfection& answers) {

@@ -146,9 +146,6 @@ bool AdaptiveLearner::certify_network() {
 void AdaptiveLearner::finish_short(Outcome outcome, std::string message) {
   final_ = hypothesis_.network();
   forget_certificate(report_);
-  if (static_cast<Index>(report_.neuron_errors.size()) != hypothesis_.neurons()) {
-    report_.neuron_errors.clear();
-  }
   if (outcome == Outcome::out_of_budget || outcome == Outcome::stopped) {
     run_.lift_limit();
     asker_.finish_regardless();
@@ -193,7 +190,6 @@ void AdaptiveLearner::learn() {
     run_.limit_learning();
     certificates_ == 0 ? search() : go_on();
     if (!rounded_.empty()) return;
-    report_.neuron_errors.clear();
     const std::optional<double> linear_part =
         polish_if_asked(run_, last_look_, deviation(), hypothesis_);
     if (linear_part) {
@@ -210,6 +206,9 @@ void AdaptiveLearner::learn() {
     // The final points show an error: they become a look, and learning goes on from there.
     hypothesis_ = before_fit_;
     rebuild();
+    // Refuted, with its error estimates; and what is learned from here on is another network.
+    report_.polish.accepted = false;
+    report_.neuron_errors.clear();
     idle_ = 0;
     have_best_ = false;
   }

@@ -22,6 +22,8 @@ constexpr Index kResolveLines = 3;          // for each
 constexpr double kNearKink = 1e-4;          // angle within which a neuron explains a kink
 constexpr double kWideLines = 3;            // more lines for every doubling of the width ...
 constexpr double kWide = 256;               // ... from here on
+constexpr Index kLongLine = 1024;           // its answers are looked at
+constexpr std::size_t kFewAnswers = 32;     // that are kept of them
 constexpr double kBesideWorst = 1e-3;  // extra points beside the worst one, share of the distance
 
 }  // namespace
@@ -71,6 +73,7 @@ Index AdaptiveLearner::learn_from(SearchedLine& line) {
   const double c = std::sqrt(static_cast<double>(d));
   const DeviceMatrix origin = upload(device_, row_view(line.origin));
   const DeviceMatrix direction = upload(device_, row_view(line.direction));
+  Index asked = 0;
   const AskLine ask = [&](const std::vector<double>& t) {
     const std::array<Index, 2> all = {0, static_cast<Index>(t.size())};
     HostMatrix told;
@@ -86,6 +89,8 @@ Index AdaptiveLearner::learn_from(SearchedLine& line) {
                                              : std::hypot(sigma, told(static_cast<Index>(i), o)));
       }
     }
+    asked += static_cast<Index>(t.size());
+    if (!line.of_residual && asked > kLongLine) result.enough = finds_rounding(line, t, values);
     asker_.report();
     return result;
   };
@@ -101,6 +106,7 @@ Index AdaptiveLearner::learn_from(SearchedLine& line) {
   }
   if (line.of_residual) input.known = &line.known;
   line.result = search_line(ask, p, input, plan_, random_);
+  if (!rounded_.empty()) return 0;
   for (std::size_t o = 0; o < static_cast<std::size_t>(p); ++o) {
     // Answers are rounded where the function is steep: the probe may not have seen that.
     noise_.relative[o] =
@@ -254,12 +260,44 @@ bool AdaptiveLearner::finds_rounding(const Look& look) {
   return true;
 }
 
+/// The same for what a long line asks, answers [n, p] at t: where F is constant but far out, every
+/// step of the rounding there would be searched for kinks. Keeps those nearest to the origin.
+bool AdaptiveLearner::finds_rounding(const SearchedLine& line, const std::vector<double>& t,
+                                     const HostMatrix& answers) {
+  if (asker_.knows_sigmas() || noise_.format != "float64") return false;
+  std::vector<double> usual;
+  for (Index o = 0; o < answers.cols(); ++o) {
+    std::vector<double> all;
+    for (Index i = 0; i < answers.rows(); ++i) all.push_back(answers(i, o));
+    usual.push_back(median(std::move(all)));
+  }
+  std::vector<std::pair<double, Index>> others;  // than the constant: distance, row
+  for (Index i = 0; i < answers.rows(); ++i) {
+    const double rho = line.rho(t[static_cast<std::size_t>(i)]);
+    bool other = false;
+    for (Index o = 0; o < answers.cols(); ++o) {
+      const double apart = std::abs(answers(i, o) - usual[static_cast<std::size_t>(o)]);
+      other = other || apart > plan_.sigmas * noise_.sigma(rho, o);
+    }
+    if (other) others.push_back({rho, i});
+  }
+  std::sort(others.begin(), others.end());
+  HostMatrix nearest(0, answers.cols());
+  for (std::size_t i = 0; i < std::min(others.size(), kFewAnswers); ++i) {
+    nearest.append_row(answers.row(others[i].second), answers.cols());
+  }
+  if (!are_rounded(nearest)) return false;
+  rounded_ = std::move(nearest);
+  return true;
+}
+
 /// One line and one look. False when there is nothing more to do.
 bool AdaptiveLearner::grow() {
   const bool first = !hypothesis_.has_base();
   SearchedLine line = next_line();
   ++lines_;
   Index added = learn_from(line);
+  if (!rounded_.empty()) return false;
   if (!hypothesis_.has_base()) return lines_ < most_lines();
   if (first) first_line_ = line;
   rebuild();

@@ -51,6 +51,8 @@ class AdaptiveLearner final : public QueryStrategy {
   Index learn_from(SearchedLine& line);
   bool look();
   bool finds_rounding(const Look& look);
+  bool finds_rounding(const SearchedLine& line, const std::vector<double>& t,
+                      const HostMatrix& answers);
   void refine();
   void fit();
   bool certify_network();

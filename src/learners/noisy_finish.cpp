@@ -159,6 +159,7 @@ bool NoisyLearner::certify_network() {
   const Look look = vouch_for(asker_, random_, run_.problem, run_.plan, noise_.model,
                               hypothesis_of(final_, errors), final_, certificates_, run_.report);
   if (look.errors.empty()) return true;
+  worst_ = look.worst;
   ++certificates_;
   run_.report.hunt_mass = unseen_mass(run_.problem.failure, look, hunt_.gaussian_points(),
                                       hunt_.silent_gaussian_points());
@@ -169,8 +170,22 @@ bool NoisyLearner::certify_network() {
                           " or more that these answers did not allow to learn";
     return true;
   }
-  if (run_.report.outcome == Outcome::reached) return true;
+  if (run_.report.outcome == Outcome::reached) {
+    if (run_.plan.resolution > 0 && !run_.report.relative_error) say_what_noise_hides();
+    return true;
+  }
   return say_what_is_left();
+}
+
+/// F' is a constant, and the accuracy absolute: a promised slab that the limits of these answers
+/// hide would be all there is of F.
+void NoisyLearner::say_what_noise_hides() {
+  const double noise = std::sqrt(dot(noise_.sigma, noise_.sigma));
+  run_.report.hunt_mass = 1;
+  run_.report.outcome = Outcome::not_reached;
+  run_.report.message = "constant, as far as these answers tell: a slab of width " +
+                        in_words(run_.plan.resolution) + " and lower than " +
+                        in_words(run_.plan.sigmas * noise) + " would not have shown";
 }
 
 /// Why it is no `reached`: the noise (true), or something that is not in the network.

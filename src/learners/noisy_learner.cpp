@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "src/stages/numbers.hpp"
@@ -55,9 +56,12 @@ constexpr double kGoodStart = 0.05;  // of the deviation: then the first step is
 constexpr double kGoodTurn = 1e-3;   // angle by which hyperplanes are expected to turn ...
 constexpr double kTurn = 0.1;        // ... and otherwise
 constexpr Index kAroundRare = 4;     // points per unknown around the hyperplane of one with fewer
-constexpr Index kRareRounds = 6;
-constexpr double kFarthest = 3;  // times sqrt(d): beyond that nothing of a neuron shows
-constexpr double kStall = 0.01;  // of the mean square: a neuron more gains more than such steps
+constexpr Index kRareRounds = 10;
+constexpr double kFarthest = 3;   // times sqrt(d): beyond that nothing of a neuron shows,
+constexpr double kFarOff = 4.5;   // if that is beyond this
+constexpr Index kStuckLines = 4;  // through the worst rows, where ...
+constexpr int kIdle = 2;          // ... so many rounds in a row were weak
+constexpr double kStall = 0.01;   // of the mean square: a neuron more gains more than such steps
 
 }  // namespace
 
@@ -126,6 +130,7 @@ void NoisyLearner::find_neurons() {
   for (Index l = 0; l < run_.plan.noisy_lines; ++l) {
     const CrudeLine line = crude_neurons(asker_, random_, noise_.model, run_.plan, scale, l == 0);
     take_noise_ratio(line.noise_ratio);
+    take_answers(line);
     kinks_ = std::max(kinks_, line.kinks);
     const Index added = unite(crude_, line.found);
     ++lines_;
@@ -223,21 +228,21 @@ void NoisyLearner::ask_rows(Index wanted) {
 
 /// Neurons of which the rows see one side hardly ever are known badly, or are none at all: points
 /// around their own hyperplanes. False if there are no such neurons, or no queries for them.
-bool NoisyLearner::ask_rare_neurons() {
+bool NoisyLearner::ask_rare_neurons(const Hyperplanes& network, double farthest) {
   if (rare_rounds_ >= kRareRounds) return false;
-  ++rare_rounds_;
-  const std::vector<Index> sides = rarer_sides(device_, rows_.rows().x, best_.planes, scratch());
-  const double farthest = kFarthest * std::sqrt(static_cast<double>(d_));
+  const std::vector<Index> sides = rarer_sides(device_, rows_.rows().x, network.planes, scratch());
+  farthest = std::min(farthest, std::max(kFarOff, kFarthest * std::sqrt(static_cast<double>(d_))));
   HostMatrix points(0, d_);
-  for (Index i = 0; i < best_.neurons(); ++i) {
+  for (Index i = 0; i < network.neurons(); ++i) {
     const auto rows = static_cast<double>(sides[static_cast<std::size_t>(i)]);
     if (rows >= rare_side_ * static_cast<double>(d_ + 1)) continue;
-    if (std::abs(best_.planes(i, d_)) > farthest) continue;
+    if (std::abs(network.planes(i, d_)) > farthest) continue;
     const HostMatrix around =
-        points_around(best_.planes.row(i), d_, kAroundRare * (d_ + 1), random_);
+        points_around(network.planes.row(i), d_, kAroundRare * (d_ + 1), random_);
     for (Index r = 0; r < around.rows(); ++r) points.append_row(around.row(r), d_);
   }
   if (points.rows() == 0 || points.rows() > asker_.left()) return false;
+  ++rare_rounds_;
   asker_.enter("least_squares");
   rows_.ask(points, asker_, noise_.sigma);
   asker_.report();
@@ -278,10 +283,12 @@ void NoisyLearner::fit_until_noise(double share) {
                                                                      : expected - start.neurons());
     }
   }
+  bool from_line = !at_floor_;
   at_floor_ = false;
   double turn = kTurn;
   double boost = 1;
   Index weak = 0;
+  int idle = 0;
   int patience = kPatience;
   for (Index round = 0; weak < run_.plan.noisy_rounds; ++round) {
     Index wanted = rows_for(start.neurons() + add, share);
@@ -303,20 +310,25 @@ void NoisyLearner::fit_until_noise(double share) {
       }
     }
     ask_rows(wanted);
+    // What a line saw and no row does would be lost.
+    if (from_line) ask_rare_neurons(start, kFarOff);
+    from_line = false;
     const auto solved = solve_scales(device_, rows_.rows(), start, scratch());
     if (solved) {
       start = solved->network;
       if (solved->rms <= kGoodStart * spread_) turn = kGoodTurn;
     }
-    if (add > 0) {
-      add_seeds(add, start);
-    }
+    if (add > 0) add_seeds(add, start);
+    const double before = has_best_ ? best_held_out_ : std::numeric_limits<double>::infinity();
     Hyperplanes fitted = fit(std::move(start), turn, run_.plan.noisy_steps, patience);
     const double left = held_out_rms(fitted);
     const double trained = train_rms_;
     const bool near = left <= kNearHeldOut || train_rms_ <= kNearTrain;
-    const bool better = !has_best_ || left < best_held_out_;
-    if (has_best_ && left > kStrong * best_held_out_) {
+    const bool unseen = train_rms_ <= kAtFloor;  // by the rows, if the others are not at the floor
+    const bool better = left < before;
+    const bool strong = left <= kStrong * before;
+    idle = strong ? 0 : idle + 1;
+    if (!strong) {
       ++weak;
       patience *= 2;
     }
@@ -324,9 +336,15 @@ void NoisyLearner::fit_until_noise(double share) {
     asker_.report();
     const bool overfit = best_held_out_ > kOverfit * train_rms_;
     if (near || overfit) {
+      // What no row sees is not superfluous, but pruning would not know.
+      if (overfit && ask_rare_neurons(best_, kFarOff)) {
+        Hyperplanes again = fit(best_, kGoodTurn, run_.plan.noisy_steps);
+        best_held_out_ = held_out_rms(again);
+        best_ = std::move(again);
+      }
       prune();
       if (near) merge_twins();
-      while (ask_rare_neurons()) {
+      while (ask_rare_neurons(best_)) {
         Hyperplanes again = fit(best_, kGoodTurn, run_.plan.noisy_steps);
         best_held_out_ = held_out_rms(again);
         best_ = std::move(again);
@@ -352,6 +370,17 @@ void NoisyLearner::fit_until_noise(double share) {
           kLeastGuesses,
           static_cast<Index>(std::ceil(boost * growth->share *
                                        static_cast<double>(std::max<Index>(1, start.neurons())))));
+    }
+    const bool stuck = unseen || idle >= kIdle;
+    if (stuck && stuck_lines_ < kStuckLines) {
+      // Where hyperplanes crowd the rows are worst, and a line through there tells few apart.
+      const bool anywhere = stuck_lines_++ % 2 == 0 && !unseen;
+      const FitRows points = unseen ? held_out_.rows() : rows_.rows();
+      start = with_line_through(best_, anywhere ? random_.normals(d_) : worst_of(points, best_));
+      if (unseen) ask_between_twins(start);
+      from_line = true;
+      idle = 0;
+      if (near) add = kLeastGuesses;
     }
     turn = kTurn;
   }
@@ -382,7 +411,8 @@ void NoisyLearner::learn() {
     has_best_ = false;  // the held-out points do not see what is wrong with it
     run_.limit_learning();
     rare_rounds_ = 0;
-    ask_rare_neurons();
+    if (!worst_.empty()) best_ = with_line_through(best_, worst_);
+    ask_rare_neurons(best_);
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <limits>
 
 #include "src/learners/query_run.hpp"
 #include "src/stages/crude_neurons.hpp"
@@ -34,7 +35,12 @@ class NoisyLearner final : public QueryStrategy {
   Hyperplanes without_accidents(const Hyperplanes& network, Index sure, Index n);
   void fit_until_noise(double share);
   void ask_rows(Index wanted);
-  bool ask_rare_neurons();
+  bool ask_rare_neurons(const Hyperplanes& network,
+                        double farthest = std::numeric_limits<double>::infinity());
+  void take_answers(const CrudeLine& line);
+  std::vector<double> worst_of(const FitRows& rows, const Hyperplanes& network) const;
+  void ask_between_twins(const Hyperplanes& network);
+  Hyperplanes with_line_through(const Hyperplanes& network, const std::vector<double>& point);
   Hyperplanes fit(Hyperplanes start, double turn, Index most_steps, int patience = 0);
   void prune();
   void merge_twins();
@@ -46,6 +52,7 @@ class NoisyLearner final : public QueryStrategy {
   void turn();
   bool certify_network();
   bool say_what_is_left();
+  void say_what_noise_hides();
 
   double held_out_rms(const Hyperplanes& network) const;
   /// The noise of one answer in every output, times `share`. [p]
@@ -84,6 +91,8 @@ class NoisyLearner final : public QueryStrategy {
   bool has_best_ = false;
   bool at_floor_ = false;
   Index rare_rounds_ = 0;
+  Index stuck_lines_ = 0;
+  std::vector<double> worst_;  // of the points of the last certificate, where one shows an error
   Hunt hunt_;
   bool hit_ = false;        // the hunt met something that is not in the network
   double rare_side_ = 1.5;  // rows per unknown on the rarer side of a neuron, at least

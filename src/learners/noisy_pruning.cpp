@@ -158,7 +158,7 @@ void NoisyLearner::refine() {
       }
       Hyperplanes fitted = fit(std::move(more), kRecoverTurn, run_.plan.noisy_steps);
       const double left = held_out_rms(fitted);
-      if (left > kBetter * best_held_out_) {
+      if (!(left < kBetter * best_held_out_)) {  // both may be 0
         ++failures;
         continue;
       }

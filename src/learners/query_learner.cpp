@@ -19,6 +19,7 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
   const Index p = oracle.output_dim();
   require(d >= 1 && p >= 1, "the oracle must have at least one input and one output");
   check_memory(device, plan, d, p, control.budget);
+  check_certificate(plan, p, oracle.answer_kind().sigmas, control.budget);
 
   QueryRun run(device, oracle, problem, plan, control);
   const bool uniform = plan.mode == QueryPlan::Mode::uniform;
@@ -45,6 +46,7 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
       run.noise = noise.model;
       if (!is_exact(run.noise)) {
         run.report.method = "noisy";
+        check_noisy_memory(device, plan, d, p, control.budget);
         strategy = std::make_unique<NoisyLearner>(run, std::move(noise));
       }
     }
@@ -53,6 +55,7 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
       run.limit_learning();
       AnswerNoise noise = measure_noise(run.asker, run.random, run.noise, seen);
       run.noise = noise.model;
+      check_noisy_memory(device, plan, d, p, control.budget);
       run.report.method = "noisy";
       forget_certificate(run.report);
       strategy = std::make_unique<NoisyLearner>(run, std::move(noise));

@@ -2,6 +2,7 @@
 #include "src/learners/query_memory.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "src/learners/query_plan.hpp"
@@ -60,6 +61,47 @@ Index chunk_bytes_needed(const QueryPlan& plan, Index d, Index p) {
   const auto wide = static_cast<long double>(d);
   const auto out = static_cast<long double>(p);
   return in_bytes(plan.mode == QueryPlan::Mode::uniform ? uniform_chunk(wide, out) : wide + out);
+}
+
+Index noisy_bytes_needed(const QueryPlan& plan, Index d, Index p, Index k, const Budget& budget) {
+  require(d >= 1 && p >= 1 && k >= 0,
+          "noisy_bytes_needed: at least one input and one output, and no fewer than 0 neurons");
+  check({}, plan, {.budget = budget, .seed = {}, .log = {}, .stop = {}});
+  const auto wide = static_cast<long double>(d);
+  const auto out = static_cast<long double>(p);
+  const auto neurons = static_cast<long double>(k);
+  const long double unknowns = neurons * (wide + out) + out * (wide + 1);
+  long double rows = plan.noisy_rows * unknowns / out;
+  if (budget.queries) rows = std::min(rows, static_cast<long double>(*budget.queries));
+  return in_bytes(std::floor(rows) * (wide + out));
+}
+
+Index certificate_bytes_needed(const QueryPlan& plan, Index p, bool with_sigmas,
+                               const Budget& budget) {
+  const Index points =
+      budget.queries ? std::min(plan.certificate_points, *budget.queries) : plan.certificate_points;
+  const auto answers = static_cast<long double>(p) * (with_sigmas ? 2 : 1);
+  return in_bytes(static_cast<long double>(points) * (2 + answers));
+}
+
+void check_certificate(const QueryPlan& plan, Index p, bool with_sigmas, const Budget& budget) {
+  const std::optional<Index> there = make_cpu_device({.threads = 1})->free_bytes();
+  const Index need = certificate_bytes_needed(plan, p, with_sigmas, budget);
+  require(!there || need <= *there, "the certificate is larger than memory: its " +
+                                        std::to_string(plan.certificate_points) + " points take " +
+                                        std::to_string(need) + " bytes, this machine has " +
+                                        std::to_string(there.value_or(0)));
+}
+
+void check_noisy_memory(const Device& device, const QueryPlan& plan, Index d, Index p,
+                        const Budget& budget) {
+  const std::optional<Index> free = device.free_bytes();
+  const Index need = noisy_bytes_needed(plan, d, p, 0, budget);
+  require(!free || need <= *free,
+          "answers that are not exact take more than memory: the rows of a fit need " +
+              std::to_string(need) + " bytes at one time, and more for every neuron, " +
+              device.name() + " has " + std::to_string(free.value_or(0)) + " free (" +
+              std::to_string(d) + " inputs, " + std::to_string(p) + " outputs)");
 }
 
 void check_memory(const Device& device, const QueryPlan& plan, Index d, Index p,

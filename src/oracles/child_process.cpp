@@ -24,7 +24,8 @@ namespace {
 
 constexpr auto kGrace = std::chrono::seconds(5);
 constexpr auto kNap = std::chrono::milliseconds(2);
-constexpr std::size_t kHeard = 4096;  // bytes of its standard error output that are kept
+constexpr std::size_t kHeard = 4096;      // bytes of its standard error output that are kept
+constexpr std::size_t kAtOnce = 1 << 16;  // bytes of it that are read in one go: a pipe full
 constexpr std::size_t kQuoted = 300;
 constexpr int kQuotedLines = 3;
 
@@ -259,13 +260,14 @@ std::string ChildProcess::how_it_ended(Clock::time_point deadline) {
 
 void ChildProcess::read_errors() {
   std::array<char, 4096> buffer{};
-  while (err_) {
+  for (std::size_t read = 0; err_ && read < kAtOnce;) {
     const auto got = read_available(err_, buffer);
     if (!got) return;
     if (*got == 0) {
       err_.close();
       return;
     }
+    read += *got;
     const std::string_view text(buffer.data(), *got);
     if (*errors_) (*errors_)(text);
     heard_ += text;

@@ -66,7 +66,8 @@ class ChildProcess {
   void write_some(Request& request);
   void read_some(Reply& reply, Clock::time_point deadline);
   [[noreturn]] void stopped_reading(const Request& request, Clock::time_point deadline);
-  /// Takes what is there of the standard error output; closes it at its end.
+  /// Takes what is there of the standard error output, as much as a pipe holds and no more: who
+  /// never stops talking must not keep this one from looking at the clock. Closes it at its end.
   void read_errors();
   /// How it ended, in words; waits for that until the deadline, 5 seconds at most.
   std::string how_it_ended(Clock::time_point deadline);

@@ -1,48 +1,27 @@
 // A black box whose answers are rounded, or noisy.
-#include <crease/oracle.hpp>
-
 #include <cmath>
 #include <utility>
 
 #include "kernels/ops.hpp"
+#include "src/oracles/changed_answers.hpp"
 
 namespace crease {
 namespace {
 
-class ImperfectOracle final : public Oracle {
+class ImperfectOracle final : public ChangedAnswers {
  public:
   ImperfectOracle(std::unique_ptr<Oracle> oracle, const Imperfection& format)
-      : oracle_(std::move(oracle)), format_(format) {}
-
-  Index input_dim() const override { return oracle_->input_dim(); }
-  Index output_dim() const override { return oracle_->output_dim(); }
-  Index reused() const override { return oracle_->reused(); }
-
-  void answer(Device& device, ConstDeviceView x, DeviceView y) override {
-    oracle_->answer(device, x, y);
-    bring_into_format(device, y);
-  }
-  bool answer_line(Device& device, const Line& line, ConstDeviceView t, DeviceView y) override {
-    return oracle_->answer_line(device, line, t, y) && bring_into_format(device, y);
-  }
-  bool answer_lines(Device& device, const Lines& lines, ConstDeviceView t, DeviceView y) override {
-    return oracle_->answer_lines(device, lines, t, y) && bring_into_format(device, y);
-  }
-  bool answer_fan(Device& device, const Fan& fan, DeviceView y) override {
-    return oracle_->answer_fan(device, fan, y) && bring_into_format(device, y);
-  }
+      : ChangedAnswers(std::move(oracle)), format_(format) {}
 
  private:
-  bool bring_into_format(Device& device, DeviceView y) const {
+  void change(Device& device, DeviceView y) override {
     if (format_.kind == Imperfection::Kind::noise) {
       add_answer_noise(device, format_.seed, format_.deviation, y);
     } else {
       round_answers(device, format_, y);
     }
-    return true;
   }
 
-  std::unique_ptr<Oracle> oracle_;
   Imperfection format_;
 };
 

@@ -1,12 +1,11 @@
 // The logits behind a black box that answers probabilities, modulo their common function.
-#include <crease/oracle.hpp>
-
 #include <cmath>
 #include <utility>
 
 #include "kernels/answer_format.hpp"
 #include "kernels/odds.hpp"
 #include "kernels/ops.hpp"
+#include "src/oracles/changed_answers.hpp"
 
 namespace crease {
 namespace {
@@ -80,17 +79,14 @@ std::string name_of(const Imperfection& format) {
   }
 }
 
-class LogOddsOracle final : public Oracle {
+class LogOddsOracle final : public ChangedAnswers {
  public:
   LogOddsOracle(std::unique_ptr<Oracle> probabilities, const LogOddsOptions& options)
-      : probabilities_(std::move(probabilities)),
-        outputs_(probabilities_->output_dim()),
+      : ChangedAnswers(std::move(probabilities)),
+        outputs_(output_dim()),
         logarithms_(options.logarithms),
         format_(options.format) {}
 
-  Index input_dim() const override { return probabilities_->input_dim(); }
-  Index reused() const override { return probabilities_->reused(); }
-  Index output_dim() const override { return outputs_; }
   AnswerKind answer_kind() const override {
     std::string format;
     if (logarithms_) {
@@ -100,36 +96,21 @@ class LogOddsOracle final : public Oracle {
     return {true, std::move(format), "the common function of the outputs"};
   }
 
-  void answer(Device& device, ConstDeviceView x, DeviceView y) override {
-    probabilities_->answer(device, x, first_half(y));
-    convert(device, y);
-  }
-  bool answer_line(Device& device, const Line& line, ConstDeviceView t, DeviceView y) override {
-    return probabilities_->answer_line(device, line, t, first_half(y)) && convert(device, y);
-  }
-  bool answer_lines(Device& device, const Lines& lines, ConstDeviceView t, DeviceView y) override {
-    return probabilities_->answer_lines(device, lines, t, first_half(y)) && convert(device, y);
-  }
-  bool answer_fan(Device& device, const Fan& fan, DeviceView y) override {
-    return probabilities_->answer_fan(device, fan, first_half(y)) && convert(device, y);
-  }
-
  private:
-  DeviceView first_half(DeviceView y) const {
+  DeviceView place_of_answers(DeviceView y) const override {
     require(y.cols == 2 * outputs_,
             "the log-odds of an oracle come with their standard deviations: 2 p columns");
     return y.col_block(0, outputs_);
   }
 
-  bool convert(Device& device, DeviceView y) {
-    if (y.rows == 0) return true;
+  void change(Device& device, DeviceView y) override {
+    if (y.rows == 0) return;
     if (!logarithms_ || (!format_ && !finder_.settled())) {
       find_out(download(device, y.col_block(0, outputs_)));
     }
     log_odds(device, odds_format(*logarithms_, format_ ? *format_ : finder_.found()), y);
     const Index row = first_non_finite_row(device, y.col_block(0, outputs_));
     if (row >= 0) complain(row, y.rows, download(device, y.row_block(row, 1)));
-    return true;
   }
 
   void find_out(const HostMatrix& numbers) {
@@ -155,7 +136,6 @@ class LogOddsOracle final : public Oracle {
                       " of a batch of " + std::to_string(rows) + ": " + fault);
   }
 
-  std::unique_ptr<Oracle> probabilities_;
   Index outputs_;
   std::optional<bool> logarithms_;
   std::optional<Imperfection> format_;

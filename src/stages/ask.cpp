@@ -71,6 +71,7 @@ void Asker::before(Index points, Round round) {
   unanswered_ += in_hand_;  // of a batch before that never was whole
   in_hand_ = 0;
   batch_points_ = points;
+  in_vain_ = true;
 }
 
 void Asker::fail(const std::string& message) const {
@@ -82,6 +83,10 @@ void Asker::fail(const std::string& message) const {
 
 bool Asker::stop_requested() const {
   return !finishing_ && run_->stop && run_->stop();
+}
+
+bool Asker::gives_up() const {
+  return in_vain_ && run_->stop && run_->stop();
 }
 
 bool Asker::is_late() const {
@@ -151,6 +156,7 @@ void Asker::take(Index answers, Index bad_row) {
          std::to_string(bad_row) + " (of 0 to " + std::to_string(answers - 1) + ")");
   }
   in_hand_ = 0;
+  in_vain_ = false;
   ++batches_;
   // What another run's log knew was asked for then.
   const Index reused = oracle_->reused() - reused_before_;
@@ -231,16 +237,6 @@ void Asker::keep_line_points(const Lines& lines, ConstHostView t, ConstHostView 
   }
 }
 
-DeviceMatrix Asker::lines(const Lines& lines, ConstDeviceView t, Round round, HostMatrix* sigmas) {
-  if (t.rows == 0) return nothing(sigmas);
-  DeviceMatrix y(*device_, t.rows, columns());
-  before(t.rows, round);
-  ask_lines(lines, t, y);
-  DeviceMatrix answers = take_apart(std::move(y), sigmas);
-  if (keeps()) keep_line_points(lines, download(*device_, t), download(*device_, answers));
-  return answers;
-}
-
 void Asker::ask_lines(const Lines& lines, ConstDeviceView t, DeviceView y) {
   if (answer_lines(lines, t, y)) return;
   const Index chunk = rows_in(run_->budget.device_bytes, inputs_, columns());
@@ -264,9 +260,14 @@ HostMatrix Asker::residuals(const Lines& lines, const std::vector<double>& t,
   const auto n = static_cast<Index>(t.size());
   if (sigmas != nullptr) *sigmas = HostMatrix();
   if (n == 0) return HostMatrix(0, outputs_);
+  before(n, round);
+  const ConstHostView steps = {t.data(), n, 1, 1};
+  const DeviceMatrix where = upload(*device_, steps);
   if (knows_sigmas_) {
-    const DeviceMatrix where = upload(*device_, {t.data(), n, 1, 1});
-    DeviceMatrix answers = this->lines(lines, where, round, sigmas);
+    DeviceMatrix y(*device_, n, columns());
+    ask_lines(lines, where, y);
+    DeviceMatrix answers = take_apart(std::move(y), sigmas);
+    if (keeps()) keep_line_points(lines, steps, download(*device_, answers));
     if (known != nullptr) {
       DeviceMatrix expected(*device_, n, outputs_);
       known->evaluate_lines(lines, where, expected);
@@ -274,8 +275,6 @@ HostMatrix Asker::residuals(const Lines& lines, const std::vector<double>& t,
     }
     return download(*device_, answers);
   }
-  before(n, round);
-  const DeviceMatrix where = upload(*device_, {t.data(), n, 1, 1});
   DeviceMatrix both(*device_, known == nullptr ? n : 2 * n, outputs_);
   ask_lines(lines, where, both.view().row_block(0, n));
   if (known != nullptr) known->evaluate_lines(lines, where, both.view().row_block(n, n));
@@ -283,7 +282,7 @@ HostMatrix Asker::residuals(const Lines& lines, const std::vector<double>& t,
   const auto is_bad = [](double value) { return !std::isfinite(value); };
   const double* bad = std::find_if(values.data(), values.row(n), is_bad);
   take(n, bad == values.row(n) ? -1 : (bad - values.data()) / outputs_);
-  if (keeps()) keep_line_points(lines, {t.data(), n, 1, 1}, values.view().row_block(0, n));
+  if (keeps()) keep_line_points(lines, steps, values.view().row_block(0, n));
   HostMatrix residuals(n, outputs_);
   for (Index i = 0; i < residuals.size(); ++i) {
     residuals.data()[i] = values.data()[i];

@@ -64,21 +64,21 @@ class Asker {
   /// From here on queries, seconds and events count for this stage.
   virtual void enter(std::string_view stage);
 
-  /// Answers [n, p] at points, along a line or several, on a fan (row i * q + j). Wait.
+  /// Answers [n, p] at points, on a fan (row i * q + j). Wait.
   virtual DeviceMatrix points(ConstDeviceView x, Round round = Round::next,
                               HostMatrix* sigmas = nullptr);
-  virtual DeviceMatrix lines(const Lines& lines, ConstDeviceView t, Round round = Round::next,
-                             HostMatrix* sigmas = nullptr);
   virtual DeviceMatrix fan(const Fan& fan, Round round = Round::next, HostMatrix* sigmas = nullptr);
 
-  /// Answers [n, p] along lines on the host, less what `known` says of the same points (null:
-  /// nothing): one batch, one download, one wait.
+  /// Answers [n, p] along a line or several on the host, less what `known` says of the same points
+  /// (null: nothing): one batch, one download, one wait.
   virtual HostMatrix residuals(const Lines& lines, const std::vector<double>& t,
                                const DeviceNetwork* known, Round round = Round::next,
                                HostMatrix* sigmas = nullptr);
 
   /// No more than this many queries in all; none lifts the limit.
   virtual void limit(std::optional<Index> queries) { limit_ = queries; }
+  /// Budget::device_bytes, for scratch.
+  Index scratch_bytes() const { return run_->budget.device_bytes; }
   /// Rows of so many numbers that fit into Budget::device_bytes; at least 1.
   Index rows_at_once(Index row_elements) const {
     return std::max<Index>(
@@ -89,6 +89,9 @@ class Asker {
   /// Go on although the caller wants to stop or time is up: for the certificate of a run that ends
   /// short.
   virtual void finish_regardless() { finishing_ = true; }
+  /// The caller wants to stop, and the oracle did not answer the last question, or none yet: it is
+  /// not waited for, whatever is still to be asked.
+  virtual bool gives_up() const;
 
   /// From here on answers at points and along lines are kept in `paid` (null: no longer), those of
   /// the certificate excepted; fans are kept by who knows their centres' answers. It must outlive
@@ -148,6 +151,7 @@ class Asker {
   bool knows_sigmas_;
   std::optional<Index> limit_;
   bool finishing_ = false;
+  bool in_vain_ = true;  // no answer came to the last question
   Paid* paid_ = nullptr;
   Index asked_ = 0;
   Index reused_ = 0;

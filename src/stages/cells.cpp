@@ -254,33 +254,53 @@ WeightedFit::WeightedFit(Device& device, const HostMatrix& rows, std::vector<dou
   conditioning_ = n < q || !(values[0] > 0) ? 0.0 : values.back() / values[0];
 }
 
-HostMatrix WeightedFit::in_sigmas(HostMatrix right) const {
-  require(right.rows() == factor_.left.rows(), "WeightedFit: one right-hand side a row");
+HostMatrix WeightedFit::in_sigmas(Index first, HostMatrix right) const {
   for (Index i = 0; i < right.rows(); ++i) {
-    for (Index c = 0; c < right.cols(); ++c) right(i, c) /= sigma_[static_cast<std::size_t>(i)];
+    const double sigma = sigma_[static_cast<std::size_t>(first + i)];
+    for (Index c = 0; c < right.cols(); ++c) right(i, c) /= sigma;
   }
   return right;
 }
 
-HostMatrix WeightedFit::unexplained(const HostMatrix& right) const {
-  HostMatrix left = in_sigmas(right);
-  HostMatrix inner = product(device_, factor_.left, Transpose::yes, left, Transpose::no);
+namespace {
+
+HostMatrix rows_of(const HostMatrix& a, Index first, Index count) {
+  require(first >= 0 && first + count <= a.rows(), "WeightedFit: one right-hand side a row");
+  HostMatrix rows(count, a.cols());
+  std::copy_n(a.row(first), rows.size(), rows.data());
+  return rows;
+}
+
+}  // namespace
+
+HostMatrix WeightedFit::share(Index first, const HostMatrix& right) const {
+  HostMatrix inner = product(device_, rows_of(factor_.left, first, right.rows()), Transpose::yes,
+                             in_sigmas(first, right), Transpose::no);
   for (Index i = static_cast<Index>(rank_); i < inner.rows(); ++i) {
     std::fill_n(inner.row(i), inner.cols(), 0.0);
   }
-  const HostMatrix explained = product(device_, factor_.left, Transpose::no, inner, Transpose::no);
+  return inner;
+}
+
+HostMatrix WeightedFit::unexplained(Index first, const HostMatrix& right,
+                                    const HostMatrix& shares) const {
+  const HostMatrix explained = product(device_, rows_of(factor_.left, first, right.rows()),
+                                       Transpose::no, shares, Transpose::no);
+  HostMatrix left = in_sigmas(first, right);
   for (Index i = 0; i < left.size(); ++i) left.data()[i] -= explained.data()[i];
   return left;
 }
 
-HostMatrix WeightedFit::solve(const HostMatrix& right) const {
-  const auto r = static_cast<Index>(factor_.values.size());
-  HostMatrix inner =
-      product(device_, factor_.left, Transpose::yes, in_sigmas(right), Transpose::no);
-  for (Index i = 0; i < r; ++i) {
-    const auto ii = static_cast<std::size_t>(i);
+HostMatrix WeightedFit::unexplained(const HostMatrix& right) const {
+  require(right.rows() == rows(), "WeightedFit: one right-hand side a row");
+  return unexplained(0, right, share(0, right));
+}
+
+HostMatrix WeightedFit::solution(const HostMatrix& shares) const {
+  HostMatrix inner = shares;
+  for (Index i = 0; i < static_cast<Index>(rank_); ++i) {
     for (Index c = 0; c < inner.cols(); ++c) {
-      inner(i, c) = ii < rank_ ? inner(i, c) / factor_.values[ii] : 0.0;
+      inner(i, c) /= factor_.values[static_cast<std::size_t>(i)];
     }
   }
   HostMatrix u = product(device_, factor_.right, Transpose::yes, inner, Transpose::no);
@@ -288,6 +308,11 @@ HostMatrix WeightedFit::solve(const HostMatrix& right) const {
     for (Index c = 0; c < u.cols(); ++c) u(j, c) *= unit_[static_cast<std::size_t>(j)];
   }
   return u;
+}
+
+HostMatrix WeightedFit::solve(const HostMatrix& right) const {
+  require(right.rows() == rows(), "WeightedFit: one right-hand side a row");
+  return solution(share(0, right));
 }
 
 HostMatrix WeightedFit::covariance() const {

@@ -73,6 +73,16 @@ class WeightedFit {
   /// What no u explains of `right`, row by row in units of sigma: [n, r].
   HostMatrix unexplained(const HostMatrix& right) const;
 
+  /// The same for a `right` that is too large to be there as a whole: what its rows from `first` on
+  /// say of what some u explains, [min(n, q), r], to be added up over all blocks of rows; then, by
+  /// that sum, solve(right), and the rows of unexplained(right).
+  HostMatrix share(Index first, const HostMatrix& right) const;
+  HostMatrix solution(const HostMatrix& shares) const;
+  HostMatrix unexplained(Index first, const HostMatrix& right, const HostMatrix& shares) const;
+
+  Index rows() const { return factor_.left.rows(); }
+  double sigma(Index row) const { return sigma_[static_cast<std::size_t>(row)]; }
+
   /// Of u under independent errors of standard deviation sigma: [q, q], less what is undetermined.
   HostMatrix covariance() const;
 
@@ -80,7 +90,7 @@ class WeightedFit {
   double conditioning() const { return conditioning_; }
 
  private:
-  HostMatrix in_sigmas(HostMatrix right) const;
+  HostMatrix in_sigmas(Index first, HostMatrix right) const;
 
   Device& device_;
   std::vector<double> sigma_;

@@ -63,12 +63,14 @@ class NoisyLine {
   void search_through(const std::vector<double>& point, double width);
   std::vector<double> piece_noise();
   void measure();
+  void take_slopes();
   CrudeLine candidates() const;
 
  private:
   const std::vector<Piece>& pieces() const { return line_.result.pieces; }
   const std::vector<Kink>& kinks() const { return line_.result.kinks; }
   void search_from(double cell_scale);
+  void keep_answers(const std::vector<double>& t, const HostMatrix& values);
   void place_pieces();
   std::vector<std::size_t> ask(const std::vector<std::size_t>& todo, std::size_t attempt);
   bool usable(std::size_t m) const {
@@ -77,6 +79,7 @@ class NoisyLine {
   double root() const { return std::sqrt(2 * static_cast<double>(d_)); }
   void add_candidate(std::size_t a, std::size_t b, double t, bool composite,
                      CrudeNeurons& found) const;
+  double kink_error(const Kink& kink, const LineFit& a, const LineFit& b) const;
 
   Asker& asker_;
   Device& device_;
@@ -98,6 +101,8 @@ class NoisyLine {
   double typical_slope_jump_ = 0;     // in units
   double typical_jump_ = 0;           // of the gradient: sqrt(d) times that
   DeviceMatrix basis_;
+  HostMatrix points_{0, 0};   // asked, in one input
+  HostMatrix answers_{0, 0};  // there
 };
 
 void NoisyLine::search() {
@@ -121,6 +126,7 @@ void NoisyLine::search_from(double cell_scale) {
   QueryPlan plan = plan_;
   plan.sigmas = kSigmas;
   plan.reach = kReach;
+  plan.angle_resolution /= scale_;  // parallel hyperplanes are as far apart there as anywhere
   plan.line_points = kMostPoints + kMorePoints * d_;
   const DeviceMatrix origin = upload(device_, row_view(line_.origin));
   const DeviceMatrix direction = upload(device_, row_view(line_.direction));
@@ -129,6 +135,7 @@ void NoisyLine::search_from(double cell_scale) {
     const HostMatrix values = asker_.residuals({origin, direction, all}, t, nullptr);
     LineAnswers result;
     result.values.assign(values.data(), values.data() + values.size());
+    if (d_ == 1) keep_answers(t, values);
     for (const double at : t) {
       const double distance = line_.rho(at);
       for (Index o = 0; o < p_; ++o) result.sigmas.push_back(noise_.sigma(distance, o));
@@ -142,6 +149,15 @@ void NoisyLine::search_from(double cell_scale) {
   line_.result = search_line(ask, p_, input, plan, random_);
   place_pieces();
   asker_.set_progress(static_cast<Index>(kinks().size()), 0, std::nullopt);
+}
+
+void NoisyLine::keep_answers(const std::vector<double>& t, const HostMatrix& values) {
+  for (std::size_t i = 0; i < t.size(); ++i) {
+    const std::vector<double> x = line_.point(t[i]);
+    if (std::abs(x[0]) > kLineReach) continue;
+    points_.append_row(x.data(), 1);
+    answers_.append_row(values.row(static_cast<Index>(i)), p_);
+  }
 }
 
 void NoisyLine::place_pieces() {
@@ -301,8 +317,28 @@ std::vector<std::size_t> NoisyLine::ask(const std::vector<std::size_t>& todo, st
   return failed;
 }
 
+/// In one input a line is all there is: its slopes are the gradients.
+void NoisyLine::take_slopes() {
+  for (std::size_t m = 0; m < pieces().size(); ++m) {
+    HostMatrix gradient(p_, 1);
+    double error = 0;  // as if of a difference over step_
+    for (Index o = 0; o < p_; ++o) {
+      const auto oo = static_cast<std::size_t>(o);
+      gradient(o, 0) = pieces()[m].fit.slope[oo] * line_.direction[0] / unit_[oo];
+      error = std::max(error, pieces()[m].fit.slope_sd[oo] / unit_[oo]);
+    }
+    gradient_[m] = std::move(gradient);
+    step_[m] = noise_at_[m] / std::max(error, 1e-300);
+    measured_[m] = true;
+  }
+}
+
 void NoisyLine::measure() {
   if (kinks().empty() || !(typical_jump_ > 0)) return;
+  if (d_ == 1) {
+    take_slopes();
+    return;
+  }
   asker_.enter("gradients");
   basis_ = random_.gaussian_points(device_, Stream::directions, d_, d_);
   orthonormal_rows(device_, basis_);
@@ -315,6 +351,18 @@ void NoisyLine::measure() {
     for (const std::size_t m : todo) step_[m] /= kRetryShrink;
     std::erase_if(todo, [&](std::size_t m) { return !usable(m); });
   }
+}
+
+/// Times its jump in units: how far off a kink is, between two straight lines or in a cluster.
+double NoisyLine::kink_error(const Kink& kink, const LineFit& a, const LineFit& b) const {
+  double square = 0;
+  double jump = 0;
+  for (std::size_t o = 0; o < unit_.size(); ++o) {
+    const double error = std::hypot(a.sd_at(kink.t, o), b.sd_at(kink.t, o)) / unit_[o];
+    square += error * error;
+    jump = std::hypot(jump, kink.jump[o] / unit_[o]);
+  }
+  return std::sqrt(square) + (kink.exact ? 0.0 : 0.5 * (kink.high - kink.low) * jump);
 }
 
 void NoisyLine::add_candidate(std::size_t a, std::size_t b, double t, bool composite,
@@ -332,9 +380,13 @@ void NoisyLine::add_candidate(std::size_t a, std::size_t b, double t, bool compo
   plane = unit_vector(std::move(plane));
   const double along = dot(plane, line_.direction);
   const std::vector<double> crossing = line_.point(t);
-  const double normal_error = composite ? kComposite : error;
-  const double offset_error =
+  double normal_error = composite ? kComposite : error;
+  double offset_error =
       normal_error * std::sqrt(dot(crossing, crossing)) / std::sqrt(static_cast<double>(d_));
+  if (d_ == 1) {  // there is one normal, and the kink is the hyperplane
+    normal_error = 0;
+    offset_error = kink_error(kinks()[a], pieces()[a].fit, pieces()[b].fit) / size;
+  }
   std::vector<double> scale;
   for (Index o = 0; o < p_; ++o) {
     const double change = dot(jump.row(o), plane.data(), d_) * unit_[static_cast<std::size_t>(o)];
@@ -346,6 +398,8 @@ void NoisyLine::add_candidate(std::size_t a, std::size_t b, double t, bool compo
 
 CrudeLine NoisyLine::candidates() const {
   CrudeLine line;
+  line.points = points_;
+  line.answers = answers_;
   line.kinks = static_cast<Index>(kinks().size());
   std::vector<std::size_t> known;
   for (std::size_t m = 0; m < measured_.size(); ++m) {
@@ -366,6 +420,7 @@ CrudeLine NoisyLine::candidates() const {
 }  // namespace
 
 double line_scale(const NoiseModel& noise, Index d) {
+  if (d == 1) return 1;  // far out all kinks are one
   double scale = kMostScale;
   const double rho = std::sqrt(1 + static_cast<double>(d));
   for (std::size_t o = 0; o < noise.absolute.size(); ++o) {

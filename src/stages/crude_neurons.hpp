@@ -31,21 +31,28 @@ struct CrudeLine {
   /// most 1 where one piece has no more noise than the model says. Empty where it was not asked
   /// for, or fewer than three pieces are wide enough.
   std::vector<double> noise_ratio;
+  /// In one input, what the line asked within kLineReach of the origin: it lies close wherever
+  /// kinks do, and a fit may see it. [n, 1], [n, p]
+  HostMatrix points{0, 0};
+  HostMatrix answers{0, 0};
 };
+
+inline constexpr double kLineReach = 4.5;
 
 inline constexpr double kClearError = 0.1;
 
 /// How far out lines may lie where the noise does not grow with the distance: kinks, gaps and
 /// rises of F grow with the scale, the noise does not, so gradients are better by this factor. 1
 /// where some output's noise grows; otherwise at most 1000, and so that the growing part stays
-/// below a third of the constant one.
+/// below a third of the constant one. 1 in one input as well.
 double line_scale(const NoiseModel& noise, Index d);
 
 /// Searches one Gaussian line (origin and scale `scale` times those of N(0, I)) and measures the
 /// gradient of every piece wide enough for it: the relative error of a jump must be below 0.7. Two
 /// measured neighbours give a candidate (the leading singular vector of the jump in R^{p x d},
 /// outputs in units of their noise); one unusable piece in between gives two, on both kinks, with
-/// the normal of both jumps together and error 1.
+/// the normal of both jumps together and error 1. In one input the slopes of the pieces are their
+/// gradients, and every kink gives a candidate whose normal is exact.
 ///
 /// with_noise  also asks 72 points inside the widest pieces (noise_ratio)
 ///

@@ -15,6 +15,7 @@ namespace {
 constexpr double kSameAngle = 0.55;
 constexpr double kLeastAngle = 0.05;
 constexpr double kSameOffset = 0.5;
+constexpr double kSameKink = 1e-3;
 constexpr double kSameErrors = 3;
 constexpr double kSeenWell = 0.25;
 constexpr Index kFewLines = 2;
@@ -51,11 +52,14 @@ Index unite(CrudeNeurons& all, const CrudeNeurons& line) {
       const double errors = std::hypot(line.error[r], all.error[ii]);
       if (angle > std::clamp(kSameErrors * errors, kLeastAngle, kSameAngle)) continue;
       const double apart = std::abs((cosine < 0 ? -1 : 1) * plane[d] - all.planes(i, d));
-      if (apart >
-          kSameOffset + kSameErrors * std::hypot(line.offset_error[r], all.offset_error[ii]))
-        continue;
-      if (angle < nearest) {
-        nearest = angle;
+      const double offset_errors = std::hypot(line.offset_error[r], all.offset_error[ii]);
+      // In one input there is nothing but offsets, and they are known well.
+      if (apart > (d == 1 ? kSameKink : kSameOffset) + kSameErrors * offset_errors) continue;
+      // Of parallel ones the offsets tell which.
+      const double distance = std::hypot(angle / std::max(errors, kLeastAngle),
+                                         apart / std::max(offset_errors, kLeastAngle));
+      if (distance < nearest) {
+        nearest = distance;
         same = i;
       }
     }

@@ -72,6 +72,10 @@ Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const 
                const NoiseModel& noise, const Hypothesis& hypothesis, const ReluNetwork& network,
                int certificates, RunReport& report) {
   report.learning_rounds = asker.rounds();
+  if (asker.gives_up()) {
+    report.message = "stopped, and the black box did not answer: nothing is vouched for";
+    return {};
+  }
   const Index points = std::min(plan.certificate_points, asker.left());
   if (points == 0) {
     report.message = plan.certificate_points == 0

@@ -28,7 +28,8 @@ double unseen_mass(double failure, const Look& look, Index more_points, Index mo
 /// network       the network that is vouched for
 /// certificates  how many this run has made before this one: their failures add up
 ///
-/// Asks min(plan.certificate_points, queries left); none where that is 0. Returns the look.
+/// Asks min(plan.certificate_points, queries left); none where that is 0, nor where the caller
+/// stopped a run whose last question was not answered. Returns the look.
 Look vouch_for(Asker& asker, Random& random, const QueryProblem& problem, const QueryPlan& plan,
                const NoiseModel& noise, const Hypothesis& hypothesis, const ReluNetwork& network,
                int certificates, RunReport& report);

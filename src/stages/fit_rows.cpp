@@ -12,6 +12,7 @@ namespace crease {
 namespace {
 
 constexpr Index kPool = 10;
+constexpr Index kLargePool = 60;    // in few inputs, where ten say little and cost nothing
 constexpr Index kJudged = 4000;     // rows that choose among the pool
 constexpr Index kMoments = 100000;  // rows of the moments
 constexpr Index kSmall = 8;         // inputs up to which the span of eigenvectors is everything
@@ -132,17 +133,28 @@ void AnsweredPoints::grow_to(Index n, Asker& asker, Random& random,
 
 void AnsweredPoints::ask(const HostMatrix& points, Asker& asker, const std::vector<double>& unit) {
   if (points.rows() == 0) return;
-  const Index have = size();
   const DeviceMatrix where = upload(*device_, points);
-  const DeviceMatrix fresh = asker.points(where);
-  DeviceMatrix x(*device_, have + points.rows(), asker.inputs());
-  DeviceMatrix y(*device_, have + points.rows(), asker.outputs());
+  append(where, asker.points(where), unit);
+}
+
+void AnsweredPoints::add(const HostMatrix& points, const HostMatrix& answers,
+                         const std::vector<double>& unit) {
+  if (points.rows() == 0) return;
+  append(upload(*device_, points), upload(*device_, answers), unit);
+}
+
+void AnsweredPoints::append(ConstDeviceView where, ConstDeviceView fresh,
+                            const std::vector<double>& unit) {
+  const Index have = size();
+  const Index more = where.rows;
+  DeviceMatrix x(*device_, have + more, where.cols);
+  DeviceMatrix y(*device_, have + more, fresh.cols);
   if (have > 0) {
     copy(*device_, x_, x.view().row_block(0, have));
     copy(*device_, y_, y.view().row_block(0, have));
   }
-  copy(*device_, where, x.view().row_block(have, points.rows()));
-  put(fresh, y.view().row_block(have, points.rows()), unit);
+  copy(*device_, where, x.view().row_block(have, more));
+  put(fresh, y.view().row_block(have, more), unit);
   x_ = std::move(x);
   y_ = std::move(y);
 }
@@ -195,6 +207,7 @@ double deviation_of_answers(Device& device, const FitRows& rows) {
 HostMatrix residual_seeds(Device& device, const FitRows& all, const Hyperplanes& network,
                           Index count, Random& random, Index most_bytes) {
   const Index d = network.inputs();
+  const Index pool_size = d > kSmall ? kPool : kLargePool;
   const Index n = std::min(kMoments, all.x.rows);
   const FitRows rows = {all.x.row_block(0, n), all.y.row_block(0, n)};
   const std::vector<double> residual = main_residual(device, rows, network, most_bytes);
@@ -208,9 +221,9 @@ HostMatrix residual_seeds(Device& device, const FitRows& all, const Hyperplanes&
     spans.push_back(leading_span(device, rows.x, residual, span, random, most_bytes));
     spans.push_back(leading_span(device, rows.x, size, span, random, most_bytes));
   }
-  HostMatrix pool(count * kPool, d + 1);
+  HostMatrix pool(count * pool_size, d + 1);
   for (Index i = 0; i < pool.rows(); ++i) {
-    const auto kind = static_cast<std::size_t>(i / kPool % 3);
+    const auto kind = static_cast<std::size_t>(i / pool_size % 3);
     const std::vector<double> draw = random.normals(kind < spans.size() ? span : d);
     std::vector<double> normal(static_cast<std::size_t>(d), 0.0);
     if (kind < spans.size()) {
@@ -234,15 +247,15 @@ HostMatrix residual_seeds(Device& device, const FitRows& all, const Hyperplanes&
   const DeviceMatrix planes = upload(device, pool);
   HostMatrix seeds(0, d + 1);
   for (Index s = 0; s < count; ++s) {
-    DeviceMatrix heights(device, judged, kPool);
+    DeviceMatrix heights(device, judged, pool_size);
     multiply(device, rows.x.row_block(0, judged), Transpose::no,
-             planes.view().row_block(s * kPool, kPool).col_block(0, d), Transpose::yes, 1.0, 0.0,
-             heights);
+             planes.view().row_block(s * pool_size, pool_size).col_block(0, d), Transpose::yes, 1.0,
+             0.0, heights);
     const HostMatrix z = download(device, heights);
     Index best = 0;
     double largest = -1;
-    for (Index j = 0; j < kPool; ++j) {
-      const double offset = pool(s * kPool + j, d);
+    for (Index j = 0; j < pool_size; ++j) {
+      const double offset = pool(s * pool_size + j, d);
       double mean = 0;
       for (Index i = 0; i < judged; ++i) {
         mean += std::abs(z(i, j) + offset) / static_cast<double>(judged);
@@ -260,7 +273,7 @@ HostMatrix residual_seeds(Device& device, const FitRows& all, const Hyperplanes&
         best = j;
       }
     }
-    seeds.append_row(pool.row(s * kPool + best), d + 1);
+    seeds.append_row(pool.row(s * pool_size + best), d + 1);
   }
   return seeds;
 }

@@ -19,6 +19,9 @@ class AnsweredPoints {
   /// Asks these points [n, d] too; one round.
   void ask(const HostMatrix& points, Asker& asker, const std::vector<double>& unit);
 
+  /// Adds points [n, d] that were asked before, with their answers [n, p].
+  void add(const HostMatrix& points, const HostMatrix& answers, const std::vector<double>& unit);
+
   /// Of the stream; of all.
   Index drawn() const { return drawn_; }
   Index size() const { return x_.rows(); }
@@ -26,6 +29,7 @@ class AnsweredPoints {
 
  private:
   void put(ConstDeviceView fresh, DeviceView y, const std::vector<double>& unit) const;
+  void append(ConstDeviceView where, ConstDeviceView fresh, const std::vector<double>& unit);
 
   Device* device_;
   Stream stream_;
@@ -55,10 +59,10 @@ HostMatrix leading_span(Device& device, ConstDeviceView x, const std::vector<dou
                         Index count, Random& random, Index most_bytes);
 
 /// `count` hyperplanes along which what `network` leaves of the rows may bend: each the best of ten
-/// by the correlation of |<v, x> + e| with the residual on at most 4000 rows; a third each from the
-/// span of the leading eigenvectors of E[R (x x' - I)], from that of E[|R| (x x' - I)], and
-/// uniform; e ~ N(0, 1/4). With several outputs R is the residual's projection on its principal
-/// direction in R^p.
+/// (of 60 up to 8 inputs) by the correlation of |<v, x> + e| with the residual on at most 4000
+/// rows; a third each from the span of the leading eigenvectors of E[R (x x' - I)], from that of
+/// E[|R| (x x' - I)], and uniform; e ~ N(0, 1/4). With several outputs R is the residual's
+/// projection on its principal direction in R^p.
 HostMatrix residual_seeds(Device& device, const FitRows& rows, const Hyperplanes& network,
                           Index count, Random& random, Index most_bytes);
 

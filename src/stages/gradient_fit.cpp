@@ -18,61 +18,23 @@ double rms(const double* values, Index n) {
   return std::sqrt(dot(values, values, n) / static_cast<double>(n));
 }
 
-/// x - 2 v <v, x>: takes a unit vector to plus or minus an axis.
-struct Reflection {
-  std::vector<double> v;
-  Index axis = 0;
-};
-
-std::vector<Reflection> reflections_of(const UnitNetwork& network) {
-  const Index p = network.output_count();
-  std::vector<Reflection> all;
-  for (Index i = 0; i < network.neurons(); ++i) {
-    Reflection one;
-    one.v.assign(network.outputs.row(i), network.outputs.row(i) + p);
-    for (Index o = 1; o < p; ++o) {
-      if (std::abs(network.outputs(i, o)) > std::abs(network.outputs(i, one.axis))) one.axis = o;
-    }
-    double& largest = one.v[static_cast<std::size_t>(one.axis)];
-    largest += largest < 0 ? -1.0 : 1.0;
-    one.v = unit_vector(std::move(one.v));
-    all.push_back(std::move(one));
-  }
-  return all;
-}
-
-/// Rows and columns of every neuron's block reflected.   matrix [k p, k p], symmetric.
-void reflect_both(const std::vector<Reflection>& reflections, Index p, HostMatrix& matrix) {
-  const Index n = matrix.rows();
-  for (std::size_t i = 0; i < reflections.size(); ++i) {
-    const std::vector<double>& v = reflections[i].v;
-    const Index first = static_cast<Index>(i) * p;
-    std::vector<double> along(static_cast<std::size_t>(n), 0.0);
-    for (Index o = 0; o < p; ++o) {
-      for (Index c = 0; c < n; ++c) {
-        along[static_cast<std::size_t>(c)] += v[static_cast<std::size_t>(o)] * matrix(first + o, c);
-      }
-    }
-    for (Index o = 0; o < p; ++o) {
-      for (Index c = 0; c < n; ++c) {
-        matrix(first + o, c) -=
-            2 * v[static_cast<std::size_t>(o)] * along[static_cast<std::size_t>(c)];
-      }
-    }
-    for (Index r = 0; r < n; ++r) {
-      const double share = dot(matrix.row(r) + first, v.data(), p);
-      for (Index o = 0; o < p; ++o) {
-        matrix(r, first + o) -= 2 * share * v[static_cast<std::size_t>(o)];
-      }
+/// Heights that say no more than the side: [n, k], 1 or -1.
+HostMatrix sides_of(const std::vector<FanRows>& rows, Index k) {
+  HostMatrix sides(static_cast<Index>(rows.size()), k, -1.0);
+  for (std::size_t m = 0; m < rows.size(); ++m) {
+    for (Index i = 0; i < k; ++i) {
+      if (rows[m].active[static_cast<std::size_t>(i)]) sides(static_cast<Index>(m), i) = 1;
     }
   }
+  return sides;
 }
 
 }  // namespace
 
 GradientFit::GradientFit(Device& device, const UnitNetwork& network, std::vector<FanRows> rows,
-                         std::vector<double> prior)
+                         std::vector<double> prior, Index most_bytes)
     : device_(device),
+      most_bytes_(most_bytes),
       rows_(std::move(rows)),
       prior_(std::move(prior)),
       coefficients_(coefficients(network, rows_)) {
@@ -94,6 +56,7 @@ GradientFit::GradientFit(Device& device, const UnitNetwork& network, std::vector
 }
 
 void GradientFit::factor(const UnitNetwork& network) {
+  turning_.reset();
   fit_.emplace(device_, coefficients_, sigma_, prior_);
   covariance_ = fit_->covariance();
   if (network.output_count() > 1 && network.neurons() > 0) factor_directions(network);
@@ -105,125 +68,71 @@ HostMatrix GradientFit::with_prior(const HostMatrix& residual) const {
   return out;
 }
 
-/// With D[(m, o), (i, o)] = 1 where fan m is in the half space of neuron i, and (I - P) the
-/// projection away from what weights can explain, both by the rows' weights: turning outputs_i by
-/// t_i changes input c of row (m, o) by weights_i[c] t_i[o], so that the normal equations are
-///   sum over (i', o') of (D^T (I - P) D) <weights_i, weights_i'> t = weights_i (D^T (I - P) R)^T.
+/// Turns t_i of outputs_i across itself, with a prior of their own: the inverse of what fans know
+/// of them beside all weights. What they are uncertain by is, through the fit, on the weights as
+/// well.
 void GradientFit::factor_directions(const UnitNetwork& network) {
-  const Index k = network.neurons();
-  const Index p = network.output_count();
-  HostMatrix d(coefficients_.rows(), k * p);
-  for (Index r = 0; r < data_; ++r) {
-    const FanRows& row = rows_[static_cast<std::size_t>(r / p)];
-    for (Index i = 0; i < k; ++i) {
-      if (row.active[static_cast<std::size_t>(i)]) d(r, i * p + r % p) = 1;
-    }
-  }
-  const HostMatrix explained_by = fit_->solve(d);  // [k + p, k p]
-  HostMatrix left = product(device_, coefficients_, Transpose::no, explained_by, Transpose::no);
-  for (Index r = 0; r < left.rows(); ++r) {
-    const double sigma = sigma_[static_cast<std::size_t>(r)];
-    for (Index c = 0; c < left.cols(); ++c) left(r, c) = (d(r, c) - left(r, c)) / sigma;
-  }
-  HostMatrix information = product(device_, left, Transpose::yes, left, Transpose::no);
-  const HostMatrix gram =
-      product(device_, network.weights, Transpose::no, network.weights, Transpose::yes);
-  for (Index a = 0; a < k * p; ++a) {
-    for (Index b = 0; b < k * p; ++b) information(a, b) *= gram(a / p, b / p);
-  }
-  // In coordinates across each direction: its length is no unknown.
-  const std::vector<Reflection> reflections = reflections_of(network);
-  reflect_both(reflections, p, information);
+  direction_covariance_ = HostMatrix();
+  const Index unknowns = network.neurons() * (network.output_count() - 1);
+  const Index numbers = most_bytes_ / static_cast<Index>(sizeof(double));
+  // The system, its factor and its inverse; where they do not fit the directions stay as they are.
+  if (unknowns > numbers / (3 * unknowns)) return;
+  turning_.emplace(device_, *fit_, network.outputs, sides_of(rows_, network.neurons()),
+                   network.weights, most_bytes_);
+  HostMatrix information = turning_->information();
   std::vector<double> size;
-  for (Index a = 0; a < k * p; ++a) {
-    const Index i = a / p;
-    if (a % p == reflections[static_cast<std::size_t>(i)].axis) {
-      for (Index b = 0; b < k * p; ++b) information(a, b) = information(b, a) = 0;
-      information(a, a) = 1;
-    } else {
-      const double turn = turn_prior_[static_cast<std::size_t>(i)];
-      information(a, a) += 1 / (turn * turn);
-    }
+  for (Index a = 0; a < unknowns; ++a) {
+    const double turn = turn_prior_[static_cast<std::size_t>(a / (network.output_count() - 1))];
+    information(a, a) += 1 / (turn * turn);
     size.push_back(std::sqrt(information(a, a)));
   }
-  HostMatrix unit(k * p, k * p);
-  for (Index a = 0; a < k * p; ++a) {
-    for (Index b = 0; b < k * p; ++b) {
+  HostMatrix unit(unknowns, unknowns);
+  for (Index a = 0; a < unknowns; ++a) {
+    for (Index b = 0; b < unknowns; ++b) {
       information(a, b) /= size[static_cast<std::size_t>(a)] * size[static_cast<std::size_t>(b)];
     }
     unit(a, a) = 1;
   }
   DeviceMatrix lower = upload(device_, information);
-  if (!cholesky(device_, lower)) {
-    direction_covariance_ = HostMatrix();  // the directions stay as they are
-    return;
-  }
+  if (!cholesky(device_, lower)) return;
   DeviceMatrix inverse = upload(device_, unit);
   solve_triangular(device_, lower, Transpose::no, inverse);
-  DeviceMatrix square(device_, k * p, k * p);
-  multiply(device_, inverse, Transpose::yes, inverse, Transpose::no, 1.0, 0.0, square);
-  direction_covariance_ = download(device_, square);
-  for (Index a = 0; a < k * p; ++a) {
-    const bool along = a % p == reflections[static_cast<std::size_t>(a / p)].axis;
-    for (Index b = 0; b < k * p; ++b) {
-      direction_covariance_(a, b) /=
-          size[static_cast<std::size_t>(a)] * size[static_cast<std::size_t>(b)];
-    }
-    if (along) direction_covariance_(a, a) = 0;
-  }
-  reflect_both(reflections, p, direction_covariance_);
-  HostMatrix spread(k * p, k * p);  // what one input sees of it, on average
-  for (Index a = 0; a < k * p; ++a) {
-    for (Index b = 0; b < k * p; ++b) {
-      spread(a, b) =
-          direction_covariance_(a, b) * gram(a / p, b / p) / static_cast<double>(network.inputs());
+  multiply(device_, inverse, Transpose::yes, inverse, Transpose::no, 1.0, 0.0, lower);
+  direction_covariance_ = download(device_, lower);
+  HostMatrix spread(unknowns, unknowns);  // what one input sees of it, on average
+  for (Index a = 0; a < unknowns; ++a) {
+    for (Index b = 0; b < unknowns; ++b) {
+      double& covariance = direction_covariance_(a, b);
+      covariance /= size[static_cast<std::size_t>(a)] * size[static_cast<std::size_t>(b)];
+      spread(a, b) = covariance * turning_->alike(a, b) / static_cast<double>(network.inputs());
     }
   }
+  const HostMatrix explained = turning_->explained();
   const HostMatrix added =
-      product(device_, product(device_, explained_by, Transpose::no, spread, Transpose::no),
-              Transpose::no, explained_by, Transpose::yes);
+      product(device_, product(device_, explained, Transpose::no, spread, Transpose::no),
+              Transpose::no, explained, Transpose::yes);
   for (Index i = 0; i < covariance_.size(); ++i) covariance_.data()[i] += added.data()[i];
 }
 
 double GradientFit::turn_error(Index neuron) const {
+  const auto neurons = static_cast<Index>(turn_prior_.size());
   if (direction_covariance_.empty()) return turn_prior_[static_cast<std::size_t>(neuron)];
-  const Index p = direction_covariance_.rows() / static_cast<Index>(turn_prior_.size());
+  const Index each = direction_covariance_.rows() / neurons;
   double sum = 0;
-  for (Index a = neuron * p; a < (neuron + 1) * p; ++a) sum += direction_covariance_(a, a);
+  for (Index a = neuron * each; a < (neuron + 1) * each; ++a) sum += direction_covariance_(a, a);
   return std::sqrt(std::max(sum, 0.0));
 }
 
 HostMatrix GradientFit::turn_outputs(const UnitNetwork& network, HostMatrix& residual) const {
   const Index k = network.neurons();
   const Index p = network.output_count();
-  HostMatrix turns(k, p);
-  if (direction_covariance_.empty()) return turns;
-  const HostMatrix right = with_prior(residual);
-  HostMatrix left =
-      product(device_, coefficients_, Transpose::no, fit_->solve(right), Transpose::no);
-  HostMatrix moment(k * p, network.inputs());
-  for (Index r = 0; r < data_; ++r) {
-    const double sigma = sigma_[static_cast<std::size_t>(r)];
-    const FanRows& row = rows_[static_cast<std::size_t>(r / p)];
-    for (Index c = 0; c < left.cols(); ++c) left(r, c) = (right(r, c) - left(r, c)) / sigma / sigma;
-    for (Index i = 0; i < k; ++i) {
-      if (!row.active[static_cast<std::size_t>(i)]) continue;
-      double* to = moment.row(i * p + r % p);
-      for (Index c = 0; c < left.cols(); ++c) to[c] += left(r, c);
-    }
+  if (direction_covariance_.empty()) return HostMatrix(k, p);
+  const std::vector<double> force = turning_->toward(fit_->unexplained(with_prior(residual)));
+  std::vector<double> step;
+  for (Index a = 0; a < turning_->unknowns(); ++a) {
+    step.push_back(dot(direction_covariance_.row(a), force.data(), turning_->unknowns()));
   }
-  std::vector<double> force;
-  for (Index a = 0; a < k * p; ++a) {
-    force.push_back(dot(moment.row(a), network.weights.row(a / p), network.inputs()));
-  }
-  for (Index i = 0; i < k; ++i) {
-    double along = 0;
-    for (Index o = 0; o < p; ++o) {
-      turns(i, o) = dot(direction_covariance_.row(i * p + o), force.data(), k * p);
-      along += turns(i, o) * network.outputs(i, o);
-    }
-    for (Index o = 0; o < p; ++o) turns(i, o) -= along * network.outputs(i, o);
-  }
+  HostMatrix turns = turning_->turns(step);
   HostMatrix turned(data_, k);
   for (Index r = 0; r < data_; ++r) {
     const FanRows& row = rows_[static_cast<std::size_t>(r / p)];

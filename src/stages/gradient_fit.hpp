@@ -5,6 +5,7 @@
 
 #include "src/stages/cells.hpp"
 #include "src/stages/fan_rows.hpp"
+#include "src/stages/output_turns.hpp"
 
 namespace crease {
 
@@ -12,9 +13,14 @@ namespace crease {
 /// an input, and, with several outputs, for the directions of the neurons' outputs.
 class GradientFit {
  public:
-  /// prior  [k + p] one standard deviation of what the network's parts may be off by
+  /// prior       [k + p] one standard deviation of what the network's parts may be off by
+  /// most_bytes  of device memory for the outputs' directions: chunks of their patterns, and three
+  ///             matrices of [k (p - 1)]^2; where these do not fit the directions stay as they are
   GradientFit(Device& device, const UnitNetwork& network, std::vector<FanRows> rows,
-              std::vector<double> prior);
+              std::vector<double> prior, Index most_bytes = Index{1} << 30);
+
+  GradientFit(const GradientFit&) = delete;
+  GradientFit& operator=(const GradientFit&) = delete;
 
   /// Corrects the network by what is left of the fans under it. Returns the largest change of a
   /// weight.
@@ -27,6 +33,9 @@ class GradientFit {
   /// One standard deviation of the direction of a neuron's outputs, Euclidean; 0 with one output.
   /// Where no direction could be solved for, that of the prior.
   double turn_error(Index neuron) const;
+
+  /// Whether the outputs' directions are corrected too; not with one output.
+  bool turns() const { return !direction_covariance_.empty(); }
 
   /// Rows whose residual is beyond what they can be in error by, and were given less weight.
   Index doubted() const { return doubted_; }
@@ -42,14 +51,16 @@ class GradientFit {
   HostMatrix with_prior(const HostMatrix& residual) const;
 
   Device& device_;
+  Index most_bytes_;
   std::vector<FanRows> rows_;
   std::vector<double> prior_;
   Index data_ = 0;           // rows without the prior's
   HostMatrix coefficients_;  // [n p + k + p, k + p], the prior last
   std::vector<double> sigma_;
   std::optional<WeightedFit> fit_;
-  std::vector<double> turn_prior_;   // [k] of the outputs' directions; 0 with one output
-  HostMatrix direction_covariance_;  // [k p, k p]; empty with one output, or where not solved
+  std::vector<double> turn_prior_;  // [k] of the outputs' directions; 0 with one output
+  std::optional<OutputTurns> turning_;
+  HostMatrix direction_covariance_;  // [k (p - 1), k (p - 1)]; empty where there is none
   HostMatrix covariance_;
   int sweeps_ = 0;
   Index doubted_ = 0;

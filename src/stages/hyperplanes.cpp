@@ -35,37 +35,6 @@ Hyperplanes Hyperplanes::without(const std::vector<bool>& marked) const {
   return rest;
 }
 
-Hyperplanes hyperplanes_of(const ReluNetwork& network) {
-  check(network);
-  const Index d = network.inputs();
-  const Index p = network.outputs();
-  Hyperplanes result(d, p);
-  for (Index o = 0; o < p; ++o) {
-    for (Index j = 0; j < d; ++j) result.linear(o, j) = network.linear(o, j);
-    result.linear(o, d) = network.constant(o, 0);
-  }
-  for (Index i = 0; i < network.neurons(); ++i) {
-    const double* w = network.weights.row(i);
-    const double bias = network.bias(i, 0);
-    const double length = std::sqrt(dot(w, w, d));
-    if (!(length > 0)) {
-      for (Index o = 0; o < p; ++o) {
-        result.linear(o, d) += network.output(o, i) * std::max(bias, 0.0);
-      }
-      continue;
-    }
-    if (is_dead(network, i)) continue;
-    result.add(std::vector<double>(w, w + d), bias);
-    for (Index o = 0; o < p; ++o) {
-      const double u = network.output(o, i);
-      result.scales(result.neurons() - 1, o) = 0.5 * u * length;
-      for (Index j = 0; j < d; ++j) result.linear(o, j) += 0.5 * u * w[j];
-      result.linear(o, d) += 0.5 * u * bias;
-    }
-  }
-  return result;
-}
-
 ReluNetwork relu_network_of(const Hyperplanes& network) {
   const Index d = network.inputs();
   const Index p = network.outputs();

@@ -32,9 +32,6 @@ struct Hyperplanes {
   Hyperplanes without(const std::vector<bool>& marked) const;
 };
 
-/// The same function. A neuron without weights is a constant; one that is_dead leaves nothing.
-Hyperplanes hyperplanes_of(const ReluNetwork& network);
-
 /// The same function, each neuron as w = 2 |c| v, bias = 2 |c| e, output c / |c|, and what is left
 /// over in the linear part. Neurons of scale 0 are left out.
 ReluNetwork relu_network_of(const Hyperplanes& network);

@@ -21,6 +21,7 @@ void LineSearch::ask_first_grid(const LineSearchInput& input, Random& random) {
   t_.erase(std::unique(t_.begin(), t_.end()), t_.end());
 
   LineAnswers answers = ask_(t_);
+  enough_ = answers.enough;
   values_ = std::move(answers.values);
   answer_sigmas_ = std::move(answers.sigmas);
   if (told_) keep_stretch(random);
@@ -50,6 +51,7 @@ void LineSearch::measure_slope_range() {
 
 void LineSearch::ask_and_merge(const std::vector<double>& proposals) {
   LineAnswers answers = ask_(proposals);
+  enough_ = answers.enough;
   if (!told_) {
     add_rounding(proposals, answers);
     merge_points(proposals, answers);

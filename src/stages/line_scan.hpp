@@ -102,6 +102,7 @@ class LineSearch {
   const KnownCrossings* known_;
   const QueryPlan& plan_;
   bool told_;
+  bool enough_ = false;         // the asker wants no more points
   std::vector<double> silent_;  // points within the stretch that said nothing, ascending
   std::vector<double> t_;
   std::vector<double> values_;

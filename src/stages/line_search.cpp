@@ -184,7 +184,10 @@ LineResult LineSearch::run() {
     for (const Run& run : runs) result.pieces.push_back({run.fit, t_[run.first], t_[run.last]});
     result.kinks.clear();
     const std::vector<double> proposals = judge(runs, result.kinks);
-    if (proposals.empty() || static_cast<Index>(t_.size() + proposals.size()) > plan_.line_points) {
+    const Index most =
+        std::min(plan_.line_points,
+                 kPointsWithoutPieces + kPointsPerPiece * static_cast<Index>(runs.size()));
+    if (enough_ || proposals.empty() || static_cast<Index>(t_.size() + proposals.size()) > most) {
       break;
     }
     ask_and_merge(proposals);

@@ -71,6 +71,7 @@ struct KnownCrossings {
 struct LineAnswers {
   std::vector<double> values;
   std::vector<double> sigmas;
+  bool enough = false;  // this search cannot use such answers: it asks no more
 };
 using AskLine = std::function<LineAnswers(const std::vector<double>& t)>;
 
@@ -82,6 +83,13 @@ struct LineSearchInput {
   bool told = false;           // the oracle tells the noise of each answer, which may be infinite
   bool meetings_prove = true;  // outputs that add up to 0 have one equation less
 };
+
+/// What a line may ask, beside QueryPlan::line_points: so many points, and so many more for every
+/// piece that was verified. A kink takes about 6. Lines with 20,000 kinks show thousands of pieces
+/// long before, and noise that was underestimated is measured anew; a function that is nowhere
+/// straight shows no piece.
+inline constexpr Index kPointsWithoutPieces = 70000;
+inline constexpr Index kPointsPerPiece = 64;
 
 /// Rounds in which the ends of the stretch that says something are halved.
 inline constexpr int kBisections = 7;

@@ -6,20 +6,20 @@
 
 #include "kernels/ops.hpp"
 #include "src/stages/numbers.hpp"
+#include "src/stages/product.hpp"
 
 namespace crease {
 namespace {
 
 constexpr double kRidge = 1e-13;  // of the largest diagonal element
 
-/// Orthonormal rows that span what is orthogonal to the direction of neuron j's outputs: a
-/// reflection that takes the direction to a coordinate axis takes the other axes there.
-HostMatrix tangents(const Hypothesis& planes, Index j) {
-  const Index p = planes.outputs;
-  std::vector<double> mirror(planes.scales.row(j), planes.scales.row(j) + p);
+/// Orthonormal rows that span what is orthogonal to a direction: a reflection that takes the
+/// direction to a coordinate axis takes the other axes there. Zero for a direction that is 0.
+HostMatrix tangents(const double* direction, Index p) {
+  std::vector<double> mirror(direction, direction + p);
   const double size = std::sqrt(dot(mirror, mirror));
-  HostMatrix rows(0, p);
   if (!(size > 0)) return HostMatrix(p - 1, p);
+  HostMatrix rows(0, p);
   for (double& value : mirror) value /= size;
   Index axis = 0;
   for (Index o = 1; o < p; ++o) {
@@ -40,23 +40,36 @@ HostMatrix tangents(const Hypothesis& planes, Index j) {
   return rows;
 }
 
-}  // namespace
+/// The tangents of all directions, one after the other: [k (p - 1), p].
+HostMatrix all_tangents(const HostMatrix& directions) {
+  const Index p = directions.cols();
+  HostMatrix all(0, p);
+  for (Index j = 0; j < directions.rows() && p > 1; ++j) {
+    const HostMatrix own = tangents(directions.row(j), p);
+    for (Index t = 0; t < own.rows(); ++t) all.append_row(own.row(t), p);
+  }
+  return all;
+}
 
-HostMatrix turned_patterns(const Hypothesis& planes, const HostMatrix& above) {
-  const Index k = planes.neurons();
-  const Index p = planes.outputs;
-  const Index each = p - 1;
-  HostMatrix out(above.rows() * p, k * each);
-  for (Index j = 0; j < k && each > 0; ++j) {
-    const HostMatrix rows = tangents(planes, j);
-    for (Index c = 0; c < above.rows(); ++c) {
-      if (!(above(c, j) > 0)) continue;
-      for (Index t = 0; t < each; ++t) {
-        for (Index o = 0; o < p; ++o) out(c * p + o, j * each + t) = rows(t, o);
-      }
+/// Rows first .. first + count - 1 of the turned patterns.
+HostMatrix turned_rows(const HostMatrix& tangents, const HostMatrix& above, Index p, Index first,
+                       Index count) {
+  HostMatrix out(count, tangents.rows());
+  for (Index r = 0; r < std::min(count, above.rows() * p - first); ++r) {
+    const Index c = (first + r) / p;
+    const Index o = (first + r) % p;
+    for (Index a = 0; a < tangents.rows(); ++a) {
+      if (above(c, a / (p - 1)) > 0) out(r, a) = tangents(a, o);
     }
   }
   return out;
+}
+
+}  // namespace
+
+HostMatrix turned_patterns(const Hypothesis& planes, const HostMatrix& above) {
+  const Index p = planes.outputs;
+  return turned_rows(all_tangents(planes.scales), above, p, 0, above.rows() * p);
 }
 
 std::vector<double> turn_certainty(const WeightedFit& fit, const Hypothesis& planes,
@@ -76,44 +89,103 @@ std::vector<double> turn_certainty(const WeightedFit& fit, const Hypothesis& pla
   return certainty;
 }
 
-bool turn_outputs(Device& device, const WeightedFit& fit, const HostMatrix& above,
-                  const HostMatrix& w, const HostMatrix& left, Hypothesis& planes) {
-  const Index k = planes.neurons();
-  const Index p = planes.outputs;
-  const Index each = p - 1;
-  const Index unknowns = k * each;
-  if (unknowns == 0 || unknowns > kMostTurned) return false;
-  const DeviceMatrix seen = upload(device, fit.unexplained(turned_patterns(planes, above)));
-  const DeviceMatrix normals = upload(device, w);
-  DeviceMatrix alike_there(device, k, k);
-  multiply(device, normals, Transpose::no, normals, Transpose::yes, 1.0, 0.0, alike_there);
-  DeviceMatrix inner(device, unknowns, unknowns);
-  multiply(device, seen, Transpose::yes, seen, Transpose::no, 1.0, 0.0, inner);
-  DeviceMatrix along(device, left.rows(), k);
-  multiply(device, upload(device, left), Transpose::no, normals, Transpose::yes, 1.0, 0.0, along);
-  DeviceMatrix product(device, unknowns, k);
-  multiply(device, seen, Transpose::yes, along, Transpose::no, 1.0, 0.0, product);
-  const HostMatrix alike = download(device, alike_there);
-  const HostMatrix toward = download(device, product);
-  HostMatrix system = download(device, inner);
-  std::vector<double> step;
-  double most = 0;
-  for (Index i = 0; i < unknowns; ++i) {
-    for (Index l = 0; l < unknowns; ++l) system(i, l) *= alike(i / each, l / each);
-    most = std::max(most, system(i, i));
-    step.push_back(toward(i, i / each));
+OutputTurns::OutputTurns(Device& device, const WeightedFit& fit, const HostMatrix& directions,
+                         HostMatrix above, HostMatrix weights, Index most_bytes)
+    : device_(device),
+      fit_(fit),
+      outputs_(directions.cols()),
+      each_(std::max<Index>(1, outputs_ - 1)),
+      above_(std::move(above)),
+      weights_(std::move(weights)),
+      tangents_(all_tangents(directions)),
+      alike_(product(device, weights_, Transpose::no, weights_, Transpose::yes)),
+      most_bytes_(most_bytes),
+      shares_(shares()) {}
+
+HostMatrix OutputTurns::rows(Index first, Index count) const {
+  return turned_rows(tangents_, above_, outputs_, first, count);
+}
+
+Index OutputTurns::rows_at_once() const {
+  // The patterns, what is explained of them, and what is left.
+  const Index bytes = 3 * unknowns() * static_cast<Index>(sizeof(double));
+  return std::clamp<Index>(most_bytes_ / std::max<Index>(1, bytes), 1,
+                           std::max<Index>(1, fit_.rows()));
+}
+
+HostMatrix OutputTurns::shares() const {
+  const Index chunk = rows_at_once();
+  HostMatrix sum = fit_.share(0, rows(0, std::min(chunk, fit_.rows())));
+  for (Index first = chunk; first < fit_.rows(); first += chunk) {
+    const HostMatrix part = fit_.share(first, rows(first, std::min(chunk, fit_.rows() - first)));
+    for (Index i = 0; i < sum.size(); ++i) sum.data()[i] += part.data()[i];
   }
-  for (Index i = 0; i < unknowns; ++i) system(i, i) += kRidge * most;
+  return sum;
+}
+
+HostMatrix OutputTurns::information() const {
+  DeviceMatrix inner(device_, unknowns(), unknowns());
+  fill(device_, 0.0, inner);
+  const Index chunk = rows_at_once();
+  for (Index first = 0; first < fit_.rows(); first += chunk) {
+    const Index count = std::min(chunk, fit_.rows() - first);
+    const DeviceMatrix seen = upload(device_, fit_.unexplained(first, rows(first, count), shares_));
+    multiply(device_, seen, Transpose::yes, seen, Transpose::no, 1.0, 1.0, inner);
+  }
+  HostMatrix information = download(device_, inner);
+  for (Index a = 0; a < unknowns(); ++a) {
+    for (Index b = 0; b < unknowns(); ++b) information(a, b) *= alike(a, b);
+  }
+  return information;
+}
+
+std::vector<double> OutputTurns::toward(const HostMatrix& left) const {
+  require(left.rows() == fit_.rows(), "OutputTurns: what is left of every row");
+  // M_jt is e_jt less what some W explains, and of that there is nothing in `left`.
+  const HostMatrix along = product(device_, left, Transpose::no, weights_, Transpose::yes);
+  std::vector<double> sums;
+  for (Index a = 0; a < unknowns(); ++a) {
+    const Index j = a / each_;
+    double sum = 0;
+    for (Index r = 0; r < above_.rows() * outputs_; ++r) {
+      if (above_(r / outputs_, j) > 0) {
+        sum += tangents_(a, r % outputs_) * along(r, j) / fit_.sigma(r);
+      }
+    }
+    sums.push_back(sum);
+  }
+  return sums;
+}
+
+HostMatrix OutputTurns::turns(const std::vector<double>& step) const {
+  HostMatrix turns(above_.cols(), outputs_);
+  for (Index a = 0; a < unknowns(); ++a) {
+    for (Index o = 0; o < outputs_; ++o) {
+      turns(a / each_, o) += step[static_cast<std::size_t>(a)] * tangents_(a, o);
+    }
+  }
+  return turns;
+}
+
+bool turn_outputs(Device& device, const WeightedFit& fit, const HostMatrix& above,
+                  const HostMatrix& w, const HostMatrix& left, Index most_bytes,
+                  Hypothesis& planes) {
+  const Index p = planes.outputs;
+  const Index unknowns = planes.neurons() * (p - 1);
+  if (unknowns == 0 || unknowns > kMostTurned) return false;
+  const OutputTurns turning(device, fit, planes.scales, above, w, most_bytes);
+  HostMatrix system = turning.information();
+  double most = 0;
+  for (Index a = 0; a < unknowns; ++a) most = std::max(most, system(a, a));
+  for (Index a = 0; a < unknowns; ++a) system(a, a) += kRidge * most;
+  std::vector<double> step = turning.toward(left);
   if (!solve_positive(std::move(system), step)) return false;
-  for (Index j = 0; j < k; ++j) {
+  const HostMatrix turns = turning.turns(step);
+  for (Index j = 0; j < planes.neurons(); ++j) {
     double* scale = planes.scales.row(j);
     const double size = std::sqrt(dot(scale, scale, p));
     if (!(size > 0)) continue;
-    const HostMatrix rows = tangents(planes, j);
-    for (Index t = 0; t < each; ++t) {
-      const double by = size * step[static_cast<std::size_t>(j * each + t)];
-      for (Index o = 0; o < p; ++o) scale[o] += by * rows(t, o);
-    }
+    for (Index o = 0; o < p; ++o) scale[o] += size * turns(j, o);
     const double grown = std::sqrt(dot(scale, scale, p)) / size;
     for (Index o = 0; o < p; ++o) scale[o] /= grown;
   }

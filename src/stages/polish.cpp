@@ -49,7 +49,7 @@ void Polisher::set_targets(double tolerance) {
 /// Gradients and levels in turn: each is linear while the other stays.
 void Polisher::solve(FanDesign& design) {
   const std::vector<FanRows> rows = fan_rows(device_, network_, noise_, fans_);
-  GradientFit gradients(device_, network_, rows, weight_prior_);
+  GradientFit gradients(device_, network_, rows, weight_prior_, asker_.scratch_bytes());
   levels_.reset();
   for (Index sweep = 0; sweep < kSweeps; ++sweep) {
     const double change = gradients.sweep(network_);
@@ -69,6 +69,7 @@ void Polisher::solve(FanDesign& design) {
     for (Index i = 0; i < k_; ++i) least = std::min(least, gradient_covariance_(i, i));
     if (sweep > 0 && change <= kSettled * std::sqrt(std::max(least, 0.0))) break;
   }
+  turns_outputs_ = k_ == 0 || p_ == 1 || gradients.turns();
   turn_error_.assign(static_cast<std::size_t>(k_), 0.0);
   for (Index i = 0; i < k_; ++i) {
     const auto ii = static_cast<std::size_t>(i);
@@ -137,6 +138,11 @@ Polished Polisher::run() {
     if (design.all_good()) break;
   }
   result_.report.pairs /= 2;
+  if (!turns_outputs_) {
+    asker_.warn("polish: the directions of the outputs stay as they were: their system of " +
+                std::to_string(k_ * (p_ - 1)) +
+                " unknowns does not fit into device_bytes, or cannot be solved");
+  }
   check();
   return std::move(result_);
 }

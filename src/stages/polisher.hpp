@@ -87,6 +87,7 @@ class Polisher {
   double doubted_ = 0;              // share of the rows
   std::vector<bool> leans_;         // [k] measured by fans that lean away from its hyperplane
   std::vector<double> turn_error_;  // [k] of the outputs' directions
+  bool turns_outputs_ = true;       // wherever there is something to turn
   std::optional<LevelFit> levels_;
   bool short_of_queries_ = false;
   Polished result_{false, {}, Hypothesis(0, 0), {}, {}, 0};

@@ -37,13 +37,6 @@ DeviceMatrix SliceAsker::points(ConstDeviceView t, Round round, HostMatrix* sigm
   return y;
 }
 
-DeviceMatrix SliceAsker::lines(const Lines& lines, ConstDeviceView t, Round round,
-                               HostMatrix* sigmas) {
-  const DeviceMatrix origins = embed(lines.origins);
-  const DeviceMatrix directions = embed(lines.directions);
-  return whole_.lines({origins, directions, lines.first}, t, round, sigmas);
-}
-
 DeviceMatrix SliceAsker::fan(const Fan& fan, Round round, HostMatrix* sigmas) {
   const DeviceMatrix centers = embed(fan.centers);
   const DeviceMatrix directions = embed(fan.directions);

@@ -17,8 +17,6 @@ class SliceAsker final : public Asker {
 
   DeviceMatrix points(ConstDeviceView t, Round round = Round::next,
                       HostMatrix* sigmas = nullptr) override;
-  DeviceMatrix lines(const Lines& lines, ConstDeviceView t, Round round = Round::next,
-                     HostMatrix* sigmas = nullptr) override;
   DeviceMatrix fan(const Fan& fan, Round round = Round::next,
                    HostMatrix* sigmas = nullptr) override;
   HostMatrix residuals(const Lines& lines, const std::vector<double>& t, const DeviceNetwork* known,
@@ -27,6 +25,7 @@ class SliceAsker final : public Asker {
   void limit(std::optional<Index> queries) override { whole_.limit(queries); }
   Index left() const override { return whole_.left(); }
   void finish_regardless() override { whole_.finish_regardless(); }
+  bool gives_up() const override { return whole_.gives_up(); }
   Index asked() const override { return whole_.asked(); }
   Index charged() const override { return whole_.charged(); }
   Index unanswered() const override { return whole_.unanswered(); }

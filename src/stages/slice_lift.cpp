@@ -38,6 +38,7 @@ class Lifting {
   Lifting(Asker& asker, Random& random, const Hypothesis& traces, const Slice& slice,
           const NoiseModel& noise, LiftCells cells)
       : device_(asker.device()),
+        most_bytes_(asker.scratch_bytes()),
         random_(random),
         on_slice_(traces),
         slice_(slice),
@@ -156,7 +157,7 @@ class Lifting {
       if ((misfit_ <= kExplained && turn > 0) || turn == kTurns ||
           (turn > 0 && misfit_ > 0.5 * before))
         break;
-      if (!turn_outputs(device_, fit, fans_.above(), normals(), left, traces_)) break;
+      if (!turn_outputs(device_, fit, fans_.above(), normals(), left, most_bytes_, traces_)) break;
       patterns_ = patterns(traces_, fans_.above());
     }
     solve_levels();
@@ -248,6 +249,7 @@ class Lifting {
   }
 
   Device& device_;
+  Index most_bytes_;
   Random& random_;
   const Hypothesis& on_slice_;
   const Slice& slice_;

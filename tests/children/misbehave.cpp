@@ -152,6 +152,11 @@ int main(int argc, char** argv) {
         y.back() = std::numeric_limits<double>::quiet_NaN();
         reply = reply_of(n, p, y);
       }
+      if (mode == "never_stops_talking") {
+        while (folder.empty() || exists(folder))
+          say(2, std::string(1 << 12, '.') + "\nstill here\n");
+        _exit(0);
+      }
       if (mode == "talks") say(2, std::string(1 << 20, '.'));
       if (mode == "leaves_another" && fork() == 0) {
         // Holds the fifo open until it is killed.
@@ -163,6 +168,11 @@ int main(int argc, char** argv) {
       if (mode == "waits") {
         append("waiting", std::to_string(getpgrp()) + "\n");
         while (exists(folder) && !exists(file("go"))) poll(nullptr, 0, 5);
+      }
+      if (mode == "dies_at_gate") {
+        append("waiting", "there\n");
+        while (exists(folder) && !exists(file("go"))) poll(nullptr, 0, 5);
+        _exit(5);
       }
       if (mode == "bit_by_bit") {
         for (const char& byte : reply) write_all(1, &byte, 1);

@@ -24,5 +24,28 @@ TEST_F(LearnMemoryTest, APlanLargerThanMemoryIsRefusedBeforeTheFirstQuery) {
   EXPECT_THAT(result.err, HasSubstr(" free (1000000 inputs, 1 outputs)"));
 }
 
+TEST_F(LearnMemoryTest, ACertificateThatNobodyCanHoldOrPayIsRefusedBeforeTheFirstQuery) {
+  const std::string target = made("small.npz", {"gaussian", "--inputs", "3", "--neurons", "2"});
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"learn",    target,         "--out",    file("x.npz"),
+                                          "--report", file("x.json"), "--device", "cpu"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  // The error of each point, twice, and its answer: 3 * 8 bytes.
+  for (const char* mode : {"adaptive", "uniform"}) {
+    expect_refused(with({"--certificate", "1000000000000", "--mode", mode}),
+                   "the certificate is larger than memory: its 1000000000000 points take "
+                   "24000000000000 bytes, this machine has ");
+  }
+  expect_refused(with({"--certificate", "9223372036854775807"}), "larger than memory");
+  expect_refused(with({"--certificate", "3001", "--budget", "3000"}),
+                 "--certificate: expected no more points than the 3000 queries of --budget, not "
+                 "3001: each is one");
+  // What the budget could pay is cut to what is left of it, as the default one is.
+  expect_ok(with({"--certificate", "3000", "--budget", "3000"}));
+  EXPECT_EQ(run_program(with({"--budget", "100"})).exit_code, 4);
+}
+
 }  // namespace
 }  // namespace crease

@@ -177,6 +177,36 @@ TEST_F(LearnProcessTest, AStopSignalEndsWithTheBestNetworkAndItsCertificate) {
   }
 }
 
+TEST_F(LearnProcessTest, AStopSignalIsObeyedAlsoByARunThatNeverHadAnAnswer) {
+  Program program(learn_from("dies_at_gate", 0));
+  wait_for_gate();
+  program.signal(SIGINT);
+  write_bytes(lives_.file("go"), ".");
+  const ProgramResult result = program.wait();
+
+  EXPECT_EQ(result.exit_code, 130) << result.err;
+  EXPECT_EQ(report()["outcome"], "stopped");
+  EXPECT_THAT(report()["message"].get<std::string>(),
+              HasSubstr("stopped by the caller, after the black box failed: "));
+  EXPECT_EQ(report()["queries"]["total"], 0);
+  EXPECT_TRUE(report()["certificate"].is_null());
+  EXPECT_EQ(load_network(file("out.safetensors")).neurons(), 0);
+  EXPECT_EQ(read_bytes(lives_.file("asked")), ".") << "nobody waits for a box that did not answer";
+}
+
+TEST_F(LearnProcessTest, AStopSignalIsNotKeptWaitingByABoxThatFails) {
+  Program program(learn_from("dies_at_gate", 4));
+  wait_for_gate();
+  program.signal(SIGTERM);
+  write_bytes(lives_.file("go"), ".");
+  const ProgramResult result = program.wait();
+
+  EXPECT_EQ(result.exit_code, 130) << result.err;
+  EXPECT_EQ(report()["outcome"], "stopped");
+  EXPECT_TRUE(report()["certificate"].is_null());
+  EXPECT_EQ(read_bytes(lives_.file("asked")), ".....");
+}
+
 TEST_F(LearnProcessTest, ASecondStopSignalEndsAtOnce) {
   Program program(learn_from("waits", 4));
   wait_for_gate();

@@ -11,6 +11,7 @@
 #include <random>
 #include <thread>
 
+#include "tests/support/children.hpp"
 #include "tests/support/run_program.hpp"
 
 namespace crease {
@@ -144,29 +145,35 @@ TEST_F(LogTest, OutOfBudgetItGoesOnWithALargerOne) {
 }
 
 TEST_F(LogTest, InterruptedItGoesOnToTheSameBits) {
-  expect_ok(learn("whole"));
-  std::mt19937 random(3);
-  int stopped = 0;
-  for (int round = 0; round < 6; ++round) {
-    const std::string log = file("log" + std::to_string(round));
-    Program program(learn("stopped", {"--log", log}));
-    // After the first stage was told of, so that the signal is caught.
-    while (program.err().find("noise:") == std::string::npos) {
+  const auto learn_from = [this](const std::string& name, const std::string& command,
+                                 const Words& more = {}) {
+    Words words = learn(name, more);
+    words[1] = "exec:" + command;
+    words.insert(words.end(), {"--inputs", "3", "--outputs", "2"});
+    return words;
+  };
+  expect_ok(learn_from("whole", misbehaving_child("none", 0, 2)));
+  for (const Index answered : {0, 1, 2, 4}) {
+    SCOPED_TRACE(answered);
+    // The next question waits until the signal was sent.
+    const TemporaryFolder gate;
+    const std::string command = misbehaving_child("waits", answered, 2, gate.file(""));
+    const Words log = {"--log", file("log" + std::to_string(answered))};
+    Program program(learn_from("stopped", command, log));
+    while (!program.has_ended() &&
+           read_bytes(gate.file("waiting")).find('\n') == std::string::npos) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 60));
     program.signal(SIGINT);
-    const ProgramResult result = program.wait();
-    if (result.exit_code == 130) {
-      ++stopped;
-      EXPECT_EQ(report("stopped")["outcome"], "stopped");
-      EXPECT_THAT(expect_ok({"show", log}).out, HasSubstr("stopped (budget none)"));
-    }
-    const ProgramResult on = expect_ok(learn("on", {"--log", log}));
+    write_bytes(gate.file("go"), ".");
+    EXPECT_EQ(program.wait().exit_code, 130);
+    EXPECT_EQ(report("stopped")["outcome"], "stopped");
+    EXPECT_THAT(expect_ok({"show", log[1]}).out, HasSubstr("stopped (budget none)"));
+
+    const ProgramResult on = expect_ok(learn_from("on", command, log));
     expect_same("on", "whole");
     EXPECT_THAT(on.out, HasSubstr(" replayed, "));
   }
-  EXPECT_GT(stopped, 0);
 }
 
 #ifdef CREASE_PROGRAM

@@ -217,6 +217,83 @@ TEST_P(NoisyLearnerTest, HalfPrecisionThatLooksLikeDecimalsIsNotSearchedWithoutE
   EXPECT_LE(learned.report.learning_queries, 4 * (6048 + 8 * 4) + 20 * 24 * 5 + 4000);
 }
 
+struct Plain {
+  const char* what;
+  FamilyPlan family;
+  Imperfection answers;
+  Seed seed;
+};
+
+FamilyPlan family(const char* name, Index inputs, Index neurons, Index outputs = 1) {
+  FamilyPlan plan;
+  plan.family = name;
+  plan.inputs = inputs;
+  plan.neurons = neurons;
+  plan.outputs = outputs;
+  return plan;
+}
+
+TEST_P(NoisyLearnerTest, PlainNetworksInFewInputsAndParallelOnesComeToTheNoise) {
+  FamilyPlan parallel = family("parallel", 16, 5);
+  parallel.biases = 5;
+  const Plain all[] = {
+      {"far out all kinks of one input are one",
+       family("gaussian", 1, 7, 4),
+       imperfect(Kind::noise, 2e-7),
+       {205}},
+      {"no row beyond the farthest kink",
+       family("gaussian", 1, 24),
+       imperfect(Kind::decimals, 0, 9),
+       {1207}},
+      {"far out parallel kinks are one", parallel, imperfect(Kind::decimals, 0, 4), {224}},
+      {"a fit that is stuck", family("gaussian", 2, 24), imperfect(Kind::noise, 7e-8), {671}},
+      {"few rows see two neurons",
+       family("gaussian", 3, 24, 6),
+       imperfect(Kind::decimals, 0, 9),
+       {1106}},
+      {"half precision", family("gaussian", 16, 6, 2), imperfect(Kind::float16), {567}},
+  };
+  for (const Plain& each : all) {
+    RunControl run;
+    run.seed = each.seed;
+    const auto learned = learn(make_family(each.family, each.seed), each.answers, 1e-12, run);
+    EXPECT_TRUE(starts_with(learned.report.message, "at the noise floor"))
+        << each.what << ": " << learned.report.message;
+  }
+}
+
+TEST_P(NoisyLearnerTest, ARareNeuronInSinglePrecisionIsNotSearchedWithoutEnd) {
+  FamilyPlan plan = family("rare", 14, 1);
+  plan.distance = 4.7;
+  RunControl run;
+  run.seed = {1698};
+  const auto learned = learn(make_family(plan, {1698}), imperfect(Kind::float32), 1e-6, run);
+  EXPECT_EQ(learned.report.method, "noisy");
+  // 1024 points before the answers of a long line are looked at, in batches that at most double;
+  // then noisy_lines lines of 6048 + 8 d points, and QueryPlan::noisy_queries a parameter beside
+  // 4000.
+  EXPECT_LE(learned.report.learning_queries, 3 * 1024 + 4 * (6048 + 8 * 14) + 20 * 15 + 4000);
+}
+
+TEST_P(NoisyLearnerTest, AConstantInWhichNoiseMayHideAPromisedSlabIsNotReached) {
+  FamilyPlan plan = family("bump", 3, 3, 10);
+  plan.width = 0.0033;
+  plan.offset = 0.12;
+  const ReluNetwork target = make_family(plan, {876});
+  const auto oracle =
+      make_imperfect_oracle(make_network_oracle(target), imperfect(Kind::noise, 1e-3));
+  QueryProblem problem;
+  problem.accuracy = 0.1;
+  QueryPlan query_plan;
+  query_plan.resolution = plan.width;
+  const auto learned = learn_from_queries(device(), *oracle, problem, query_plan);
+  EXPECT_EQ(learned.report.neurons, 0);
+  EXPECT_EQ(to_string(learned.report.outcome), "not_reached");
+  EXPECT_EQ(learned.report.hunt_mass, 1);
+  EXPECT_TRUE(starts_with(learned.report.message, "constant, as far as these answers tell"))
+      << learned.report.message;
+}
+
 TEST_P(NoisyLearnerTest, AnAffineFunctionHasNoNeurons) {
   ReluNetwork affine = planted_network(5, 0, 2, 3);
   const auto learned = learn(affine, imperfect(Kind::noise, 1e-3), 1e-2);

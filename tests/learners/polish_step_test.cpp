@@ -132,6 +132,35 @@ TEST_P(PolishStepTest, AnOracleThatFailsWithinItLeavesTheNetworkFromBefore) {
   EXPECT_EQ(match(truth, learned.network).matched, 8);
 }
 
+TEST_P(PolishStepTest, ANetworkThatFinalPointsRefuteIsNotCalledPolished) {
+  const ReluNetwork truth = planted_network(12, 8, 1, 61);
+  const Index points = small_plan().certificate_points;
+  RunReport whole;
+  std::size_t batches = 0;
+  {
+    RecordingOracle oracle(truth, RecordingOracle::Manner::structured);
+    whole = learn_from_queries(device(), oracle, with_polish(), small_plan()).report;
+    batches = oracle.batches.size();
+  }
+  ASSERT_TRUE(whole.polish.accepted);
+  // The last batch, the certificate's, has one answer that is another: and then the budget is
+  // spent.
+  RecordingOracle oracle(truth, RecordingOracle::Manner::structured);
+  oracle.after = [&](Device& on, DeviceView y) {
+    if (oracle.batches.size() == batches) on.copy_in(HostMatrix(1, 1, 100), y.row_block(0, 1));
+  };
+  RunControl control;
+  control.budget.queries = whole.learning_queries + points;
+  const Learned<ReluNetwork> learned =
+      learn_from_queries(device(), oracle, with_polish(), small_plan(), control);
+
+  EXPECT_EQ(to_string(learned.report.outcome), "out_of_budget") << learned.report.message;
+  EXPECT_EQ(learned.network.neurons(), 8);
+  EXPECT_TRUE(learned.report.polish.asked);
+  EXPECT_FALSE(learned.report.polish.accepted);
+  EXPECT_TRUE(learned.report.neuron_errors.empty());
+}
+
 TEST_P(PolishStepTest, AFunctionWithoutNeuronsIsNotSaidToMissOne) {
   for (const Index d : {1, 2, 5}) {
     for (const Index p : {1, 3}) {

@@ -5,8 +5,11 @@
 
 #include <limits>
 
+#include "src/learners/query_memory.hpp"
 #include "src/stages/bounded_fit.hpp"
 #include "tests/support/failing_device.hpp"
+#include "tests/support/noisy_oracle.hpp"
+#include "tests/support/planted_network.hpp"
 
 namespace crease {
 namespace {
@@ -132,6 +135,59 @@ TEST(QueryMemoryTest, NumbersWorkedByHand) {
   plan.resolution = 0.01;  // 3140 points of the hunt
   EXPECT_EQ(device_bytes_needed(plan, 10, 2), 8 * 3140 * 14);
   EXPECT_EQ(chunk_bytes_needed(plan, 10, 2), 8 * 12);
+}
+
+TEST(QueryMemoryTest, ACertificateTakesItsErrorsTwiceAndItsAnswers) {
+  QueryPlan plan = plan_of(QueryPlan::Mode::adaptive);
+  EXPECT_EQ(certificate_bytes_needed(plan, 3, false, {}), 8 * 64 * 5);
+  EXPECT_EQ(certificate_bytes_needed(plan, 3, true, {}), 8 * 64 * 8);
+  Budget budget;
+  budget.queries = 10;
+  EXPECT_EQ(certificate_bytes_needed(plan, 3, false, budget), 8 * 10 * 5);
+  plan.certificate_points = std::numeric_limits<Index>::max();
+  EXPECT_EQ(certificate_bytes_needed(plan, 3, false, {}), Index{1} << 62);
+  EXPECT_NO_THROW(check_certificate(plan, 3, false, budget));
+  EXPECT_THROW(check_certificate(plan, 3, false, {}), BadInput);
+}
+
+TEST(QueryMemoryTest, RowsOfANoisyFitWorkedByHand) {
+  QueryPlan plan = plan_of(QueryPlan::Mode::adaptive);
+  plan.noisy_rows = 2.5;
+  // 11 unknowns without a neuron: 27 rows of 10 inputs and an answer.
+  EXPECT_EQ(noisy_bytes_needed(plan, 10, 1, 0), 8 * 27 * 11);
+  // Four neurons: 4 (10 + 1) + 11 = 55, 137 rows.
+  EXPECT_EQ(noisy_bytes_needed(plan, 10, 1, 4), 8 * 137 * 11);
+  // Five outputs: (4 (10 + 5) + 5 * 11) / 5 = 23 each, 57 rows.
+  EXPECT_EQ(noisy_bytes_needed(plan, 10, 5, 4), 8 * 57 * 15);
+  Budget budget;
+  budget.queries = 20;
+  EXPECT_EQ(noisy_bytes_needed(plan, 10, 1, 4, budget), 8 * 20 * 11);
+  EXPECT_EQ(noisy_bytes_needed(plan, std::numeric_limits<Index>::max() / 4, 1, 1), Index{1} << 62);
+  EXPECT_THROW(noisy_bytes_needed(plan, 10, 1, -1), BadInput);
+  EXPECT_THROW(noisy_bytes_needed(plan, 0, 1, 1), BadInput);
+}
+
+TEST(QueryMemoryTest, NoMemoryForNoisyRowsEndsTheRunWithBothNumbers) {
+  QueryPlan plan = plan_of(QueryPlan::Mode::adaptive);
+  plan.certificate_points = plan.look_points = 16;
+  const Index need = noisy_bytes_needed(plan, 40, 1, 0);
+  ASSERT_GT(need, device_bytes_needed(plan, 40, 1));  // else nothing would be asked
+  const ReluNetwork affine = planted_network(40, 0, 1, 3);
+  FailingDevice device;
+  device.claim_free(need - 1);
+  const auto oracle = noisy_oracle(affine, 1e-3);
+  const RunReport report = learn_from_queries(device, *oracle, {}, plan, {}).report;
+  EXPECT_EQ(to_string(report.outcome), "not_reached");
+  EXPECT_EQ(report.method, "noisy");
+  EXPECT_THAT(report.message,
+              HasSubstr("the rows of a fit need " + std::to_string(need) + " bytes at one time"));
+  EXPECT_THAT(report.message, HasSubstr("has " + std::to_string(need - 1) + " free"));
+  EXPECT_EQ(report.queries.size(), 1U);  // the noise, and nothing after it
+  // No noisy run holds less: the same with as much as that comes to a fit.
+  device.claim_free(need);
+  const auto again = noisy_oracle(affine, 1e-3);
+  EXPECT_GT(learn_from_queries(device, *again, {}, plan, {}).report.queries.at("least_squares"), 0);
+  EXPECT_GE(device.stats().peak_bytes, need);
 }
 
 TEST(QueryMemoryTest, TheUniformChunkIsWhatItsRegressionCanWorkWith) {

@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <limits>
+#include <thread>
 
 #include "tests/support/children.hpp"
 #include "tests/support/devices.hpp"
@@ -186,6 +188,19 @@ TEST_P(ProcessOracleTest, LastWordsAreQuotedAndPassedOn) {
   EXPECT_THAT(failure(*oracle), HasSubstr("exit status 7; its last words: first line | no more "
                                           "memory | of any kind"));
   EXPECT_EQ(heard, "first line\nno more memory\nof any kind\n");
+}
+
+TEST_P(ProcessOracleTest, WhoNeverStopsTalkingIsLateAllTheSame) {
+  const TemporaryFolder folder;
+  ProcessOptions listening =
+      options(misbehaving_child("never_stops_talking", 0, 2, folder.file("")), 3, 2, kShort);
+  // Slower than it talks: there is always more to read.
+  listening.errors = [](std::string_view) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  const auto oracle = make_process_oracle(listening);
+  EXPECT_THAT(failure(*oracle), AllOf(HasSubstr("within 0.2 seconds, came 0; its last words: "),
+                                      HasSubstr("still here")));
 }
 
 TEST_P(ProcessOracleTest, AfterAFailureAnotherProcessGoesOnWhereTheOneBeforeFailed) {

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "src/families.hpp"
 #include "src/stages/numbers.hpp"
 #include "tests/support/devices.hpp"
 #include "tests/support/near.hpp"
@@ -77,6 +78,56 @@ TEST_P(CrudeNeuronsTest, FarOutALineSeesEveryNeuronClearly) {
   }
 }
 
+TEST_P(CrudeNeuronsTest, InOneInputKinksAreHyperplanesAndSlopesGradients) {
+  for (const Index p : {1, 2}) {
+    const double sigma = 1e-6;
+    const ReluNetwork network = planted_network(1, 8, p, 5);
+    const auto oracle = noisy(network, sigma);
+    const RunControl run;
+    Asker asker(device(), *oracle, run);
+    Random random(Seed{1});
+    const CrudeLine line = crude_neurons(asker, random, absolute_noise(sigma, p), {}, 1, false);
+    EXPECT_EQ(line.kinks, 8);
+    ASSERT_EQ(line.found.size(), 8);
+    std::vector<bool> seen(8, false);
+    for (Index i = 0; i < 8; ++i) {
+      const double kink = -line.found.planes(i, 1) / line.found.planes(i, 0);
+      EXPECT_EQ(std::abs(line.found.planes(i, 0)), 1);
+      Index nearest = 0;
+      for (Index j = 1; j < 8; ++j) {
+        const auto apart = [&](Index n) {
+          return std::abs(network.bias(n, 0) / network.weights(n, 0) + kink);
+        };
+        if (apart(j) < apart(nearest)) nearest = j;
+      }
+      seen[static_cast<std::size_t>(nearest)] = true;
+      // Runs take in points up to 5 of their standard deviations off (crude_neurons.cpp), on both
+      // sides.
+      const double off = std::abs(network.bias(nearest, 0) / network.weights(nearest, 0) + kink);
+      EXPECT_LE(off, 10 * line.found.offset_error[static_cast<std::size_t>(i)]) << i;
+      EXPECT_EQ(line.found.error[static_cast<std::size_t>(i)], 0);
+    }
+    EXPECT_EQ(std::count(seen.begin(), seen.end(), true), 8);
+  }
+}
+
+TEST_P(CrudeNeuronsTest, FarOutParallelHyperplanesAreToldApart) {
+  FamilyPlan plan;
+  plan.family = "parallel";
+  plan.inputs = 8;
+  plan.neurons = 5;
+  plan.biases = 5;
+  const ReluNetwork network = make_family(plan, {2});
+  const double sigma = 1e-5;
+  const auto oracle = noisy(network, sigma);
+  const RunControl run;
+  Asker asker(device(), *oracle, run);
+  Random random(Seed{1});
+  const CrudeLine line = crude_neurons(asker, random, absolute_noise(sigma, 1), {}, 1000, false);
+  EXPECT_EQ(line.kinks, 5);
+  EXPECT_EQ(line.found.size(), 5);
+}
+
 TEST_P(CrudeNeuronsTest, AFunctionThatIsNowhereStraightEndsTheLine) {
   const auto oracle = make_host_oracle(3, 1, [](ConstHostView x, HostView y) {
     for (Index i = 0; i < x.rows; ++i) y(i, 0) = std::sin(x(i, 0)) + x(i, 1) * x(i, 2);
@@ -113,6 +164,7 @@ TEST(LineScale, GrowsOnlyWhereTheNoiseDoesNot) {
   noise = absolute_noise(1e-3, 1);
   noise.format = "float16";
   EXPECT_EQ(line_scale(noise, 8), 1);
+  EXPECT_EQ(line_scale(absolute_noise(1e-3, 1), 1), 1);  // all kinks are near the origin
 }
 
 CrudeNeurons one(std::vector<double> plane, double error) {
@@ -134,6 +186,19 @@ TEST(Unite, CountsTheSamePlaneOnceAndKeepsTheBetterOfTwo) {
   EXPECT_EQ(unite(all, one({1, 0, 3}, 0.01)), 1);
   EXPECT_EQ(unite(all, one({0, 1, 0.5}, 0.01)), 1);
   EXPECT_EQ(all.size(), 3);
+}
+
+TEST(Unite, OfParallelPlanesTheNearestIsTheSame) {
+  CrudeNeurons all = one({1, 0, 0}, 0.01);
+  all.add({1, 0, 0.3}, {1}, 0.01, 0.01);
+  EXPECT_EQ(unite(all, one({1, 0, 0.31}, 0.01)), 0);
+  EXPECT_EQ(all.votes, (std::vector<Index>{1, 2}));
+}
+
+TEST(Unite, InOneInputOffsetsAloneSayWhatIsTheSame) {
+  CrudeNeurons all = one({1, 0.2}, 1e-4);
+  EXPECT_EQ(unite(all, one({-1, -0.2001}, 1e-4)), 0);
+  EXPECT_EQ(unite(all, one({1, 0.3}, 1e-4)), 1);
 }
 
 TEST(Unite, NeverMergesTwoOfOneLine) {

@@ -55,6 +55,26 @@ TEST_P(FitRowsTest, GrowKeepTheStreamInOrderAndTheChosenPointsBehindIt) {
   }
 }
 
+TEST_P(FitRowsTest, PointsThatWereAskedBeforeAreAddedWithoutAQuestion) {
+  const auto oracle = make_host_oracle(2, 1, [](ConstHostView x, HostView y) {
+    for (Index i = 0; i < x.rows; ++i) y(i, 0) = x(i, 0);
+  });
+  const RunControl run;
+  Asker asker(device(), *oracle, run);
+  Random random(Seed{9});
+  AnsweredPoints points(device(), Stream::rows);
+  points.add(HostMatrix(0, 2), HostMatrix(0, 1), {2});
+  EXPECT_EQ(points.size(), 0);
+  points.add(HostMatrix{{1, 2}, {3, 4}}, HostMatrix{{6}, {8}}, {2});
+  points.grow_to(3, asker, random, {2});
+  EXPECT_EQ(asker.asked(), 3);
+  EXPECT_EQ(points.drawn(), 3);
+  const HostMatrix x = download(device(), points.rows().x);
+  const HostMatrix y = download(device(), points.rows().y);
+  EXPECT_TRUE(same_bits(rows_of(x, 3, 2), HostMatrix{{1, 2}, {3, 4}}));
+  EXPECT_TRUE(same_bits(rows_of(y, 3, 2), HostMatrix{{3}, {4}}));
+}
+
 TEST_P(FitRowsTest, AnUnansweredBatchLeavesTheStreamAsItWas) {
   int calls = 0;
   const auto oracle = make_host_oracle(1, 1, [&](ConstHostView x, HostView y) {

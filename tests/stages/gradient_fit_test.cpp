@@ -39,6 +39,17 @@ TEST_P(GradientFitTest, WithoutFansEverythingIsAsUncertainAsBefore) {
   }
 }
 
+TEST_P(GradientFitTest, DirectionsThatDoNotFitIntoMemoryStayAsTheyAre) {
+  const UnitNetwork network = unit_network(3);
+  const std::vector<double> prior(static_cast<std::size_t>(kNeurons + 3), kPrior);
+  const Index needed = 3 * 14 * 14 * 8;  // two turns of seven neurons
+  const GradientFit fits(device(), network, {}, prior, needed);
+  EXPECT_TRUE(fits.turns());
+  const GradientFit does_not(device(), network, {}, prior, needed - 8);
+  EXPECT_FALSE(does_not.turns());
+  EXPECT_EQ(does_not.turn_error(2), kPrior / network.size(2));
+}
+
 TEST_P(GradientFitTest, WithoutFansNothingMoves) {
   for (const Index p : {1, 2, 3}) {
     UnitNetwork network = unit_network(p);

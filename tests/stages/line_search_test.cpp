@@ -458,6 +458,44 @@ TEST(LineSearchTest, NeitherPointsNorRoundsExceedThePlan) {
   EXPECT_LE(hurried.rounds.size(), 1u + 3u);
 }
 
+TEST(LineSearchTest, AFunctionThatIsNowhereStraightEndsWithoutItsPiecesLongBeforeThePlan) {
+  Index points = 0;
+  const AskLine sine = [&](const std::vector<double>& t) {
+    LineAnswers answers;
+    for (const double where : t) {
+      answers.values.push_back(std::sin(where));
+      answers.sigmas.push_back(kExact);
+    }
+    points += static_cast<Index>(t.size());
+    return answers;
+  };
+  Random random(Seed{1});
+  const LineResult got = search_line(sine, 1, {}, {}, random);
+  const auto pieces = static_cast<Index>(got.pieces.size());
+  EXPECT_LE(points, kPointsWithoutPieces + kPointsPerPiece * pieces);
+  EXPECT_LT(points, QueryPlan{}.line_points / 4);
+}
+
+TEST(LineSearchTest, ThousandsOfKinksAreFoundWithinTheirPrice) {
+  Answering answering{crowd(4000, 1, 1.0, 4, 1e-5)};
+  const LineResult got = search(answering);
+  EXPECT_EQ(got.kinks.size(), 4000u);
+}
+
+TEST(LineSearchTest, AnswersThatAreEnoughEndTheSearch) {
+  Answering answering{crowd(100, 1, 1.0, 8)};
+  const AskLine all = answering.ask();
+  std::size_t rounds = 0;
+  const AskLine ask = [&](const std::vector<double>& t) {
+    LineAnswers answers = all(t);
+    answers.enough = ++rounds == 3;
+    return answers;
+  };
+  Random random(Seed{1});
+  search_line(ask, 1, {}, {}, random);
+  EXPECT_EQ(rounds, 3u);
+}
+
 TEST(LineSearchTest, NoPointIsAskedTwiceAndEveryBatchIsSorted) {
   Answering answering{crowd(100, 1, 1.0, 8)};
   search(answering);

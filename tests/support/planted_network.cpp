@@ -89,6 +89,30 @@ HostMatrix exact_gradient(const ReluNetwork& network, const std::vector<double>&
   return gradient;
 }
 
+Hyperplanes hyperplanes_of(const ReluNetwork& network) {
+  const Index d = network.inputs();
+  const Index p = network.outputs();
+  Hyperplanes result(d, p);
+  for (Index o = 0; o < p; ++o) {
+    for (Index i = 0; i < d; ++i) result.linear(o, i) = network.linear(o, i);
+    result.linear(o, d) = network.constant(o, 0);
+  }
+  // u relu(z) = u |z| / 2 + u z / 2,   |z| = |w| |<w / |w|, x> + bias / |w||.
+  for (Index j = 0; j < network.neurons(); ++j) {
+    const double* w = network.weights.row(j);
+    double square = 0;
+    for (Index i = 0; i < d; ++i) square += w[i] * w[i];
+    result.add({w, w + d}, network.bias(j, 0));
+    for (Index o = 0; o < p; ++o) {
+      const double half = 0.5 * network.output(o, j);
+      result.scales(j, o) = half * std::sqrt(square);
+      for (Index i = 0; i < d; ++i) result.linear(o, i) += half * w[i];
+      result.linear(o, d) += half * network.bias(j, 0);
+    }
+  }
+  return result;
+}
+
 ReluNetwork times(ReluNetwork network, double factor) {
   for (HostMatrix* part : {&network.output, &network.linear, &network.constant}) {
     for (Index i = 0; i < part->size(); ++i) part->data()[i] *= factor;

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "src/stages/hyperplanes.hpp"
+
 namespace crease {
 
 /// Standard normals, the same for the same seed on every machine.
@@ -21,6 +23,9 @@ HostMatrix exact_values(const ReluNetwork& network, const HostMatrix& x);
 /// The gradient of F at x, [p, d], in extended precision; the neurons active at x are those with
 /// <w, x> + bias > 0.
 HostMatrix exact_gradient(const ReluNetwork& network, const std::vector<double>& x);
+
+/// The same function without orientation; every neuron has weights.
+Hyperplanes hyperplanes_of(const ReluNetwork& network);
 
 /// The same network with another factor on every answer.
 ReluNetwork times(ReluNetwork network, double factor);
