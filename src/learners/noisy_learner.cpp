@@ -71,7 +71,7 @@ constexpr Index kRareRounds = 10;
 constexpr double kFarthest = 3;   // times sqrt(d): beyond that nothing of a neuron shows,
 constexpr double kFarOff = 4.5;   // if that is beyond this
 constexpr Index kStuckLines = 4;  // through the worst rows, where ...
-constexpr double kStuck = 0.5;    // ... a round leaves more than this of the held-out rms
+constexpr int kIdle = 2;          // ... so many rounds in a row were weak
 constexpr double kStall = 0.01;   // of the mean square: a neuron more gains more than such steps
 
 }  // namespace
@@ -366,6 +366,7 @@ void NoisyLearner::fit_until_noise(double share) {
   double turn = kTurn;
   double boost = 1;
   Index weak = 0;
+  int idle = 0;
   int patience = kPatience;
   for (Index round = 0; weak < run_.plan.noisy_rounds; ++round) {
     Index wanted = rows_for(start.neurons() + add, share);
@@ -397,9 +398,7 @@ void NoisyLearner::fit_until_noise(double share) {
       start = solved->network;
       if (over_noisy_outputs() * solved->rms <= kGoodStart * spread_) turn = kGoodTurn;
     }
-    if (add > 0) {
-      add_seeds(add, start);
-    }
+    if (add > 0) add_seeds(add, start);
     const double before = has_best_ ? best_held_out_ : std::numeric_limits<double>::infinity();
     Hyperplanes fitted =
         fit(std::move(start), turn, run_.plan.noisy_steps, spread_ > kCoarse ? patience : 0);
@@ -408,8 +407,10 @@ void NoisyLearner::fit_until_noise(double share) {
     const double trained = train_rms_;
     const bool near = left <= kNearHeldOut || train_rms_ <= kNearTrain;
     const bool unseen = train_rms_ <= kAtFloor;  // by the rows, if the others are not at the floor
-    const bool better = !has_best_ || left < best_held_out_;
-    if (has_best_ && left > kStrong * best_held_out_) {
+    const bool better = left < before;
+    const bool strong = left <= kStrong * before;
+    idle = strong ? 0 : idle + 1;
+    if (!strong) {
       ++weak;
       patience *= 2;
     }
@@ -455,8 +456,7 @@ void NoisyLearner::fit_until_noise(double share) {
                                        static_cast<double>(std::max<Index>(1, start.neurons())))));
     }
     // Lines tell little where the noise is coarse, and every neuron is found by its residual.
-    const bool stuck =
-        unseen || (spread_ > kCoarse && round > 0 && best_held_out_ > kStuck * before);
+    const bool stuck = unseen || (spread_ > kCoarse && idle >= kIdle);
     if (stuck && stuck_lines_ < kStuckLines && line_queries_ <= may_ask()) {
       // Where hyperplanes crowd the rows are worst, and a line through there tells few apart.
       const bool anywhere = stuck_lines_++ % 2 == 0 && !unseen;
@@ -464,7 +464,12 @@ void NoisyLearner::fit_until_noise(double share) {
       start = with_line_through(best_, anywhere ? random_.normals(d_) : worst_of(points, best_));
       if (unseen) ask_between_twins(start);
       from_line = true;
-      add = unseen ? 0 : kLeastGuesses;
+      idle = 0;
+      if (unseen) {
+        add = 0;
+      } else if (near) {
+        add = kLeastGuesses;
+      }
     }
     turn = kTurn;
   }

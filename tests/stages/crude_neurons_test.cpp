@@ -242,6 +242,8 @@ TEST(Trusted, IsSeenTwiceOrOnFewLinesOnceAndWell) {
   EXPECT_EQ(trusted(all, 2).size(), 2);
   ASSERT_EQ(trusted(all, 3).size(), 1);
   EXPECT_EQ(trusted(all, 3).planes(0, 2), 2);
+  EXPECT_EQ(trusted(all, 1, false).size(), 1);
+  EXPECT_EQ(trusted(all, 3, false).size(), 2);
 }
 
 }  // namespace
