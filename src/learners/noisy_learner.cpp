@@ -12,8 +12,16 @@
 namespace crease {
 namespace {
 
-constexpr double kOtherNoise = 2;     // noise inside pieces beyond this times the model's counts
-constexpr double kComplete = 0.98;    // of the kinks of a line gave a clear neuron
+// Units of an output that is exact, beside one that is not: finer ones, in shares of its size, are
+// beyond a fit whose inner solver is in single precision. Nothing: of an output that was 0 where
+// it was asked, by the size of the largest.
+constexpr double kFinestUnit = 1e-10;
+constexpr double kNothing = 1e-3;
+constexpr double kLeastFree = 0.4;  // of the equations: free of unknowns, to tell the noise by them
+constexpr double kQuieter = 0.85;   // less is no chance
+constexpr double kSilent = 0.5;     // deviation of a constant output's answers, in units: no noise
+constexpr double kOtherNoise = 2;   // noise inside pieces beyond this times the model's counts
+constexpr double kComplete = 0.98;  // of the kinks of a line gave a clear neuron
 constexpr double kNothingNew = 0.04;  // share of new neurons on a line that ends the lines
 constexpr double kExpected = 5;  // times the residual that their errors explain: none is missing
 constexpr double kExplained = 0.03;    // of the deviation: what crude neurons may leave
@@ -21,7 +29,8 @@ constexpr double kHeldOutShare = 0.5;  // held-out points per unknown ...
 constexpr Index kLeastHeldOut = 200;   // ... within these
 constexpr Index kMostHeldOut = 1500;
 constexpr Index kMoreRows = 200;
-constexpr Index kFixedQueries = 4000;  // that no width explains: noise, lines, held-out points
+// The cap of a narrow network: what noise, lines and held-out points take whatever the width.
+constexpr Index kLeastCap = 3500;
 constexpr double kLeastRows =
     1.3;  // rows per unknown that a fit can do with at the end of a budget
 // Random hyperplanes beside the crude ones: superfluous neurons cost a fit less than missing ones.
@@ -73,19 +82,20 @@ NoisyLearner::NoisyLearner(QueryRun& run, AnswerNoise noise)
       noise_(std::move(noise)),
       d_(asker_.inputs()),
       p_(asker_.outputs()),
-      start_(std::chrono::steady_clock::now()),
       rows_(device_, Stream::rows),
       held_out_(device_, Stream::held_out),
+      shows_noise_(static_cast<std::size_t>(p_), true),
+      noisy_outputs_(p_),
       best_(d_, p_),
       hunt_(run.plan),
       final_(relu_network_of(best_)) {
-  for (double& sigma : noise_.sigma) sigma = std::max(sigma, 1e-120);
-}
-
-bool NoisyLearner::ends() const {
-  if (run_.control.stop && run_.control.stop()) return true;
-  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start_;
-  return run_.control.budget.seconds && passed.count() > *run_.control.budget.seconds;
+  const std::vector<double>& size = noise_.model.size;
+  const double largest = size.empty() ? 0 : *std::max_element(size.begin(), size.end());
+  for (std::size_t o = 0; o < noise_.sigma.size(); ++o) {
+    const double typical = o < size.size() ? size[o] : 0;
+    const double finest = kFinestUnit * (typical > 0 ? typical : kNothing * largest);
+    noise_.sigma[o] = std::max({noise_.sigma[o], finest, 1e-120});
+  }
 }
 
 double NoisyLearner::unknowns(Index neurons) const {
@@ -98,20 +108,58 @@ double NoisyLearner::unknowns(Index neurons) const {
 /// Rms of the fit's own error over the noise of an answer: sqrt(unknowns / (equations - unknowns)).
 double NoisyLearner::fit_error(Index neurons) const {
   const double u = unknowns(neurons);
-  const double equations = static_cast<double>(rows_.size()) * static_cast<double>(p_);
+  const double equations = static_cast<double>(rows_.size()) * static_cast<double>(noisy_outputs_);
   return std::sqrt(u / std::max(equations - u, 1.0));
 }
 
 Index NoisyLearner::rows_for(Index neurons, double share) const {
-  const double shared = unknowns(neurons) / static_cast<double>(p_);
+  const double shared = unknowns(neurons) / static_cast<double>(noisy_outputs_);
   const auto own = static_cast<double>(neurons + d_ + 1);  // of one output's scales
   return static_cast<Index>(share * std::max(shared, own)) + kMoreRows;
 }
 
 Index NoisyLearner::query_cap(Index neurons) const {
-  return kFixedQueries +
-         static_cast<Index>(run_.plan.noisy_queries *
-                            static_cast<double>(std::max<Index>(neurons, 1) * (d_ + 1)));
+  return std::max(kLeastCap,
+                  static_cast<Index>(run_.plan.noisy_queries *
+                                     static_cast<double>(std::max<Index>(neurons, 1) * (d_ + 1))));
+}
+
+/// Once there is a network: what the budget and the cap leave.
+Index NoisyLearner::may_ask() const {
+  const Index cap = query_cap(std::max(kinks_, best_.neurons()));
+  return std::min(asker_.left(), std::max<Index>(0, cap - asker_.asked()));
+}
+
+/// A good fit knows noise better than the few points that measured it, where it is smaller: what is
+/// left of the rows holds the noise and all that the network lacks.
+void NoisyLearner::take_row_noise() {
+  row_noise_ = noise_of_rows();
+  const double equations = static_cast<double>(rows_.size()) * static_cast<double>(noisy_outputs_);
+  if (equations - unknowns(best_.neurons()) < kLeastFree * equations) return;
+  const double left = left_over();
+  if (left < kQuieter * row_noise_) row_noise_ = left;
+}
+
+double NoisyLearner::left_over() const {
+  return rms(rows_, best_) * std::hypot(1.0, fit_error(best_.neurons()));
+}
+
+double NoisyLearner::over_noisy_outputs() const {
+  return std::sqrt(static_cast<double>(p_) / static_cast<double>(noisy_outputs_));
+}
+
+/// An output that is exact, or one that is constant up to its rounding, leaves nothing: counted as
+/// if it had noise, it would hide what the others miss.
+void NoisyLearner::find_silent_outputs(const std::vector<double>& deviations) {
+  noisy_outputs_ = 0;
+  for (Index o = 0; o < p_; ++o) {
+    const auto oo = static_cast<std::size_t>(o);
+    shows_noise_[oo] = deviations[oo] >= kSilent && !is_exact(noise_.model, o);
+    noisy_outputs_ += shows_noise_[oo] ? 1 : 0;
+  }
+  if (noisy_outputs_ > 0) return;
+  shows_noise_.assign(shows_noise_.size(), true);
+  noisy_outputs_ = p_;
 }
 
 /// The format of the answers says less about their noise than they do: a box may compute in single
@@ -122,13 +170,37 @@ void NoisyLearner::take_noise_ratio(const std::vector<double>& ratio) {
     noise_.model.absolute[o] *= ratio[o];
     noise_.model.relative[o] *= ratio[o];
     noise_.sigma[o] *= ratio[o];
+    beyond_format_ = true;
   }
+}
+
+/// Binary formats round small answers less: how much is known from the few points that measured the
+/// noise, and better from all of the rows.
+double NoisyLearner::noise_of_rows() const {
+  if (beyond_format_) return 1;
+  const HostMatrix y = download(device_, rows_.rows().y);
+  double square = 0;
+  for (Index o = 0; o < p_; ++o) {
+    const auto oo = static_cast<std::size_t>(o);
+    const std::string& format = noise_.model.format_of(o);
+    if (!shows_noise_[oo]) continue;
+    double share = 1;
+    if (format == "float16" || format == "float32") {
+      std::vector<double> answers;
+      for (Index i = 0; i < y.rows(); ++i) answers.push_back(y(i, o) * noise_.sigma[oo]);
+      share = rounding_rms(answers, format) / noise_.sigma[oo];
+    }
+    square += share * share / static_cast<double>(noisy_outputs_);
+  }
+  return std::sqrt(square);
 }
 
 void NoisyLearner::find_neurons() {
   double scale = line_scale(noise_.model, d_);
   for (Index l = 0; l < run_.plan.noisy_lines; ++l) {
+    const Index before = asker_.asked();
     const CrudeLine line = crude_neurons(asker_, random_, noise_.model, run_.plan, scale, l == 0);
+    line_queries_ = std::max(line_queries_, asker_.asked() - before);
     take_noise_ratio(line.noise_ratio);
     take_answers(line);
     kinks_ = std::max(kinks_, line.kinks);
@@ -148,6 +220,8 @@ void NoisyLearner::find_neurons() {
     }
     if (held_out_.size() == 0) ask_held_out();
     if (explains_enough()) return;
+    // The cap holds for a line more and the rows of a fit after it.
+    if (line_queries_ + rows_for(kinks_, run_.plan.noisy_rows) > may_ask()) return;
   }
 }
 
@@ -161,7 +235,9 @@ void NoisyLearner::ask_held_out() {
   // At the end of a budget half of what is left: the other half is for the fit.
   held_out_.grow_to(std::min(wanted, std::max<Index>(1, asker_.left() / 2)), asker_, random_,
                     noise_.sigma);
-  spread_ = deviation_of_answers(device_, held_out_.rows());
+  const std::vector<double> deviations = deviations_of_answers(device_, held_out_.rows());
+  find_silent_outputs(deviations);
+  spread_ = std::sqrt(dot(deviations, deviations) / static_cast<double>(noisy_outputs_));
   asker_.report();
 }
 
@@ -179,8 +255,8 @@ bool NoisyLearner::explains_enough() {
   const Hyperplanes start = start_from(crude, d_, p_);
   const auto solved = solve_scales(device_, held_out_.rows(), start, scratch());
   if (!solved) return false;
-  const double left =
-      solved->rms * std::sqrt(n / (n - static_cast<double>(start.neurons() + d_ + 1)));
+  const double left = over_noisy_outputs() * solved->rms *
+                      std::sqrt(n / (n - static_cast<double>(start.neurons() + d_ + 1)));
   // For a run that ends here: these points have seen their own answers, any fit replaces it.
   best_ = solved->network;
   best_held_out_ = left;
@@ -195,7 +271,7 @@ bool NoisyLearner::explains_enough() {
     double square = 0;
     for (Index o = 0; o < p_; ++o) {
       const double scale = crude.scales(i, o) / noise_.sigma[static_cast<std::size_t>(o)];
-      square += scale * scale / static_cast<double>(p_);
+      square += scale * scale / static_cast<double>(noisy_outputs_);
     }
     const double offset = crude.offset_error[ii] * crude.offset_error[ii];
     expected += square * (crude.error[ii] * crude.error[ii] + offset / (1 + offset));
@@ -216,8 +292,8 @@ void NoisyLearner::keep(Hyperplanes network, double held_out) {
                       spread_ > 0 ? std::optional(best_held_out_ / spread_) : std::nullopt);
 }
 
-double NoisyLearner::held_out_rms(const Hyperplanes& network) const {
-  return residual_rms(device_, held_out_.rows(), network, scratch());
+double NoisyLearner::rms(const AnsweredPoints& points, const Hyperplanes& network) const {
+  return over_noisy_outputs() * residual_rms(device_, points.rows(), network, scratch());
 }
 
 void NoisyLearner::ask_rows(Index wanted) {
@@ -241,7 +317,7 @@ bool NoisyLearner::ask_rare_neurons(const Hyperplanes& network, double farthest)
         points_around(network.planes.row(i), d_, kAroundRare * (d_ + 1), random_);
     for (Index r = 0; r < around.rows(); ++r) points.append_row(around.row(r), d_);
   }
-  if (points.rows() == 0 || points.rows() > asker_.left()) return false;
+  if (points.rows() == 0 || points.rows() > may_ask()) return false;
   ++rare_rounds_;
   asker_.enter("least_squares");
   rows_.ask(points, asker_, noise_.sigma);
@@ -253,7 +329,7 @@ Hyperplanes NoisyLearner::fit(Hyperplanes start, double turn, Index most_steps, 
   HyperplaneFitPlan plan;
   plan.first_turn = turn;
   plan.most_steps = most_steps;
-  plan.noise = 1;
+  plan.noise = row_noise_ / over_noisy_outputs();
   plan.stall = kStall;
   if (patience > 0) {
     plan.slow_steps = patience;
@@ -263,7 +339,7 @@ Hyperplanes NoisyLearner::fit(Hyperplanes start, double turn, Index most_steps, 
   plan.most_bytes = scratch();
   plan.stop = [this] { return ends(); };
   HyperplaneFit result = fit_hyperplanes(device_, rows_.rows(), std::move(start), plan);
-  train_rms_ = result.rms;
+  train_rms_ = over_noisy_outputs() * result.rms;
   return std::move(result.network);
 }
 
@@ -296,10 +372,12 @@ void NoisyLearner::fit_until_noise(double share) {
       wanted = std::min(wanted, std::max(rows_for(expected, share),
                                          rows_for(start.neurons() + add, kWideShare * share)));
     }
-    const Index cap =
-        std::max(query_cap(std::max(kinks_, best_.neurons())) - asker_.asked(), Index{0});
-    if (round > 0 && wanted - rows_.drawn() > cap) return;
-    const Index more = std::max<Index>(0, wanted - rows_.drawn());
+    Index more = std::max<Index>(0, wanted - rows_.drawn());
+    if (rows_.drawn() > 0 && more > may_ask() && asker_.left() > may_ask()) {
+      more = may_ask();  // what the cap leaves, if that is not too little
+      if (2 * more < wanted - rows_.drawn()) return;
+      wanted = rows_.drawn() + more;
+    }
     if (more > asker_.left()) {
       // The end of the budget: what it still allows, if that is enough to fit at all.
       wanted = rows_.drawn() + asker_.left();
@@ -316,7 +394,7 @@ void NoisyLearner::fit_until_noise(double share) {
     const auto solved = solve_scales(device_, rows_.rows(), start, scratch());
     if (solved) {
       start = solved->network;
-      if (solved->rms <= kGoodStart * spread_) turn = kGoodTurn;
+      if (over_noisy_outputs() * solved->rms <= kGoodStart * spread_) turn = kGoodTurn;
     }
     if (add > 0) add_seeds(add, start);
     const double before = has_best_ ? best_held_out_ : std::numeric_limits<double>::infinity();
@@ -350,8 +428,10 @@ void NoisyLearner::fit_until_noise(double share) {
         best_ = std::move(again);
         prune();
       }
+      take_row_noise();
+      if (near && spread_ <= kCoarse) recover();
     }
-    if (best_held_out_ <= kAtFloor * floor(best_.neurons())) {
+    if (is_at_floor(share)) {
       at_floor_ = true;
       return;
     }
@@ -372,7 +452,7 @@ void NoisyLearner::fit_until_noise(double share) {
                                        static_cast<double>(std::max<Index>(1, start.neurons())))));
     }
     const bool stuck = unseen || idle >= kIdle;
-    if (stuck && stuck_lines_ < kStuckLines) {
+    if (stuck && stuck_lines_ < kStuckLines && line_queries_ <= may_ask()) {
       // Where hyperplanes crowd the rows are worst, and a line through there tells few apart.
       const bool anywhere = stuck_lines_++ % 2 == 0 && !unseen;
       const FitRows points = unseen ? held_out_.rows() : rows_.rows();
@@ -380,10 +460,21 @@ void NoisyLearner::fit_until_noise(double share) {
       if (unseen) ask_between_twins(start);
       from_line = true;
       idle = 0;
-      if (near) add = kLeastGuesses;
+      if (unseen) add = 0;
+      if (!unseen && near) add = kLeastGuesses;
     }
     turn = kTurn;
   }
+}
+
+/// Whether the network is as good as `share` rows per unknown make it.
+bool NoisyLearner::is_at_floor(double share) const {
+  if (spread_ > kCoarse) return best_held_out_ <= kAtFloor * floor(best_.neurons());
+  // Small neurons are as small as the noise there. More rows were asked to no avail: then the noise
+  // is larger than it was measured to be.
+  const bool more_rows = share >= kMoreShare * kCoarseShare * run_.plan.noisy_rows;
+  return !lacks(more_rows ? kAtFloor : kLacks) &&
+         best_held_out_ <= kAtFloor * left_over() * std::hypot(1.0, fit_error(best_.neurons()));
 }
 
 void NoisyLearner::learn() {
@@ -407,11 +498,12 @@ void NoisyLearner::learn() {
     // Fresh points that show an error although the held-out ones do not: once more, with more rows.
     if (certify_network() || !at_floor_ || attempt == kMoreAttempts) return;
     share *= kMoreShare;
+    if (2 * may_ask() < rows_for(best_.neurons(), share) - rows_.drawn()) return;
     rare_side_ *= kMoreRare;
     has_best_ = false;  // the held-out points do not see what is wrong with it
     run_.limit_learning();
     rare_rounds_ = 0;
-    if (!worst_.empty()) best_ = with_line_through(best_, worst_);
+    if (!worst_.empty() && line_queries_ <= may_ask()) best_ = with_line_through(best_, worst_);
     ask_rare_neurons(best_);
   }
 }
