@@ -44,6 +44,8 @@ constexpr double kTrained =
     2;  // above, rows are fitted worse than their noise: neurons are lacking
 constexpr double kOverfit = 5;     // held-out over train rms: some neurons are bent by few rows
 constexpr double kAtFloor = 1.25;  // held-out rms over the floor
+constexpr int kPatience = 3;       // such steps in a row; twice as many after every weak round
+constexpr double kStrong = 0.8;    // of the held-out rms: rounds that leave more are counted
 // Of the mean square: while the fit gains less in a step, hyperplanes slide, and neurons more help.
 constexpr double kSlowGain = 0.44;
 /// Neurons added, as a share of those there are, while the residual is above this share of the
@@ -52,7 +54,7 @@ struct Growth {
   double residual;
   double share;
 };
-constexpr std::array<Growth, 4> kGrowth = {{{0.3, 0.5}, {0.1, 0.25}, {0.01, 0.1}, {0, 0.05}}};
+constexpr std::array<Growth, 4> kGrowth = {{{0.3, 1}, {0.1, 0.5}, {0.01, 0.2}, {0, 0.1}}};
 // Where the deviation is no more than so many times the noise, small neurons are hard to tell from
 // it, and to lose one costs more than rows do.
 constexpr double kCoarse = 3e4;
@@ -325,13 +327,14 @@ bool NoisyLearner::ask_rare_neurons(const Hyperplanes& network, double farthest)
   return true;
 }
 
-Hyperplanes NoisyLearner::fit(Hyperplanes start, double turn, Index most_steps, bool growing) {
+Hyperplanes NoisyLearner::fit(Hyperplanes start, double turn, Index most_steps, int patience) {
   HyperplaneFitPlan plan;
   plan.first_turn = turn;
   plan.most_steps = most_steps;
   plan.noise = row_noise_ / over_noisy_outputs();
   plan.stall = kStall;
-  if (growing) {
+  if (patience > 0) {
+    plan.slow_steps = patience;
     plan.slow_gain = kSlowGain;
     plan.slow_above = kNearHeldOut;
   }
@@ -361,7 +364,10 @@ void NoisyLearner::fit_until_noise(double share) {
   bool from_line = !at_floor_;
   at_floor_ = false;
   double turn = kTurn;
-  for (Index round = 0; round < run_.plan.noisy_rounds; ++round) {
+  double boost = 1;
+  Index weak = 0;
+  int patience = kPatience;
+  for (Index round = 0; weak < run_.plan.noisy_rounds; ++round) {
     Index wanted = rows_for(start.neurons() + add, share);
     if (round == 0 && expected > 0) {
       wanted = std::min(wanted, std::max(rows_for(expected, share),
@@ -395,12 +401,18 @@ void NoisyLearner::fit_until_noise(double share) {
       add_seeds(add, start);
     }
     const double before = has_best_ ? best_held_out_ : std::numeric_limits<double>::infinity();
-    Hyperplanes fitted = fit(std::move(start), turn, run_.plan.noisy_steps, spread_ > kCoarse);
+    Hyperplanes fitted =
+        fit(std::move(start), turn, run_.plan.noisy_steps, spread_ > kCoarse ? patience : 0);
     fitted_ = true;
     const double left = held_out_rms(fitted);
     const double trained = train_rms_;
     const bool near = left <= kNearHeldOut || train_rms_ <= kNearTrain;
     const bool unseen = train_rms_ <= kAtFloor;  // by the rows, if the others are not at the floor
+    const bool better = !has_best_ || left < best_held_out_;
+    if (has_best_ && left > kStrong * best_held_out_) {
+      ++weak;
+      patience *= 2;
+    }
     keep(std::move(fitted), left);
     asker_.report();
     const bool overfit = best_held_out_ > kOverfit * train_rms_;
@@ -435,13 +447,16 @@ void NoisyLearner::fit_until_noise(double share) {
       const auto growth = std::find_if(kGrowth.begin(), kGrowth.end(), [&](const Growth& g) {
         return best_held_out_ > g.residual * spread_;
       });
+      // Seeds that were in vain were too few.
+      boost = better ? 1 : 2 * boost;
       add = std::max(
           kLeastGuesses,
-          static_cast<Index>(std::ceil(growth->share * static_cast<double>(best_.neurons()))));
+          static_cast<Index>(std::ceil(boost * growth->share *
+                                       static_cast<double>(std::max<Index>(1, start.neurons())))));
     }
-    // Lines tell little where the noise is coarse, and every neuron is found by its residual.
-    const bool stuck =
-        unseen || (spread_ > kCoarse && round > 0 && best_held_out_ > kStuck * before);
+    // Lines tell little where the noise is coarse and grows: neurons are found by their residual.
+    const bool lines_tell = spread_ > kCoarse || line_scale(noise_.model, d_) > 1;
+    const bool stuck = unseen || (lines_tell && round > 0 && best_held_out_ > kStuck * before);
     if (stuck && stuck_lines_ < kStuckLines && line_queries_ <= may_ask()) {
       // Where hyperplanes crowd the rows are worst, and a line through there tells few apart.
       const bool anywhere = stuck_lines_++ % 2 == 0 && !unseen;
@@ -449,7 +464,7 @@ void NoisyLearner::fit_until_noise(double share) {
       start = with_line_through(best_, anywhere ? random_.normals(d_) : worst_of(points, best_));
       if (unseen) ask_between_twins(start);
       from_line = true;
-      add = kLeastGuesses;
+      add = unseen ? 0 : kLeastGuesses;
     }
     turn = kTurn;
   }

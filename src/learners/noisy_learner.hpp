@@ -40,7 +40,7 @@ class NoisyLearner final : public QueryStrategy {
   std::vector<double> worst_of(const FitRows& rows, const Hyperplanes& network) const;
   void ask_between_twins(const Hyperplanes& network);
   Hyperplanes with_line_through(const Hyperplanes& network, const std::vector<double>& point);
-  Hyperplanes fit(Hyperplanes start, double turn, Index most_steps, bool growing = false);
+  Hyperplanes fit(Hyperplanes start, double turn, Index most_steps, int patience = 0);
   void prune();
   void merge_twins();
   void recover();

@@ -67,7 +67,8 @@ CrudeLine crude_neurons_through(Asker& asker, Random& random, const NoiseModel& 
                                 double width);
 
 /// Adds what another line found: a candidate of another line that is the same neuron, to within
-/// both errors, gets a vote, and the better of the two hyperplanes stays. Never merges two of one
+/// both errors, gets a vote, and the better of the two normals and of the two offsets stay. Of
+/// several that may be the same the nearest counts, in units of the errors. Never merges two of one
 /// line. Returns how many are new.
 Index unite(CrudeNeurons& all, const CrudeNeurons& line);
 

@@ -190,12 +190,26 @@ TEST(Unite, CountsTheSamePlaneOnceAndKeepsTheBetterOfTwo) {
   EXPECT_EQ(unite(all, one({-1, 0, -0.49}, 0.001)), 0);
   ASSERT_EQ(all.size(), 1);
   EXPECT_EQ(all.votes[0], 2);
-  EXPECT_EQ(all.planes(0, 0), -1);
+  EXPECT_EQ(all.planes(0, 0), 1);
+  EXPECT_EQ(all.planes(0, 2), 0.49);
   EXPECT_EQ(all.error[0], 0.001);
   // Parallel, but elsewhere; and another direction.
   EXPECT_EQ(unite(all, one({1, 0, 3}, 0.01)), 1);
   EXPECT_EQ(unite(all, one({0, 1, 0.5}, 0.01)), 1);
   EXPECT_EQ(all.size(), 3);
+}
+
+TEST(Unite, KeepsTheBetterNormalAndTheBetterOffset) {
+  CrudeNeurons all;
+  all.add({1, 0, 0.7}, {2}, 0.001, 0.2);
+  CrudeNeurons line;
+  line.add({-std::cos(0.04), -std::sin(0.04), -0.5}, {3}, 0.05, 0.05);
+  EXPECT_EQ(unite(all, line), 0);
+  EXPECT_EQ(all.planes(0, 0), 1);
+  EXPECT_EQ(all.planes(0, 2), 0.5);
+  EXPECT_EQ(all.scales(0, 0), 2);
+  EXPECT_EQ(all.error[0], 0.001);
+  EXPECT_EQ(all.offset_error[0], 0.05);
 }
 
 TEST(Unite, OfParallelPlanesTheNearestIsTheSame) {
