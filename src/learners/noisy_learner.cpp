@@ -455,8 +455,9 @@ void NoisyLearner::fit_until_noise(double share) {
           static_cast<Index>(std::ceil(boost * growth->share *
                                        static_cast<double>(std::max<Index>(1, start.neurons())))));
     }
-    // Lines tell little where the noise is coarse, and every neuron is found by its residual.
-    const bool stuck = unseen || (spread_ > kCoarse && idle >= kIdle);
+    // Lines tell little where the noise is coarse and grows: neurons are found by their residual.
+    const bool lines_tell = spread_ > kCoarse || line_scale(noise_.model, d_) > 1;
+    const bool stuck = unseen || (lines_tell && idle >= kIdle);
     if (stuck && stuck_lines_ < kStuckLines && line_queries_ <= may_ask()) {
       // Where hyperplanes crowd the rows are worst, and a line through there tells few apart.
       const bool anywhere = stuck_lines_++ % 2 == 0 && !unseen;

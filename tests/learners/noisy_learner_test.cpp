@@ -410,20 +410,6 @@ TEST_P(NoisyLearnerTest, AnExactOutputBesideARoundedOneIsLearnedAsSuch) {
   }
 }
 
-TEST_P(NoisyLearnerTest, AConstantInACoarseFormatDoesNotRaiseTheFloorOfASmallOutput) {
-  // Half precision at 1000 has steps of .5, as large as the other output.
-  ReluNetwork target = planted_network(8, 12, 2, 4);
-  for (Index j = 0; j < 12; ++j) target.output(1, j) = 0;
-  for (Index i = 0; i < 8; ++i) target.linear(1, i) = 0;
-  target.constant(1, 0) = 1000;
-  const double sd = gaussian_standard_deviation(device(), target);
-  const auto learned = learn(target, imperfect(Kind::float16));
-  EXPECT_TRUE(starts_with(learned.report.message, "at the noise floor")) << learned.report.message;
-  EXPECT_EQ(learned.report.neurons, 12);
-  // A relative rounding of 2^-11 / sqrt(3) at most, of an rms of less than twice the deviation.
-  EXPECT_LE(rms_of_output(device(), target, learned.network, 0), 2 * sd * 0x1p-11 / std::sqrt(3.0));
-}
-
 TEST_P(NoisyLearnerTest, ABudgetIsNeverExceededAndWhatIsKnownIsGiven) {
   const ReluNetwork target = planted_network(6, 8, 1, 5);
   for (const Index budget : {1, 30, 100, 250, 500, 900}) {
