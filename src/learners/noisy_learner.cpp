@@ -17,22 +17,13 @@ namespace {
 // it was asked, by the size of the largest.
 constexpr double kFinestUnit = 1e-10;
 constexpr double kNothing = 1e-3;
-constexpr double kLeastFree = 0.4;  // of the equations: free of unknowns, to tell the noise by them
-constexpr double kQuieter = 0.85;   // less is no chance
-constexpr double kSilent = 0.5;     // deviation of a constant output's answers, in units: no noise
-constexpr double kOtherNoise = 2;   // noise inside pieces beyond this times the model's counts
-constexpr double kComplete = 0.98;  // of the kinks of a line gave a clear neuron
+constexpr double kComplete = 0.98;    // of the kinks of a line gave a clear neuron
 constexpr double kNothingNew = 0.04;  // share of new neurons on a line that ends the lines
 constexpr double kExpected = 5;  // times the residual that their errors explain: none is missing
 constexpr double kExplained = 0.03;    // of the deviation: what crude neurons may leave
 constexpr double kHeldOutShare = 0.5;  // held-out points per unknown ...
 constexpr Index kLeastHeldOut = 200;   // ... within these
 constexpr Index kMostHeldOut = 1500;
-constexpr Index kMoreRows = 200;
-// The cap of a network of few parameters: what noise, lines and held-out points take whatever the
-// width.
-constexpr Index kFewParameters = 120;
-constexpr Index kFewCap = 6500;
 constexpr double kLeastRows =
     1.3;  // rows per unknown that a fit can do with at the end of a budget
 // Random hyperplanes beside the crude ones: superfluous neurons cost a fit less than missing ones.
@@ -42,12 +33,12 @@ constexpr double kNearHeldOut = 30;  // in units of the noise: the fit is near i
 constexpr double kNearTrain = 30;
 constexpr double kTrained =
     2;  // above, rows are fitted worse than their noise: neurons are lacking
-constexpr double kOverfit = 5;     // held-out over train rms: some neurons are bent by few rows
-constexpr double kAtFloor = 1.25;  // held-out rms over the floor
-constexpr int kPatience = 3;       // such steps in a row; twice as many after every weak round
-constexpr double kStrong = 0.8;    // of the held-out rms: rounds that leave more are counted
+constexpr double kOverfit = 5;   // held-out over train rms: some neurons are bent by few rows
+constexpr int kPatience = 3;     // such steps in a row; twice as many after every weak round
+constexpr double kStrong = 0.8;  // of the held-out rms: rounds that leave more are counted
 // Of the mean square: while the fit gains less in a step, hyperplanes slide, and neurons more help.
 constexpr double kSlowGain = 0.44;
+constexpr double kSlowAbove = 1.5;  // times the noise of the rows: nearer, steps are few anyway
 /// Neurons added, as a share of those there are, while the residual is above this share of the
 /// deviation.
 struct Growth {
@@ -55,12 +46,7 @@ struct Growth {
   double share;
 };
 constexpr std::array<Growth, 4> kGrowth = {{{0.3, 1}, {0.1, 0.5}, {0.01, 0.2}, {0, 0.1}}};
-// Where the deviation is no more than so many times the noise, small neurons are hard to tell from
-// it, and to lose one costs more than rows do.
-constexpr double kCoarse = 3e4;
-constexpr double kCoarseShare = 1.3;
 constexpr double kWideShare = 0.8;  // rows for more neurons than are expected to stay
-constexpr double kMoreShare = 1.4;  // rows, where neurons are superfluous or rare
 constexpr int kMoreAttempts = 1;
 constexpr double kMoreRare = 4;      // times the rows that a side must have, after that
 constexpr double kGoodStart = 0.05;  // of the deviation: then the first step is a full one
@@ -98,103 +84,6 @@ NoisyLearner::NoisyLearner(QueryRun& run, AnswerNoise noise)
     const double finest = kFinestUnit * (typical > 0 ? typical : kNothing * largest);
     noise_.sigma[o] = std::max({noise_.sigma[o], finest, 1e-120});
   }
-}
-
-double NoisyLearner::unknowns(Index neurons) const {
-  const auto k = static_cast<double>(neurons);
-  const auto d = static_cast<double>(d_);
-  const auto p = static_cast<double>(p_);
-  return k * (d + p) + p * (d + 1);
-}
-
-/// Rms of the fit's own error over the noise of an answer: sqrt(unknowns / (equations - unknowns)).
-double NoisyLearner::fit_error(Index neurons) const {
-  const double u = unknowns(neurons);
-  const double equations = static_cast<double>(rows_.size()) * static_cast<double>(noisy_outputs_);
-  return std::sqrt(u / std::max(equations - u, 1.0));
-}
-
-Index NoisyLearner::rows_for(Index neurons, double share) const {
-  const double shared = unknowns(neurons) / static_cast<double>(noisy_outputs_);
-  const auto own = static_cast<double>(neurons + d_ + 1);  // of one output's scales
-  return static_cast<Index>(share * std::max(shared, own)) + kMoreRows;
-}
-
-Index NoisyLearner::query_cap(Index neurons) const {
-  const Index parameters = std::max<Index>(neurons, 1) * (d_ + 1);
-  if (parameters < kFewParameters) return kFewCap;
-  return static_cast<Index>(run_.plan.noisy_queries * static_cast<double>(parameters));
-}
-
-/// Once there is a network: what the budget and the cap leave.
-Index NoisyLearner::may_ask() const {
-  const Index cap = query_cap(std::max(kinks_, best_.neurons()));
-  return std::min(asker_.left(), std::max<Index>(0, cap - asker_.asked()));
-}
-
-/// A good fit knows noise better than the few points that measured it, where it is smaller: what is
-/// left of the rows holds the noise and all that the network lacks.
-void NoisyLearner::take_row_noise() {
-  row_noise_ = noise_of_rows();
-  const double equations = static_cast<double>(rows_.size()) * static_cast<double>(noisy_outputs_);
-  if (equations - unknowns(best_.neurons()) < kLeastFree * equations) return;
-  const double left = left_over();
-  if (left < kQuieter * row_noise_) row_noise_ = left;
-}
-
-double NoisyLearner::left_over() const {
-  return rms(rows_, best_) * std::hypot(1.0, fit_error(best_.neurons()));
-}
-
-double NoisyLearner::over_noisy_outputs() const {
-  return std::sqrt(static_cast<double>(p_) / static_cast<double>(noisy_outputs_));
-}
-
-/// An output that is exact, or one that is constant up to its rounding, leaves nothing: counted as
-/// if it had noise, it would hide what the others miss.
-void NoisyLearner::find_silent_outputs(const std::vector<double>& deviations) {
-  noisy_outputs_ = 0;
-  for (Index o = 0; o < p_; ++o) {
-    const auto oo = static_cast<std::size_t>(o);
-    shows_noise_[oo] = deviations[oo] >= kSilent && !is_exact(noise_.model, o);
-    noisy_outputs_ += shows_noise_[oo] ? 1 : 0;
-  }
-  if (noisy_outputs_ > 0) return;
-  shows_noise_.assign(shows_noise_.size(), true);
-  noisy_outputs_ = p_;
-}
-
-/// The format of the answers says less about their noise than they do: a box may compute in single
-/// precision inside.
-void NoisyLearner::take_noise_ratio(const std::vector<double>& ratio) {
-  for (std::size_t o = 0; o < ratio.size(); ++o) {
-    if (!(ratio[o] > kOtherNoise)) continue;
-    noise_.model.absolute[o] *= ratio[o];
-    noise_.model.relative[o] *= ratio[o];
-    noise_.sigma[o] *= ratio[o];
-    beyond_format_ = true;
-  }
-}
-
-/// Binary formats round small answers less: how much is known from the few points that measured the
-/// noise, and better from all of the rows.
-double NoisyLearner::noise_of_rows() const {
-  if (beyond_format_) return 1;
-  const HostMatrix y = download(device_, rows_.rows().y);
-  double square = 0;
-  for (Index o = 0; o < p_; ++o) {
-    const auto oo = static_cast<std::size_t>(o);
-    const std::string& format = noise_.model.format_of(o);
-    if (!shows_noise_[oo]) continue;
-    double share = 1;
-    if (format == "float16" || format == "float32") {
-      std::vector<double> answers;
-      for (Index i = 0; i < y.rows(); ++i) answers.push_back(y(i, o) * noise_.sigma[oo]);
-      share = rounding_rms(answers, format) / noise_.sigma[oo];
-    }
-    square += share * share / static_cast<double>(noisy_outputs_);
-  }
-  return std::sqrt(square);
 }
 
 void NoisyLearner::find_neurons() {
@@ -336,7 +225,7 @@ Hyperplanes NoisyLearner::fit(Hyperplanes start, double turn, Index most_steps, 
   if (patience > 0) {
     plan.slow_steps = patience;
     plan.slow_gain = kSlowGain;
-    plan.slow_above = kNearHeldOut;
+    plan.slow_above = kSlowAbove;
   }
   plan.most_bytes = scratch();
   plan.stop = [this] { return ends(); };
@@ -401,7 +290,7 @@ void NoisyLearner::fit_until_noise(double share) {
     if (add > 0) add_seeds(add, start);
     const double before = has_best_ ? best_held_out_ : std::numeric_limits<double>::infinity();
     Hyperplanes fitted =
-        fit(std::move(start), turn, run_.plan.noisy_steps, spread_ > kCoarse ? patience : 0);
+        fit(std::move(start), turn, run_.plan.noisy_steps, !is_coarse() ? patience : 0);
     fitted_ = true;
     const double left = held_out_rms(fitted);
     const double trained = train_rms_;
@@ -433,14 +322,14 @@ void NoisyLearner::fit_until_noise(double share) {
         prune();
       }
       take_row_noise();
-      if (near && spread_ <= kCoarse) recover();
+      if (near && is_coarse()) recover();
     }
     if (is_at_floor(share)) {
       at_floor_ = true;
       return;
     }
     if (ends()) return;  // the next question says how
-    start = near || spread_ <= kCoarse ? best_ : without_chance(best_);
+    start = near || is_coarse() ? best_ : without_chance(best_);
     if (near && trained <= kTrained) {
       share *= kMoreShare;
       add = kLeastGuesses;
@@ -456,7 +345,7 @@ void NoisyLearner::fit_until_noise(double share) {
                                        static_cast<double>(std::max<Index>(1, start.neurons())))));
     }
     // Lines tell little where the noise is coarse and grows: neurons are found by their residual.
-    const bool lines_tell = spread_ > kCoarse || line_scale(noise_.model, d_) > 1;
+    const bool lines_tell = !is_coarse() || line_scale(noise_.model, d_) > 1;
     const bool stuck = unseen || (lines_tell && idle >= kIdle);
     if (stuck && stuck_lines_ < kStuckLines && line_queries_ <= may_ask()) {
       // Where hyperplanes crowd the rows are worst, and a line through there tells few apart.
@@ -476,16 +365,6 @@ void NoisyLearner::fit_until_noise(double share) {
   }
 }
 
-/// Whether the network is as good as `share` rows per unknown make it.
-bool NoisyLearner::is_at_floor(double share) const {
-  if (spread_ > kCoarse) return best_held_out_ <= kAtFloor * floor(best_.neurons());
-  // Small neurons are as small as the noise there. More rows were asked to no avail: then the noise
-  // is larger than it was measured to be.
-  const bool more_rows = share >= kMoreShare * kCoarseShare * run_.plan.noisy_rows;
-  return !lacks(more_rows ? kAtFloor : kLacks) &&
-         best_held_out_ <= kAtFloor * left_over() * std::hypot(1.0, fit_error(best_.neurons()));
-}
-
 void NoisyLearner::learn() {
   run_.limit_learning();
   run_.noise = noise_.model;
@@ -496,7 +375,7 @@ void NoisyLearner::learn() {
   }
   run_.noise = noise_.model;
   double share = run_.plan.noisy_rows;
-  if (spread_ <= kCoarse) share *= kCoarseShare;
+  if (is_coarse()) share *= kCoarseShare;
   for (int attempt = 0;; ++attempt) {
     fit_until_noise(share);
     if (best_held_out_ <= kNearHeldOut) refine();

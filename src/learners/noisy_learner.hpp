@@ -44,6 +44,13 @@ class NoisyLearner final : public QueryStrategy {
   void prune();
   void merge_twins();
   void recover();
+  /// Where the deviation is no more than so many times the noise, small neurons are hard to tell
+  /// from it, and to lose one costs more than rows do.
+  static constexpr double kCoarse = 3e4;
+  static constexpr double kCoarseShare = 1.3;
+  static constexpr double kMoreShare = 1.4;  // rows, where neurons are superfluous or rare
+  static constexpr double kAtFloor = 1.25;   // held-out rms over the floor
+  bool is_coarse() const { return spread_ <= kCoarse; }
   static constexpr double kLacks = 1.1;  // of the noise: rows that show more lack a neuron
   bool lacks(double most = kLacks) const { return left_over() > most * row_noise_; }
   bool is_at_floor(double share) const;

@@ -19,10 +19,7 @@ constexpr int kPruneFailures = 4;
 constexpr double kTurn = 1e-3;  // angle by which hyperplanes are expected to turn then
 constexpr double kTwins = 0.1;  // between two hyperplanes of what may be one neuron
 constexpr int kTwinFailures = 3;
-constexpr int kMostTwins = 12;  // merged at once
-// Where the deviation is no more than so many times the noise, pruning takes a true neuron at
-// times.
-constexpr double kCoarse = 3e4;
+constexpr int kMostTwins = 12;   // merged at once
 constexpr Index kRecovered = 3;  // seeds at once
 constexpr int kRecoverFailures = 4;
 constexpr double kRecoverTurn = 0.1;
@@ -175,7 +172,7 @@ void NoisyLearner::recover() {
 
 /// The last steps that a fit near the noise leaves out.
 void NoisyLearner::refine() {
-  if (spread_ <= kCoarse) recover();
+  if (is_coarse()) recover();  // pruning takes a true neuron at times there
   if (best_.neurons() == 0 || ends()) return;
   HyperplaneFitPlan plan;
   plan.first_turn = kTurn;
