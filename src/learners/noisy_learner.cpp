@@ -266,7 +266,7 @@ void NoisyLearner::fit_until_noise(double share) {
     Index more = std::max<Index>(0, wanted - rows_.drawn());
     if (fitted_ && more > may_ask() && asker_.left() > may_ask()) {
       more = may_ask();  // what the cap leaves, if that is not too little
-      if (2 * more < wanted - rows_.drawn()) return;
+      if (has_best_ && 2 * more < wanted - rows_.drawn()) return;
       wanted = rows_.drawn() + more;
     }
     if (more > asker_.left()) {
@@ -393,6 +393,9 @@ void NoisyLearner::learn() {
     rare_rounds_ = 0;
     if (!worst_.empty() && line_queries_ <= may_ask()) best_ = with_line_through(best_, worst_);
     ask_rare_neurons(best_);
+    // What a run that ends before the next fit returns.
+    const auto solved = solve_scales(device_, rows_.rows(), best_, scratch());
+    if (solved) best_ = solved->network;
   }
 }
 

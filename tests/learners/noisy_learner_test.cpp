@@ -466,5 +466,23 @@ TEST_P(NoisyLearnerTest, TheSameSeedGivesTheSameBits) {
   EXPECT_EQ(first.report.learning_queries, second.report.learning_queries);
 }
 
+// Half precision at 1000 has steps of .5, as large as the other output. One neuron is so rare there
+// that a second attempt wants more rows than the cap leaves: it ended with a network without
+// scales.
+TEST_P(NoisyLearnerTest, ASecondAttemptWithoutQueriesKeepsWhatTheFirstHasLearned) {
+  ReluNetwork target = planted_network(8, 12, 2, 4);
+  for (Index j = 0; j < 12; ++j) target.output(1, j) = 0;
+  for (Index i = 0; i < 8; ++i) target.linear(1, i) = 0;
+  target.constant(1, 0) = 1000;
+  const auto learned = learn(target, imperfect(Kind::float16));
+  ASSERT_TRUE(learned.report.rms_error.has_value());
+  const double rms = gaussian_distance(device(), target, learned.network).value;
+
+  EXPECT_LE(rms_of_output(device(), target, learned.network, 1), 0.25);  // half a unit
+  EXPECT_LE(rms, learned.report.certificate->rms_bound);
+  EXPECT_LE(*learned.report.rms_error, 0.01 * gaussian_standard_deviation(device(), target))
+      << learned.report.message;
+}
+
 }  // namespace
 }  // namespace crease
