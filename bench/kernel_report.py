@@ -100,7 +100,8 @@ def write(lines, nvcc, arch):
     readme = ROOT / "bench/README.md"
     text = readme.read_text() if readme.exists() else "# bench: measures both\n"
     old = re.search(rf"^{re.escape(HEADING)}\n.*?(?=^## |\Z)", text, re.M | re.S)
-    text = text[:old.start()] + section + text[old.end():] if old else text.rstrip("\n") + "\n\n" + section
+    rest = text[old.end():] if old else ""
+    text = (text[:old.start()] if old else text.rstrip("\n") + "\n\n") + section + ("\n" + rest if rest else "")
     readme.write_text(text)
 
 

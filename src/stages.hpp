@@ -29,6 +29,10 @@
 //                                           does not grow; crude_union.cpp
 //              AnsweredPoints, residual_seeds (fit_rows.hpp)
 //                                           rows of the fit, and where a residual wants neurons
+//              fit_offsets (offset_fit.hpp)
+//                                           offsets alone, where normals are known
+//              residual_neurons (residual_neurons.hpp)
+//                                           missing neurons, in the span of the residual's moments
 //              fit_hyperplanes (hyperplane_fit.hpp)
 //                                           Levenberg-Marquardt over all hyperplanes:
 //                                           whitening.hpp, hyperplane_scales.hpp,

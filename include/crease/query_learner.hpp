@@ -70,7 +70,7 @@ struct QueryPlan {
   Index noisy_lines = 4;  // at most; one is enough where its neurons explain the function
   double noisy_rows =
       2.5;  // rows of the fit per unknown: the best fit's error is 0.8 of an answer's
-  Index noisy_rounds = 14;    // of adding neurons and fitting again
+  Index noisy_rounds = 14;    // of adding neurons and fitting again that gain less than a fifth
   Index noisy_steps = 40;     // of Levenberg and Marquardt in one fit
   double noisy_queries = 20;  // per k (d + 1) of the widest network so far: no round beyond that
 

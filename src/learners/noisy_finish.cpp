@@ -70,18 +70,18 @@ Hypothesis hypothesis_of(const ReluNetwork& network, const std::vector<double>& 
 /// rms that d + p unknowns take off the noise of the rows.
 double NoisyLearner::superfluous() const {
   const double equations = static_cast<double>(rows_.size()) * static_cast<double>(p_);
-  return 2 * std::sqrt(static_cast<double>(d_ + p_) / std::max(equations, 1.0));
+  return 2 * row_noise_ * std::sqrt(static_cast<double>(d_ + p_) / std::max(equations, 1.0));
 }
 
 std::vector<double> NoisyLearner::expected_error(double share) const {
   std::vector<double> errors = noise_.sigma;
-  for (double& error : errors) error *= share;
+  for (double& error : errors) error *= row_noise_ * share;
   return errors;
 }
 
 void NoisyLearner::finish(const Hyperplanes& network) {
   for (const double sigma : noise_.sigma) {
-    run_.report.answer_noise = std::max(run_.report.answer_noise, sigma);
+    run_.report.answer_noise = std::max(run_.report.answer_noise, row_noise_ * sigma);
   }
   final_ = relu_network_of(in_units(network, noise_.sigma));
 }
@@ -133,7 +133,7 @@ void NoisyLearner::hunt() {
         crude_neurons_through(asker_, random_, noise_.model, run_.plan, hit, run_.plan.resolution);
     Hyperplanes start = with_slab(line.found);
     if (start.neurons() == best_.neurons()) continue;
-    const double before = residual_rms(device_, rows_.rows(), best_, scratch());
+    const double before = rms(rows_, best_);
     Hyperplanes fitted = fit(std::move(start), kSlabTurn, kSlabSteps);
     const double left = held_out_rms(fitted);
     if (!(train_rms_ < before) ||
@@ -191,11 +191,15 @@ void NoisyLearner::say_what_noise_hides() {
 /// Why it is no `reached`: the noise (true), or something that is not in the network.
 bool NoisyLearner::say_what_is_left() {
   RunReport& report = run_.report;
-  const double noise = std::sqrt(dot(noise_.sigma, noise_.sigma));
+  double noise_square = 0;
+  for (std::size_t o = 0; o < shows_noise_.size(); ++o) {
+    if (shows_noise_[o]) noise_square += noise_.sigma[o] * noise_.sigma[o];
+  }
+  const double noise = row_noise_ * std::sqrt(noise_square);
   const double rms = report.rms_error.value_or(0);
   const double relative = report.relative_error.value_or(rms);
   const char* unit = report.relative_error ? " of the deviation" : "";
-  if (rms <= kCertified * noise * floor(final_.neurons())) {
+  if (rms <= kCertified * noise * std::hypot(1.0, fit_error(final_.neurons()))) {
     report.message = "at the noise floor: one answer is off by " + in_words(noise) +
                      ", so the rms on fresh points is " + in_words(relative) + unit +
                      "; these answers allow an accuracy of " + in_words(kMargin * relative);

@@ -12,7 +12,11 @@
 namespace crease {
 namespace {
 
-constexpr double kOtherNoise = 2;     // noise inside pieces beyond this times the model's counts
+// Units of an output that is exact, beside one that is not: finer ones, in shares of its size, are
+// beyond a fit whose inner solver is in single precision. Nothing: of an output that was 0 where
+// it was asked, by the size of the largest.
+constexpr double kFinestUnit = 1e-10;
+constexpr double kNothing = 1e-3;
 constexpr double kComplete = 0.98;    // of the kinks of a line gave a clear neuron
 constexpr double kNothingNew = 0.04;  // share of new neurons on a line that ends the lines
 constexpr double kExpected = 5;  // times the residual that their errors explain: none is missing
@@ -20,8 +24,6 @@ constexpr double kExplained = 0.03;    // of the deviation: what crude neurons m
 constexpr double kHeldOutShare = 0.5;  // held-out points per unknown ...
 constexpr Index kLeastHeldOut = 200;   // ... within these
 constexpr Index kMostHeldOut = 1500;
-constexpr Index kMoreRows = 200;
-constexpr Index kFixedQueries = 4000;  // that no width explains: noise, lines, held-out points
 constexpr double kLeastRows =
     1.3;  // rows per unknown that a fit can do with at the end of a budget
 // Random hyperplanes beside the crude ones: superfluous neurons cost a fit less than missing ones.
@@ -31,23 +33,20 @@ constexpr double kNearHeldOut = 30;  // in units of the noise: the fit is near i
 constexpr double kNearTrain = 30;
 constexpr double kTrained =
     2;  // above, rows are fitted worse than their noise: neurons are lacking
-constexpr double kOverfit = 5;     // held-out over train rms: some neurons are bent by few rows
-constexpr double kAtFloor = 1.25;  // held-out rms over the floor
+constexpr double kOverfit = 5;   // held-out over train rms: some neurons are bent by few rows
+constexpr int kPatience = 3;     // such steps in a row; twice as many after every weak round
+constexpr double kStrong = 0.8;  // of the held-out rms: rounds that leave more are counted
 // Of the mean square: while the fit gains less in a step, hyperplanes slide, and neurons more help.
 constexpr double kSlowGain = 0.44;
+constexpr double kSlowAbove = 1.5;  // times the noise of the rows: nearer, steps are few anyway
 /// Neurons added, as a share of those there are, while the residual is above this share of the
 /// deviation.
 struct Growth {
   double residual;
   double share;
 };
-constexpr std::array<Growth, 4> kGrowth = {{{0.3, 0.5}, {0.1, 0.25}, {0.01, 0.1}, {0, 0.05}}};
-// Where the deviation is no more than so many times the noise, small neurons are hard to tell from
-// it, and to lose one costs more than rows do.
-constexpr double kCoarse = 3e4;
-constexpr double kCoarseShare = 1.3;
+constexpr std::array<Growth, 4> kGrowth = {{{0.3, 1}, {0.1, 0.5}, {0.01, 0.2}, {0, 0.1}}};
 constexpr double kWideShare = 0.8;  // rows for more neurons than are expected to stay
-constexpr double kMoreShare = 1.4;  // rows, where neurons are superfluous or rare
 constexpr int kMoreAttempts = 1;
 constexpr double kMoreRare = 4;      // times the rows that a side must have, after that
 constexpr double kGoodStart = 0.05;  // of the deviation: then the first step is a full one
@@ -58,7 +57,7 @@ constexpr Index kRareRounds = 10;
 constexpr double kFarthest = 3;   // times sqrt(d): beyond that nothing of a neuron shows,
 constexpr double kFarOff = 4.5;   // if that is beyond this
 constexpr Index kStuckLines = 4;  // through the worst rows, where ...
-constexpr double kStuck = 0.5;    // ... a round leaves more than this of the held-out rms
+constexpr int kIdle = 2;          // ... so many rounds in a row were weak
 constexpr double kStall = 0.01;   // of the mean square: a neuron more gains more than such steps
 
 }  // namespace
@@ -71,62 +70,28 @@ NoisyLearner::NoisyLearner(QueryRun& run, AnswerNoise noise)
       noise_(std::move(noise)),
       d_(asker_.inputs()),
       p_(asker_.outputs()),
-      start_(std::chrono::steady_clock::now()),
       rows_(device_, Stream::rows),
       held_out_(device_, Stream::held_out),
+      shows_noise_(static_cast<std::size_t>(p_), true),
+      noisy_outputs_(p_),
       best_(d_, p_),
       hunt_(run.plan),
       final_(relu_network_of(best_)) {
-  for (double& sigma : noise_.sigma) sigma = std::max(sigma, 1e-120);
-}
-
-bool NoisyLearner::ends() const {
-  if (run_.control.stop && run_.control.stop()) return true;
-  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start_;
-  return run_.control.budget.seconds && passed.count() > *run_.control.budget.seconds;
-}
-
-double NoisyLearner::unknowns(Index neurons) const {
-  const auto k = static_cast<double>(neurons);
-  const auto d = static_cast<double>(d_);
-  const auto p = static_cast<double>(p_);
-  return k * (d + p) + p * (d + 1);
-}
-
-/// Rms of the fit's own error over the noise of an answer: sqrt(unknowns / (equations - unknowns)).
-double NoisyLearner::fit_error(Index neurons) const {
-  const double u = unknowns(neurons);
-  const double equations = static_cast<double>(rows_.size()) * static_cast<double>(p_);
-  return std::sqrt(u / std::max(equations - u, 1.0));
-}
-
-Index NoisyLearner::rows_for(Index neurons, double share) const {
-  const double shared = unknowns(neurons) / static_cast<double>(p_);
-  const auto own = static_cast<double>(neurons + d_ + 1);  // of one output's scales
-  return static_cast<Index>(share * std::max(shared, own)) + kMoreRows;
-}
-
-Index NoisyLearner::query_cap(Index neurons) const {
-  return kFixedQueries +
-         static_cast<Index>(run_.plan.noisy_queries *
-                            static_cast<double>(std::max<Index>(neurons, 1) * (d_ + 1)));
-}
-
-/// The format of the answers says less about their noise than they do: a box may compute in single
-/// precision inside.
-void NoisyLearner::take_noise_ratio(const std::vector<double>& ratio) {
-  for (std::size_t o = 0; o < ratio.size(); ++o) {
-    if (!(ratio[o] > kOtherNoise)) continue;
-    noise_.model.absolute[o] *= ratio[o];
-    noise_.model.relative[o] *= ratio[o];
-    noise_.sigma[o] *= ratio[o];
+  const std::vector<double>& size = noise_.model.size;
+  const double largest = size.empty() ? 0 : *std::max_element(size.begin(), size.end());
+  for (std::size_t o = 0; o < noise_.sigma.size(); ++o) {
+    const double typical = o < size.size() ? size[o] : 0;
+    const double finest = kFinestUnit * (typical > 0 ? typical : kNothing * largest);
+    noise_.sigma[o] = std::max({noise_.sigma[o], finest, 1e-120});
   }
 }
 
 void NoisyLearner::find_neurons() {
   double scale = line_scale(noise_.model, d_);
   for (Index l = 0; l < run_.plan.noisy_lines; ++l) {
+    const Index before = asker_.asked();
     const CrudeLine line = crude_neurons(asker_, random_, noise_.model, run_.plan, scale, l == 0);
+    line_queries_ = std::max(line_queries_, asker_.asked() - before);
     take_noise_ratio(line.noise_ratio);
     take_answers(line);
     kinks_ = std::max(kinks_, line.kinks);
@@ -146,6 +111,8 @@ void NoisyLearner::find_neurons() {
     }
     if (held_out_.size() == 0) ask_held_out();
     if (explains_enough()) return;
+    // The cap holds for a line more and the rows of a fit after it.
+    if (line_queries_ + rows_for(kinks_, run_.plan.noisy_rows) > may_ask()) return;
   }
 }
 
@@ -159,7 +126,9 @@ void NoisyLearner::ask_held_out() {
   // At the end of a budget half of what is left: the other half is for the fit.
   held_out_.grow_to(std::min(wanted, std::max<Index>(1, asker_.left() / 2)), asker_, random_,
                     noise_.sigma);
-  spread_ = deviation_of_answers(device_, held_out_.rows());
+  const std::vector<double> deviations = deviations_of_answers(device_, held_out_.rows());
+  find_silent_outputs(deviations);
+  spread_ = std::sqrt(dot(deviations, deviations) / static_cast<double>(noisy_outputs_));
   asker_.report();
 }
 
@@ -177,8 +146,8 @@ bool NoisyLearner::explains_enough() {
   const Hyperplanes start = start_from(crude, d_, p_);
   const auto solved = solve_scales(device_, held_out_.rows(), start, scratch());
   if (!solved) return false;
-  const double left =
-      solved->rms * std::sqrt(n / (n - static_cast<double>(start.neurons() + d_ + 1)));
+  const double left = over_noisy_outputs() * solved->rms *
+                      std::sqrt(n / (n - static_cast<double>(start.neurons() + d_ + 1)));
   // For a run that ends here: these points have seen their own answers, any fit replaces it.
   best_ = solved->network;
   best_held_out_ = left;
@@ -193,7 +162,7 @@ bool NoisyLearner::explains_enough() {
     double square = 0;
     for (Index o = 0; o < p_; ++o) {
       const double scale = crude.scales(i, o) / noise_.sigma[static_cast<std::size_t>(o)];
-      square += scale * scale / static_cast<double>(p_);
+      square += scale * scale / static_cast<double>(noisy_outputs_);
     }
     const double offset = crude.offset_error[ii] * crude.offset_error[ii];
     expected += square * (crude.error[ii] * crude.error[ii] + offset / (1 + offset));
@@ -214,8 +183,8 @@ void NoisyLearner::keep(Hyperplanes network, double held_out) {
                       spread_ > 0 ? std::optional(best_held_out_ / spread_) : std::nullopt);
 }
 
-double NoisyLearner::held_out_rms(const Hyperplanes& network) const {
-  return residual_rms(device_, held_out_.rows(), network, scratch());
+double NoisyLearner::rms(const AnsweredPoints& points, const Hyperplanes& network) const {
+  return over_noisy_outputs() * residual_rms(device_, points.rows(), network, scratch());
 }
 
 void NoisyLearner::ask_rows(Index wanted) {
@@ -239,7 +208,7 @@ bool NoisyLearner::ask_rare_neurons(const Hyperplanes& network, double farthest)
         points_around(network.planes.row(i), d_, kAroundRare * (d_ + 1), random_);
     for (Index r = 0; r < around.rows(); ++r) points.append_row(around.row(r), d_);
   }
-  if (points.rows() == 0 || points.rows() > asker_.left()) return false;
+  if (points.rows() == 0 || points.rows() > may_ask()) return false;
   ++rare_rounds_;
   asker_.enter("least_squares");
   rows_.ask(points, asker_, noise_.sigma);
@@ -247,20 +216,21 @@ bool NoisyLearner::ask_rare_neurons(const Hyperplanes& network, double farthest)
   return true;
 }
 
-Hyperplanes NoisyLearner::fit(Hyperplanes start, double turn, Index most_steps, bool growing) {
+Hyperplanes NoisyLearner::fit(Hyperplanes start, double turn, Index most_steps, int patience) {
   HyperplaneFitPlan plan;
   plan.first_turn = turn;
   plan.most_steps = most_steps;
-  plan.noise = 1;
+  plan.noise = row_noise_ / over_noisy_outputs();
   plan.stall = kStall;
-  if (growing) {
+  if (patience > 0) {
+    plan.slow_steps = patience;
     plan.slow_gain = kSlowGain;
-    plan.slow_above = kNearHeldOut;
+    plan.slow_above = kSlowAbove;
   }
   plan.most_bytes = scratch();
   plan.stop = [this] { return ends(); };
   HyperplaneFit result = fit_hyperplanes(device_, rows_.rows(), std::move(start), plan);
-  train_rms_ = result.rms;
+  train_rms_ = over_noisy_outputs() * result.rms;
   return std::move(result.network);
 }
 
@@ -283,16 +253,22 @@ void NoisyLearner::fit_until_noise(double share) {
   bool from_line = !at_floor_;
   at_floor_ = false;
   double turn = kTurn;
-  for (Index round = 0; round < run_.plan.noisy_rounds; ++round) {
+  double boost = 1;
+  Index weak = 0;
+  int idle = 0;
+  int patience = kPatience;
+  for (Index round = 0; weak < run_.plan.noisy_rounds; ++round) {
     Index wanted = rows_for(start.neurons() + add, share);
     if (round == 0 && expected > 0) {
       wanted = std::min(wanted, std::max(rows_for(expected, share),
                                          rows_for(start.neurons() + add, kWideShare * share)));
     }
-    const Index cap =
-        std::max(query_cap(std::max(kinks_, best_.neurons())) - asker_.asked(), Index{0});
-    if (round > 0 && wanted - rows_.drawn() > cap) return;
-    const Index more = std::max<Index>(0, wanted - rows_.drawn());
+    Index more = std::max<Index>(0, wanted - rows_.drawn());
+    if (fitted_ && more > may_ask() && asker_.left() > may_ask()) {
+      more = may_ask();  // what the cap leaves, if that is not too little
+      if (has_best_ && 2 * more < wanted - rows_.drawn()) return;
+      wanted = rows_.drawn() + more;
+    }
     if (more > asker_.left()) {
       // The end of the budget: what it still allows, if that is enough to fit at all.
       wanted = rows_.drawn() + asker_.left();
@@ -309,17 +285,24 @@ void NoisyLearner::fit_until_noise(double share) {
     const auto solved = solve_scales(device_, rows_.rows(), start, scratch());
     if (solved) {
       start = solved->network;
-      if (solved->rms <= kGoodStart * spread_) turn = kGoodTurn;
+      if (over_noisy_outputs() * solved->rms <= kGoodStart * spread_) turn = kGoodTurn;
     }
-    if (add > 0) {
-      add_seeds(add, start);
-    }
+    if (add > 0) add_seeds(add, start);
     const double before = has_best_ ? best_held_out_ : std::numeric_limits<double>::infinity();
-    Hyperplanes fitted = fit(std::move(start), turn, run_.plan.noisy_steps, true);
+    Hyperplanes fitted =
+        fit(std::move(start), turn, run_.plan.noisy_steps, !is_coarse() ? patience : 0);
+    fitted_ = true;
     const double left = held_out_rms(fitted);
     const double trained = train_rms_;
     const bool near = left <= kNearHeldOut || train_rms_ <= kNearTrain;
     const bool unseen = train_rms_ <= kAtFloor;  // by the rows, if the others are not at the floor
+    const bool better = left < before;
+    const bool strong = left <= kStrong * before;
+    idle = strong ? 0 : idle + 1;
+    if (!strong) {
+      ++weak;
+      patience *= 2;
+    }
     keep(std::move(fitted), left);
     asker_.report();
     const bool overfit = best_held_out_ > kOverfit * train_rms_;
@@ -338,13 +321,15 @@ void NoisyLearner::fit_until_noise(double share) {
         best_ = std::move(again);
         prune();
       }
+      take_row_noise();
+      if (near && is_coarse()) recover();
     }
-    if (best_held_out_ <= kAtFloor * floor(best_.neurons())) {
+    if (is_at_floor(share)) {
       at_floor_ = true;
       return;
     }
     if (ends()) return;  // the next question says how
-    start = near ? best_ : without_chance(best_);
+    start = near || is_coarse() ? best_ : without_chance(best_);
     if (near && trained <= kTrained) {
       share *= kMoreShare;
       add = kLeastGuesses;
@@ -352,19 +337,29 @@ void NoisyLearner::fit_until_noise(double share) {
       const auto growth = std::find_if(kGrowth.begin(), kGrowth.end(), [&](const Growth& g) {
         return best_held_out_ > g.residual * spread_;
       });
+      // Seeds that were in vain were too few.
+      boost = better ? 1 : 2 * boost;
       add = std::max(
           kLeastGuesses,
-          static_cast<Index>(std::ceil(growth->share * static_cast<double>(best_.neurons()))));
+          static_cast<Index>(std::ceil(boost * growth->share *
+                                       static_cast<double>(std::max<Index>(1, start.neurons())))));
     }
-    const bool stuck = unseen || (round > 0 && best_held_out_ > kStuck * before);
-    if (stuck && stuck_lines_ < kStuckLines) {
+    // Lines tell little where the noise is coarse and grows: neurons are found by their residual.
+    const bool lines_tell = !is_coarse() || line_scale(noise_.model, d_) > 1;
+    const bool stuck = unseen || (lines_tell && idle >= kIdle);
+    if (stuck && stuck_lines_ < kStuckLines && line_queries_ <= may_ask()) {
       // Where hyperplanes crowd the rows are worst, and a line through there tells few apart.
       const bool anywhere = stuck_lines_++ % 2 == 0 && !unseen;
       const FitRows points = unseen ? held_out_.rows() : rows_.rows();
       start = with_line_through(best_, anywhere ? random_.normals(d_) : worst_of(points, best_));
       if (unseen) ask_between_twins(start);
       from_line = true;
-      add = kLeastGuesses;
+      idle = 0;
+      if (unseen) {
+        add = 0;
+      } else if (near) {
+        add = kLeastGuesses;
+      }
     }
     turn = kTurn;
   }
@@ -380,7 +375,7 @@ void NoisyLearner::learn() {
   }
   run_.noise = noise_.model;
   double share = run_.plan.noisy_rows;
-  if (spread_ <= kCoarse) share *= kCoarseShare;
+  if (is_coarse()) share *= kCoarseShare;
   for (int attempt = 0;; ++attempt) {
     fit_until_noise(share);
     if (best_held_out_ <= kNearHeldOut) refine();
@@ -391,12 +386,16 @@ void NoisyLearner::learn() {
     // Fresh points that show an error although the held-out ones do not: once more, with more rows.
     if (certify_network() || !at_floor_ || attempt == kMoreAttempts) return;
     share *= kMoreShare;
+    if (2 * may_ask() < rows_for(best_.neurons(), share) - rows_.drawn()) return;
     rare_side_ *= kMoreRare;
     has_best_ = false;  // the held-out points do not see what is wrong with it
     run_.limit_learning();
     rare_rounds_ = 0;
-    if (!worst_.empty()) best_ = with_line_through(best_, worst_);
+    if (!worst_.empty() && line_queries_ <= may_ask()) best_ = with_line_through(best_, worst_);
     ask_rare_neurons(best_);
+    // What a run that ends before the next fit returns.
+    const auto solved = solve_scales(device_, rows_.rows(), best_, scratch());
+    if (solved) best_ = solved->network;
   }
 }
 

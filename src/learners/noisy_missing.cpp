@@ -115,7 +115,7 @@ void NoisyLearner::ask_between_twins(const Hyperplanes& network) {
       for (Index r = 0; r < around.rows(); ++r) points.append_row(around.row(r), d_);
     }
   }
-  if (points.rows() > asker_.left()) return;
+  if (points.rows() > may_ask()) return;
   asker_.enter("least_squares");
   rows_.ask(points, asker_, noise_.sigma);
   asker_.report();

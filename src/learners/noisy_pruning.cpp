@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "src/learners/noisy_learner.hpp"
+#include "src/stages/climbed_seeds.hpp"
 #include "src/stages/numbers.hpp"
 
 namespace crease {
@@ -18,12 +19,9 @@ constexpr int kPruneFailures = 4;
 constexpr double kTurn = 1e-3;  // angle by which hyperplanes are expected to turn then
 constexpr double kTwins = 0.1;  // between two hyperplanes of what may be one neuron
 constexpr int kTwinFailures = 3;
-constexpr int kMostTwins = 12;  // merged at once
-// Where the deviation is no more than so many times the noise, pruning takes a true neuron at
-// times.
-constexpr double kCoarse = 3e4;
+constexpr int kMostTwins = 12;   // merged at once
 constexpr Index kRecovered = 3;  // seeds at once
-constexpr int kRecoverFailures = 3;
+constexpr int kRecoverFailures = 4;
 constexpr double kRecoverTurn = 0.1;
 constexpr double kBetter = 0.97;  // held-out rms with them
 constexpr Index kLastSteps = 6;
@@ -131,7 +129,7 @@ void NoisyLearner::merge_twins() {
     marked[static_cast<std::size_t>(i)] = marked[static_cast<std::size_t>(j)] = true;
     Hyperplanes merged = best_.without(marked);
     merged.add({plane.begin(), plane.begin() + d_}, plane.back());
-    const double before = residual_rms(device_, rows_.rows(), best_, scratch());
+    const double before = rms(rows_, best_);
     merged = fit(std::move(merged), kTurn, kPruneSteps);
     const double left = held_out_rms(merged);
     if (left <= kWorse * best_held_out_ && train_rms_ <= kWorse * std::max(before, 1.0)) {
@@ -144,30 +142,37 @@ void NoisyLearner::merge_twins() {
   }
 }
 
-/// What the rows still have to give, for no query: neurons that went with superfluous ones where
-/// noise hides both, and the last steps that a fit near the noise leaves out.
-void NoisyLearner::refine() {
-  if (spread_ <= kCoarse) {
-    int failures = 0;
-    while (failures < kRecoverFailures && !ends()) {
-      Hyperplanes more = best_;
-      const HostMatrix seeds =
-          residual_seeds(device_, rows_.rows(), best_, kRecovered, random_, scratch());
-      for (Index i = 0; i < seeds.rows(); ++i) {
-        more.add({seeds.row(i), seeds.row(i) + d_}, seeds(i, d_));
-      }
-      Hyperplanes fitted = fit(std::move(more), kRecoverTurn, run_.plan.noisy_steps);
-      const double left = held_out_rms(fitted);
-      if (!(left < kBetter * best_held_out_)) {  // both may be 0
-        ++failures;
-        continue;
-      }
-      best_ = std::move(fitted);
-      best_held_out_ = left;
-      prune();
-      merge_twins();
+/// Neurons that went with superfluous ones, or that no line and no seed showed, where noise hides
+/// both: what the residual of the rows wants, tried for no query, until the held-out points show no
+/// more than the noise.
+void NoisyLearner::recover() {
+  int failures = 0;
+  for (int trial = 0; lacks() && failures < kRecoverFailures && !ends(); ++trial) {
+    Hyperplanes more = best_;
+    const bool climbs = trial % 2 == 0;
+    const HostMatrix seeds =
+        climbs ? climbed_seeds(device_, rows_.rows(), best_, kRecovered, random_, scratch())
+               : residual_seeds(device_, rows_.rows(), best_, kRecovered, random_, scratch());
+    for (Index i = 0; i < seeds.rows(); ++i) {
+      more.add({seeds.row(i), seeds.row(i) + d_}, seeds(i, d_));
     }
+    Hyperplanes fitted = fit(std::move(more), kRecoverTurn, run_.plan.noisy_steps);
+    const double left = held_out_rms(fitted);
+    if (!(left < kBetter * best_held_out_)) {  // both may be 0
+      ++failures;
+      continue;
+    }
+    failures = 0;
+    best_ = std::move(fitted);
+    best_held_out_ = left;
+    prune();
+    merge_twins();
   }
+}
+
+/// The last steps that a fit near the noise leaves out.
+void NoisyLearner::refine() {
+  if (is_coarse()) recover();  // pruning takes a true neuron at times there
   if (best_.neurons() == 0 || ends()) return;
   HyperplaneFitPlan plan;
   plan.first_turn = kTurn;

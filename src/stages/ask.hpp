@@ -86,6 +86,9 @@ class Asker {
   }
   /// Queries that may still be asked.
   virtual Index left() const;
+  /// Whether the next question would end the run, because of the caller or the time: for parts that
+  /// ask nothing for long.
+  bool would_end() const { return stop_requested() || is_late(); }
   /// Go on although the caller wants to stop or time is up: for the certificate of a run that ends
   /// short.
   virtual void finish_regardless() { finishing_ = true; }

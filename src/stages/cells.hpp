@@ -81,7 +81,6 @@ class WeightedFit {
   HostMatrix unexplained(Index first, const HostMatrix& right, const HostMatrix& shares) const;
 
   Index rows() const { return factor_.left.rows(); }
-  double sigma(Index row) const { return sigma_[static_cast<std::size_t>(row)]; }
 
   /// Of u under independent errors of standard deviation sigma: [q, q], less what is undetermined.
   HostMatrix covariance() const;

@@ -40,7 +40,7 @@ constexpr std::size_t kLeastPieces = 3;  // fewer may all hide kinks
 // Cells at a hit are pi / kCells of this scale: ten to the stretch in a slab of width 1.
 constexpr double kSlabCells = 10;
 constexpr Index kNoisePoints = 12;
-constexpr double kOtherNoise = 2;  // times what is known of it: in every piece, or it is no noise
+constexpr double kMedianToSigma = 1.0 / 0.6745;  // of |normal|
 constexpr double kMostScale = 1000;
 constexpr double kLeastScale = 3;  // less is not worth leaving the origin for
 
@@ -198,8 +198,9 @@ void NoisyLine::place_pieces() {
   gradient_.resize(n);
 }
 
-/// Points inside a piece lie on a straight line: what is left of them is noise, whatever the format
-/// of the answers.
+/// Points inside a piece lie on a straight line: by how much each is off the chord of its two
+/// neighbours is noise, whatever the format of the answers. A kink that the line search did not see
+/// bends two chords of a piece, not the median of all.
 std::vector<double> NoisyLine::piece_noise() {
   std::vector<std::array<double, 2>> widest;
   for (const Piece& piece : pieces()) {
@@ -228,34 +229,17 @@ std::vector<double> NoisyLine::piece_noise() {
     std::vector<double> deviations;
     for (std::size_t w = 0; w < widest.size(); ++w) {
       const auto first = static_cast<Index>(w) * kNoisePoints;
-      double center = 0;
-      double mean = 0;
-      for (Index i = first; i < first + kNoisePoints; ++i) {
-        center += t[static_cast<std::size_t>(i)] / kNoisePoints;
-        mean += y(i, o) / kNoisePoints;
+      for (Index i = first + 1; i + 1 < first + kNoisePoints; ++i) {
+        const auto ii = static_cast<std::size_t>(i);
+        const double right = (t[ii] - t[ii - 1]) / (t[ii + 1] - t[ii - 1]);
+        const double bend = y(i, o) - (1 - right) * y(i - 1, o) - right * y(i + 1, o);
+        const double sigma = std::hypot(noise_.sigma(line_.rho(t[ii]), o),
+                                        (1 - right) * noise_.sigma(line_.rho(t[ii - 1]), o),
+                                        right * noise_.sigma(line_.rho(t[ii + 1]), o));
+        deviations.push_back(std::abs(bend) / std::max(sigma, 1e-300));
       }
-      double square = 0;
-      double product = 0;
-      for (Index i = first; i < first + kNoisePoints; ++i) {
-        const double dt = t[static_cast<std::size_t>(i)] - center;
-        square += dt * dt;
-        product += dt * (y(i, o) - mean);
-      }
-      double left = 0;
-      double expected = 0;
-      for (Index i = first; i < first + kNoisePoints; ++i) {
-        const double at = t[static_cast<std::size_t>(i)];
-        const double rest = y(i, o) - mean - product / square * (at - center);
-        const double sigma = noise_.sigma(line_.rho(at), o);
-        left += rest * rest / (kNoisePoints - 2);
-        expected += sigma * sigma / kNoisePoints;
-      }
-      deviations.push_back(std::sqrt(left / std::max(expected, 1e-300)));
     }
-    std::sort(deviations.begin(), deviations.end());
-    // Noise is in every piece. One without more of it than known: kinks bend the others.
-    ratio.push_back(deviations[0] > kOtherNoise ? deviations[deviations.size() / 4]
-                                                : std::min(deviations[0], 1.0));
+    ratio.push_back(median(deviations) * kMedianToSigma);
   }
   return ratio;
 }
@@ -422,13 +406,17 @@ CrudeLine NoisyLine::candidates() const {
 double line_scale(const NoiseModel& noise, Index d) {
   if (d == 1) return 1;  // far out all kinks are one
   double scale = kMostScale;
+  bool noisy = false;
   const double rho = std::sqrt(1 + static_cast<double>(d));
   for (std::size_t o = 0; o < noise.absolute.size(); ++o) {
+    const auto output = static_cast<Index>(o);
+    if (is_exact(noise, output)) continue;  // as exact out there
+    noisy = true;
     const double growing = noise.relative[o] * rho;
-    if (noise.format == "float16" || !(noise.absolute[o] > 0)) return 1;
+    if (noise.format_of(output) == "float16" || !(noise.absolute[o] > 0)) return 1;
     if (growing > 0) scale = std::min(scale, noise.absolute[o] / (3 * growing));
   }
-  return scale < kLeastScale ? 1 : scale;
+  return noisy && scale >= kLeastScale ? scale : 1;
 }
 
 CrudeLine crude_neurons(Asker& asker, Random& random, const NoiseModel& noise,

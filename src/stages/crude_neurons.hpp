@@ -26,10 +26,9 @@ struct CrudeLine {
   CrudeNeurons found;
   Index kinks = 0;
   Index cleared = 0;  // candidates from two neighbouring pieces with an error below kClearError
-  /// Deviation of the answers from straight lines inside the widest pieces, in units of the noise
-  /// model, per output: lower quartile over the pieces, since a piece may hide a small kink; at
-  /// most 1 where one piece has no more noise than the model says. Empty where it was not asked
-  /// for, or fewer than three pieces are wide enough.
+  /// How far answers inside the widest pieces are off the chords of their neighbours, in units of
+  /// what the noise model says, per output: the median over all of them. Empty where it was not
+  /// asked for, or fewer than three pieces are wide enough.
   std::vector<double> noise_ratio;
   /// In one input, what the line asked within kLineReach of the origin: it lies close wherever
   /// kinks do, and a fit may see it. [n, 1], [n, p]
@@ -44,7 +43,8 @@ inline constexpr double kClearError = 0.1;
 /// How far out lines may lie where the noise does not grow with the distance: kinks, gaps and
 /// rises of F grow with the scale, the noise does not, so gradients are better by this factor. 1
 /// where some output's noise grows; otherwise at most 1000, and so that the growing part stays
-/// below a third of the constant one. 1 in one input as well.
+/// below a third of the constant one. Outputs that are exact say nothing; 1 where all are, and in
+/// one input.
 double line_scale(const NoiseModel& noise, Index d);
 
 /// Searches one Gaussian line (origin and scale `scale` times those of N(0, I)) and measures the
@@ -67,7 +67,8 @@ CrudeLine crude_neurons_through(Asker& asker, Random& random, const NoiseModel& 
                                 double width);
 
 /// Adds what another line found: a candidate of another line that is the same neuron, to within
-/// both errors, gets a vote, and the better of the two hyperplanes stays. Never merges two of one
+/// both errors, gets a vote, and the better of the two normals and of the two offsets stay. Of
+/// several that may be the same the nearest counts, in units of the errors. Never merges two of one
 /// line. Returns how many are new.
 Index unite(CrudeNeurons& all, const CrudeNeurons& line);
 

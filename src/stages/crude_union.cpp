@@ -73,11 +73,16 @@ Index unite(CrudeNeurons& all, const CrudeNeurons& line) {
     const auto ss = static_cast<std::size_t>(same);
     taken[ss] = true;
     ++all.votes[ss];
+    // The better of two normals, and of two offsets: far out normals are better, near by offsets.
+    const double turned = dot(plane, all.planes.row(same), d) < 0 ? -1 : 1;
+    if (line.offset_error[r] < all.offset_error[ss]) {
+      all.planes(same, d) = turned * plane[d];
+      all.offset_error[ss] = line.offset_error[r];
+    }
     if (line.error[r] < all.error[ss]) {
-      std::copy_n(plane, d + 1, all.planes.row(same));
+      for (Index c = 0; c < d; ++c) all.planes(same, c) = turned * plane[c];
       std::copy_n(line.scales.row(static_cast<Index>(r)), line.scales.cols(), all.scales.row(same));
       all.error[ss] = line.error[r];
-      all.offset_error[ss] = line.offset_error[r];
     }
   }
   return added;

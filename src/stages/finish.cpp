@@ -29,11 +29,12 @@ double typical_sigma(const HostMatrix& sigmas) {
 /// where F hardly changes from one answer to the next. Half a unit is sqrt(3) times the standard
 /// deviation of one rounding. 0 for noise, which only enlarges the errors seen.
 double hidden_by_rounding(const NoiseModel& noise, Index inputs) {
-  if (noise.format != "decimal" && noise.format != "float32" && noise.format != "float16") return 0;
   const double rho = std::sqrt(1 + static_cast<double>(inputs));
   double square = 0;
-  for (std::size_t o = 0; o < noise.absolute.size(); ++o) {
-    square += 3 * std::pow(noise.sigma(rho, static_cast<Index>(o)), 2);
+  for (Index o = 0; o < static_cast<Index>(noise.absolute.size()); ++o) {
+    const std::string& format = noise.format_of(o);
+    if (format != "decimal" && format != "float32" && format != "float16") continue;
+    square += 3 * std::pow(noise.sigma(rho, o), 2);
   }
   return std::sqrt(square);
 }

@@ -193,15 +193,18 @@ HostMatrix points_around(const double* plane, Index d, Index n, Random& random, 
   return points;
 }
 
-double deviation_of_answers(Device& device, const FitRows& rows) {
+std::vector<double> deviations_of_answers(Device& device, const FitRows& rows) {
   const HostMatrix y = download(device, rows.y);
-  double variance = 0;
+  const auto n = static_cast<double>(std::max<Index>(1, y.rows()));
+  std::vector<double> deviations;
   for (Index o = 0; o < y.cols(); ++o) {
     double mean = 0;
-    for (Index i = 0; i < y.rows(); ++i) mean += y(i, o) / static_cast<double>(y.rows());
-    for (Index i = 0; i < y.rows(); ++i) variance += (y(i, o) - mean) * (y(i, o) - mean);
+    double variance = 0;
+    for (Index i = 0; i < y.rows(); ++i) mean += y(i, o) / n;
+    for (Index i = 0; i < y.rows(); ++i) variance += (y(i, o) - mean) * (y(i, o) - mean) / n;
+    deviations.push_back(std::sqrt(variance));
   }
-  return std::sqrt(variance / static_cast<double>(std::max<Index>(1, y.size())));
+  return deviations;
 }
 
 HostMatrix residual_seeds(Device& device, const FitRows& all, const Hyperplanes& network,

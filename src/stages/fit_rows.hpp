@@ -45,8 +45,8 @@ std::vector<Index> rarer_sides(Device& device, ConstDeviceView x, const HostMatr
 /// n points around the hyperplane <v, x> + e = 0: N(0, I) across it, and N(0, height^2) from it.
 HostMatrix points_around(const double* plane, Index d, Index n, Random& random, double height = 1);
 
-/// Root of the summed variances of y over the rows, divided by the number of outputs.
-double deviation_of_answers(Device& device, const FitRows& rows);
+/// Of y over the rows, per output. [p]
+std::vector<double> deviations_of_answers(Device& device, const FitRows& rows);
 
 /// y - F' of the rows, less its mean: with several outputs along the direction of R^p in which it
 /// is largest. [n]

@@ -103,22 +103,49 @@ HostMatrix rare_answers(const HostMatrix& answers) {
   return rare;
 }
 
+HostMatrix column_of(const HostMatrix& answers, Index output) {
+  HostMatrix column(answers.rows(), 1);
+  for (Index i = 0; i < answers.rows(); ++i) column(i, 0) = answers(i, output);
+  return column;
+}
+
+std::size_t distinct_answers(const HostMatrix& answers) {
+  const std::set<double> distinct(answers.data(), answers.data() + answers.size());
+  return distinct.size() - distinct.count(0.0);
+}
+
+/// Of each output, from its own answers; where too few of them differ, from all.
+std::vector<AnswerFormat> find_formats(const HostMatrix& answers) {
+  const AnswerFormat together = find_format(answers);
+  std::vector<AnswerFormat> formats;
+  for (Index o = 0; o < answers.cols(); ++o) {
+    const HostMatrix column = column_of(answers, o);
+    formats.push_back(distinct_answers(column) < kDistinct ? together : find_format(column));
+  }
+  return formats;
+}
+
+/// The coarsest of several names.
+std::string coarsest(const std::vector<std::string>& names) {
+  for (const char* name : {"noise", "float16", "decimal", "float32"}) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) return name;
+  }
+  return "float64";
+}
+
 /// Whether some answers around one place are equal and others are not, or those around every place
 /// are, but not all of them: an exact function is flat somewhere, or it is not.
-bool looks_coarse(const HostMatrix& answers) {
-  for (Index o = 0; o < answers.cols(); ++o) {
-    Index flat = 0;
-    std::set<double> all;
-    for (Index place = 0; place < kPlaces; ++place) {
-      std::set<double> distinct;
-      for (Index i = 0; i < kPerPlace; ++i) distinct.insert(answers(place * kPerPlace + i, o));
-      flat += distinct.size() == 1 ? 1 : 0;
-      if (distinct.size() > 1 && distinct.size() < kPerPlace) return true;
-      all.insert(distinct.begin(), distinct.end());
-    }
-    if (flat == kPlaces && all.size() > 1) return true;
+bool looks_coarse(const HostMatrix& answers, Index output) {
+  Index flat = 0;
+  std::set<double> all;
+  for (Index place = 0; place < kPlaces; ++place) {
+    std::set<double> distinct;
+    for (Index i = 0; i < kPerPlace; ++i) distinct.insert(answers(place * kPerPlace + i, output));
+    flat += distinct.size() == 1 ? 1 : 0;
+    if (distinct.size() > 1 && distinct.size() < kPerPlace) return true;
+    all.insert(distinct.begin(), distinct.end());
   }
-  return false;
+  return flat == kPlaces && all.size() > 1;
 }
 
 /// What the small and the large stencil say together. The small one sees nothing where answers are
@@ -133,6 +160,10 @@ double combined(double small, double large) {
 double NoiseModel::sigma(double rho, Index output) const {
   const auto o = static_cast<std::size_t>(output);
   return std::hypot(absolute[o], relative[o] * rho);
+}
+
+const std::string& NoiseModel::format_of(Index output) const {
+  return formats.empty() ? format : formats[static_cast<std::size_t>(output)];
 }
 
 NoiseModel told_noise(const Asker& asker) {
@@ -176,11 +207,12 @@ NoiseModel probe_noise(Asker& asker, Random& random) {
   line_points(device, {origin_on_device, direction_on_device}, t_on_device, x);
   const HostMatrix y = download(device, asker.points(x));
 
-  const AnswerFormat format = find_format(y);
+  const std::vector<AnswerFormat> formats = find_formats(y);
   const double rho_near = median({rho.begin(), rho.begin() + kNear});
   const double rho_far = median({rho.begin() + kNear, rho.end()});
-  NoiseModel noise{{}, {}, format.name};
+  NoiseModel noise{{}, {}, {}};
   for (Index o = 0; o < p; ++o) {
+    const AnswerFormat& format = formats[static_cast<std::size_t>(o)];
     double near = 0;
     double far = 0;
     double relative = 0;
@@ -228,19 +260,37 @@ NoiseModel probe_noise(Asker& asker, Random& random) {
     noise.absolute.push_back(absolute);
     noise.relative.push_back(relative);
     noise.size.push_back(size);
+    noise.formats.push_back(format.name);
+    noise.coarse = noise.coarse || (format.name == "float64" && looks_coarse(y, o));
   }
-  noise.coarse = format.name == "float64" && looks_coarse(y);
+  noise.format = coarsest(noise.formats);
   asker.report();
   return noise;
 }
 
+bool is_exact(const NoiseModel& noise, Index output) {
+  const auto o = static_cast<std::size_t>(output);
+  const double size = o < noise.size.size() ? noise.size[o] : 0;
+  const double prior = kPrior * kRounding * std::max(1.0, size);
+  return (noise.absolute[o] == 0 && noise.relative[o] <= prior) ||
+         noise.sigma(1, output) <= kExact * size;
+}
+
 bool is_exact(const NoiseModel& noise) {
   for (std::size_t o = 0; o < noise.size.size(); ++o) {
-    const double prior = kPrior * kRounding * std::max(1.0, noise.size[o]);
-    if (noise.absolute[o] == 0 && noise.relative[o] <= prior) continue;
-    if (!(noise.sigma(1, o) <= kExact * noise.size[o])) return false;
+    if (!is_exact(noise, static_cast<Index>(o))) return false;
   }
   return true;
+}
+
+double rounding_rms(const std::vector<double>& answers, const std::string& format) {
+  double square = 0;
+  for (const double value : answers) {
+    const double step = format == "float16" ? spacing(value, kHalfDigits, kHalfLeast)
+                                            : spacing(value, kSingleDigits, kSingleLeast);
+    square += step * step / static_cast<double>(answers.size());
+  }
+  return kUniform * std::sqrt(square);
 }
 
 bool are_rounded(const HostMatrix& answers) {
@@ -266,16 +316,17 @@ AnswerNoise measure_noise(Asker& asker, Random& random, const NoiseModel& probed
   constexpr Index kGroups = kRepeatedPoints * kRepeats;
   HostMatrix fresh(0, p);
   for (Index i = kGroups; i < y.rows(); ++i) fresh.append_row(y.row(i), p);
-  AnswerFormat format = find_format(fresh);
-  const bool rare = format.name == "float64" && !seen.empty();
-  if (rare) format = find_format(rare_answers(seen), kFewDistinct);
+  const std::vector<AnswerFormat> formats = find_formats(fresh);
   const double rho = std::sqrt(1 + static_cast<double>(d));
 
   AnswerNoise result{probed, {}};
   NoiseModel& model = result.model;
-  bool repeats_differ = false;
+  model.formats.clear();
   for (Index o = 0; o < p; ++o) {
     const auto oo = static_cast<std::size_t>(o);
+    AnswerFormat format = formats[oo];
+    const bool rare = format.name == "float64" && !seen.empty();
+    if (rare) format = find_format(rare_answers(column_of(seen, o)), kFewDistinct);
     double within = 0;
     bool differ = false;
     for (Index i = 0; i < kGroups; i += kRepeats) {
@@ -289,25 +340,14 @@ AnswerNoise measure_noise(Asker& asker, Random& random, const NoiseModel& probed
     }
     within = std::sqrt(within / static_cast<double>(kRepeatedPoints * (kRepeats - 1)));
     double size_square = 0;
-    double spacing_square = 0;
+    std::vector<double> answers;
     for (Index i = 0; i < fresh.rows(); ++i) {
-      const double value = fresh(i, o);
-      size_square += value * value / static_cast<double>(fresh.rows());
-      const double step = format.name == "float16" ? spacing(value, kHalfDigits, kHalfLeast)
-                                                   : spacing(value, kSingleDigits, kSingleLeast);
-      spacing_square += step * step / static_cast<double>(fresh.rows());
-    }
-    // Nearly everywhere F is constant: what counts is the noise where it is not.
-    for (Index i = 0; rare && i < seen.rows(); ++i) {
-      const double step = format.name == "float16"
-                              ? spacing(seen(i, o), kHalfDigits, kHalfLeast)
-                              : spacing(seen(i, o), kSingleDigits, kSingleLeast);
-      spacing_square = std::max(spacing_square, step * step);
+      answers.push_back(fresh(i, o));
+      size_square += fresh(i, o) * fresh(i, o) / static_cast<double>(fresh.rows());
     }
     model.size[oo] = std::max(model.size[oo], std::sqrt(size_square) / rho);
     double sigma = 0;
     if (differ) {
-      repeats_differ = true;
       sigma = within;
       if (model.absolute[oo] > 0 || format.name != "float64" || probed.coarse) {
         model.absolute[oo] = within;
@@ -320,7 +360,11 @@ AnswerNoise measure_noise(Asker& asker, Random& random, const NoiseModel& probed
       model.absolute[oo] = sigma;
       model.relative[oo] = 8 * kRounding * model.size[oo];
     } else if (format.name == "float16" || format.name == "float32") {
-      sigma = kUniform * std::sqrt(spacing_square);
+      sigma = rounding_rms(answers, format.name);
+      // Nearly everywhere F is constant: what counts is the noise where it is not.
+      for (Index i = 0; rare && i < seen.rows(); ++i) {
+        sigma = std::max(sigma, rounding_rms({seen(i, o)}, format.name));
+      }
       model.relative[oo] = std::max(model.relative[oo], sigma / rho);
       // Tiny stencils of a coarse format see nothing: as much again that does not grow.
       model.absolute[oo] = format.name == "float16" ? sigma : 0;
@@ -328,8 +372,9 @@ AnswerNoise measure_noise(Asker& asker, Random& random, const NoiseModel& probed
       sigma = model.sigma(rho, o);
     }
     result.sigma.push_back(sigma);
+    model.formats.push_back(differ ? "noise" : format.name);
   }
-  model.format = repeats_differ ? "noise" : format.name;
+  model.format = coarsest(model.formats);
   model.coarse = false;
   return result;
 }

@@ -16,11 +16,14 @@ struct NoiseModel {
   std::vector<double> relative;
   // float64, float32, float16 or decimal: what every answer was a multiple of; noise: none of
   // these, or the same point was answered differently.
+  // Where outputs differ in that, of the coarsest: `formats` has each.
   std::string format;
   std::vector<double> size = {};  // typical |F_o| / rho
   bool coarse = false;  // answers so close to one another were equal that the format is not known
+  std::vector<std::string> formats = {};  // of each output; empty: all are of `format`
 
   double sigma(double rho, Index output) const;
+  const std::string& format_of(Index output) const;
 };
 
 inline constexpr Index kNoiseQueries = 40;
@@ -29,12 +32,14 @@ inline constexpr Index kNoiseQueries = 40;
 /// random line, four near the origin and four far out. What they deviate from a straight line is
 /// noise, absolute or relative to rho. Answers that are all short decimals or all float32 raise it
 /// to half a unit; a function that is zero where it was asked says nothing about its noise, and a
-/// prior of 64 u stands in.
+/// prior of 64 u stands in. Every output has a format of its own, unless too few of its answers
+/// differ to say: then that of all answers together.
 NoiseModel probe_noise(Asker& asker, Random& random);
 
 /// Whether finite differences of the answers are as good as exact: noise at a typical point within
 /// 1e-10 of the answers' size, or nothing known of it but the prior.
 bool is_exact(const NoiseModel& noise);
+bool is_exact(const NoiseModel& noise, Index output);
 
 inline constexpr Index kRepeatedPoints = 16;
 inline constexpr Index kRepeats = 6;
@@ -47,14 +52,17 @@ struct AnswerNoise {
 };
 
 /// Asks kRepeatedPoints points kRepeats times each and kFormatPoints points of N(0, I) (one round).
-/// Answers that differ at one point: noise, its deviation from the repeats. Else a format of all
-/// answers: decimals are off by unit / sqrt(12), binary formats by their spacing at |y| over
-/// sqrt(12) (`sigma` is the rms over the points). Else what the probe said.
+/// For each output: answers that differ at one point are noise, its deviation from the repeats.
+/// Else a format of its answers: decimals are off by unit / sqrt(12), binary formats by their
+/// spacing at |y| over sqrt(12) (`sigma` is the rms over the points). Else what the probe said.
 ///
 /// seen  earlier answers [n, p], the format of which counts where these points show none: of a
 ///       function that is constant but for a small part of the points
 AnswerNoise measure_noise(Asker& asker, Random& random, const NoiseModel& probed,
                           const HostMatrix& seen = {});
+
+/// rms error of answers [n] rounded to float16 or float32: their spacing over sqrt(12).
+double rounding_rms(const std::vector<double>& answers, const std::string& format);
 
 /// Whether answers [n, p] are all decimals, float32 or float16, as far as they differ from the most
 /// frequent one of their output; false where fewer than two do.

@@ -123,15 +123,21 @@ HostMatrix OutputTurns::shares() const {
   return sum;
 }
 
-HostMatrix OutputTurns::information() const {
-  DeviceMatrix inner(device_, unknowns(), unknowns());
-  fill(device_, 0.0, inner);
+template <class Use>
+void OutputTurns::walk(Use&& use) const {
   const Index chunk = rows_at_once();
   for (Index first = 0; first < fit_.rows(); first += chunk) {
     const Index count = std::min(chunk, fit_.rows() - first);
-    const DeviceMatrix seen = upload(device_, fit_.unexplained(first, rows(first, count), shares_));
-    multiply(device_, seen, Transpose::yes, seen, Transpose::no, 1.0, 1.0, inner);
+    use(first, upload(device_, fit_.unexplained(first, rows(first, count), shares_)));
   }
+}
+
+HostMatrix OutputTurns::information() const {
+  DeviceMatrix inner(device_, unknowns(), unknowns());
+  fill(device_, 0.0, inner);
+  walk([&](Index, const DeviceMatrix& seen) {
+    multiply(device_, seen, Transpose::yes, seen, Transpose::no, 1.0, 1.0, inner);
+  });
   HostMatrix information = download(device_, inner);
   for (Index a = 0; a < unknowns(); ++a) {
     for (Index b = 0; b < unknowns(); ++b) information(a, b) *= alike(a, b);
@@ -141,20 +147,20 @@ HostMatrix OutputTurns::information() const {
 
 std::vector<double> OutputTurns::toward(const HostMatrix& left) const {
   require(left.rows() == fit_.rows(), "OutputTurns: what is left of every row");
-  // M_jt is e_jt less what some W explains, and of that there is nothing in `left`.
+  const Index k = weights_.rows();
+  DeviceMatrix sum(device_, unknowns(), k);
+  fill(device_, 0.0, sum);
   const HostMatrix along = product(device_, left, Transpose::no, weights_, Transpose::yes);
-  std::vector<double> sums;
-  for (Index a = 0; a < unknowns(); ++a) {
-    const Index j = a / each_;
-    double sum = 0;
-    for (Index r = 0; r < above_.rows() * outputs_; ++r) {
-      if (above_(r / outputs_, j) > 0) {
-        sum += tangents_(a, r % outputs_) * along(r, j) / fit_.sigma(r);
-      }
-    }
-    sums.push_back(sum);
-  }
-  return sums;
+  const DeviceMatrix along_there = upload(device_, along);
+  // By M_jt, not by e_jt: rounding left something in `left` of what W explains.
+  walk([&](Index first, const DeviceMatrix& seen) {
+    multiply(device_, seen, Transpose::yes, along_there.view().row_block(first, seen.rows()),
+             Transpose::no, 1.0, 1.0, sum);
+  });
+  const HostMatrix all = download(device_, sum);
+  std::vector<double> own;
+  for (Index a = 0; a < unknowns(); ++a) own.push_back(all(a, a / each_));
+  return own;
 }
 
 HostMatrix OutputTurns::turns(const std::vector<double>& step) const {

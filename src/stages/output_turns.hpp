@@ -64,6 +64,9 @@ class OutputTurns {
   HostMatrix rows(Index first, Index count) const;
   Index rows_at_once() const;
   HostMatrix shares() const;
+  /// All M_jt, so many rows at a time: use(first row, [rows, k (p - 1)]).
+  template <class Use>
+  void walk(Use&& use) const;
 
   Device& device_;
   const WeightedFit& fit_;

@@ -12,7 +12,8 @@
 namespace crease {
 namespace {
 
-constexpr double kOffset = 0.3;  // of the random starts
+constexpr double kOffset = 0.3;  // of the random start
+constexpr double kStall = 0.02;  // of the mean square
 
 }  // namespace
 
@@ -43,14 +44,14 @@ HostMatrix residual_neurons(Device& device, const FitRows& all, const Hyperplane
   fit_plan.most_steps = plan.most_steps;
   fit_plan.most_bytes = plan.most_bytes;
   fit_plan.stop = plan.stop;
-  fit_plan.stall = 0.02;
+  fit_plan.stall = kStall;
   Hyperplanes best;
   double least = std::numeric_limits<double>::infinity();
-  for (int s = 0; s < plan.starts; ++s) {
+  for (int s = 0; s < (count < plan.twice_below ? 2 : 1); ++s) {
     Hyperplanes start(m, 1);
     for (Index i = 0; i < count; ++i) start.add(random.normals(m), kOffset * random.normals(1)[0]);
     HyperplaneFit fitted = fit_hyperplanes(device, {few, left}, std::move(start), fit_plan);
-    if (!(fitted.rms < least)) continue;
+    if (s > 0 && !(fitted.rms < least)) continue;
     least = fitted.rms;
     best = std::move(fitted.network);
   }

@@ -10,8 +10,8 @@ struct ResidualNeuronsPlan {
   double span = 2;          // directions per neuron ...
   Index least_span = 4;     // ... at least
   Index most_rows = 40000;  // that are looked at
-  Index most_steps = 15;    // of Levenberg and Marquardt, from each start
-  int starts = 2;           // random ones: the best counts
+  Index most_steps = 10;    // of Levenberg and Marquardt: seeds need no more
+  Index twice_below = 32;   // neurons: two random starts, the better one counts
   Index most_bytes = Index{1} << 30;
   std::function<bool()> stop;
 };

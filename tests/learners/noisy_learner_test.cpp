@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
+#include <memory>
 #include <ostream>
 
 #include "src/families.hpp"
@@ -342,6 +344,72 @@ TEST_P(NoisyLearnerTest, AConstantOutputBesideOthersIsNoTrouble) {
   EXPECT_TRUE(starts_with(learned.report.message, "at the noise floor")) << learned.report.message;
 }
 
+/// Answers of a network, each changed by `blur(answer, output)`.
+std::unique_ptr<Oracle> blurred(const ReluNetwork& network,
+                                std::function<double(double, Index)> blur) {
+  const std::shared_ptr<Device> cpu = make_cpu_device({1});
+  return make_host_oracle(network.inputs(), network.outputs(), [=](ConstHostView x, HostView y) {
+    HostMatrix points(x.rows, x.cols);
+    for (Index i = 0; i < x.rows; ++i) {
+      for (Index j = 0; j < x.cols; ++j) points(i, j) = x(i, j);
+    }
+    const HostMatrix values = evaluate(*cpu, network, points);
+    for (Index i = 0; i < y.rows; ++i) {
+      for (Index o = 0; o < y.cols; ++o) y(i, o) = blur(values(i, o), o);
+    }
+  });
+}
+
+/// rms of the errors of one output.
+double rms_of_output(Device& device, const ReluNetwork& target, const ReluNetwork& learned,
+                     Index output) {
+  const HostMatrix x = normals(20000, target.inputs(), 987654321);
+  const HostMatrix y = evaluate(device, target, x);
+  const HostMatrix z = evaluate(device, learned, x);
+  std::vector<double> left;
+  for (Index i = 0; i < y.rows(); ++i) left.push_back(y(i, output) - z(i, output));
+  return rms(left);
+}
+
+// A fit with twice as many equations as unknowns is off by no more than the answers (sqrt(u / (n -
+// u)) times their noise, rms over the seeds), one to the noise floor of a smaller number is not.
+
+TEST_P(NoisyLearnerTest, AConstantOutputDoesNotHideWhatANoisyOneLacks) {
+  const double sigma = 1e-3;
+  for (const double constant : {0.0, 0.25, 1000.0}) {
+    ReluNetwork target = planted_network(8, 12, 2, 4);
+    for (Index j = 0; j < 12; ++j) target.output(1, j) = 0;
+    for (Index i = 0; i < 8; ++i) target.linear(1, i) = 0;
+    target.constant(1, 0) = constant;
+    const HostMatrix draws = normals(200000, 1, 5);
+    const auto next = std::make_shared<Index>(0);
+    const auto oracle = blurred(target, [=](double y, Index o) {
+      return o == 1 ? y : y + sigma * draws((*next)++ % draws.rows(), 0);
+    });
+    const auto learned = learn_from_queries(device(), *oracle, {});
+    EXPECT_TRUE(starts_with(learned.report.message, "at the noise floor"))
+        << learned.report.message;
+    EXPECT_EQ(learned.report.neurons, 12);
+    EXPECT_LE(rms_of_output(device(), target, learned.network, 0), sigma) << constant;
+    EXPECT_LE(rms_of_output(device(), target, learned.network, 1), 1e-9 * (1 + constant));
+  }
+}
+
+TEST_P(NoisyLearnerTest, AnExactOutputBesideARoundedOneIsLearnedAsSuch) {
+  const ReluNetwork target = planted_network(8, 12, 2, 4);
+  for (const Index exact : {0, 1}) {
+    const auto oracle = blurred(
+        target, [=](double y, Index o) { return o == exact ? y : std::nearbyint(1e3 * y) / 1e3; });
+    const auto learned = learn_from_queries(device(), *oracle, {});
+    EXPECT_EQ(learned.report.answer_format, "decimal");
+    EXPECT_TRUE(starts_with(learned.report.message, "at the noise floor"))
+        << learned.report.message;
+    EXPECT_EQ(learned.report.neurons, 12);
+    EXPECT_LE(rms_of_output(device(), target, learned.network, 1 - exact), 1e-3 / std::sqrt(12.0));
+    EXPECT_LE(rms_of_output(device(), target, learned.network, exact), 1e-7);
+  }
+}
+
 TEST_P(NoisyLearnerTest, ABudgetIsNeverExceededAndWhatIsKnownIsGiven) {
   const ReluNetwork target = planted_network(6, 8, 1, 5);
   for (const Index budget : {1, 30, 100, 250, 500, 900}) {
@@ -396,6 +464,24 @@ TEST_P(NoisyLearnerTest, TheSameSeedGivesTheSameBits) {
   EXPECT_TRUE(same_bits(first.network.bias, second.network.bias));
   EXPECT_TRUE(same_bits(first.network.output, second.network.output));
   EXPECT_EQ(first.report.learning_queries, second.report.learning_queries);
+}
+
+// Half precision at 1000 has steps of .5, as large as the other output. One neuron is so rare there
+// that a second attempt wants more rows than the cap leaves: it ended with a network without
+// scales.
+TEST_P(NoisyLearnerTest, ASecondAttemptWithoutQueriesKeepsWhatTheFirstHasLearned) {
+  ReluNetwork target = planted_network(8, 12, 2, 4);
+  for (Index j = 0; j < 12; ++j) target.output(1, j) = 0;
+  for (Index i = 0; i < 8; ++i) target.linear(1, i) = 0;
+  target.constant(1, 0) = 1000;
+  const auto learned = learn(target, imperfect(Kind::float16));
+  ASSERT_TRUE(learned.report.rms_error.has_value());
+  const double rms = gaussian_distance(device(), target, learned.network).value;
+
+  EXPECT_LE(rms_of_output(device(), target, learned.network, 1), 0.25);  // half a unit
+  EXPECT_LE(rms, learned.report.certificate->rms_bound);
+  EXPECT_LE(*learned.report.rms_error, 0.01 * gaussian_standard_deviation(device(), target))
+      << learned.report.message;
 }
 
 }  // namespace

@@ -262,7 +262,7 @@ Failures simulate(const Residual& residual, std::size_t n, int trials, double li
 
 TEST(CertifyCoverageTest, BothStatementsHoldAsOftenAsTheyPromiseOnEveryResidual) {
   for (const Residual& residual : residual_families()) {
-    for (const auto& [n, trials] : {std::pair<std::size_t, int>{256, 1000}, {2048, 400}}) {
+    for (const auto& [n, trials] : {std::pair<std::size_t, int>{256, 1000}, {2048, 200}}) {
       const int allowed = allowed_failures(trials, kFailure);
       const Failures failures = simulate(residual, n, trials, residual.lipschitz);
 

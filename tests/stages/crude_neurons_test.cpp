@@ -160,11 +160,21 @@ TEST(LineScale, GrowsOnlyWhereTheNoiseDoesNot) {
   EXPECT_EQ(line_scale(noise, 8), 1);
   noise = absolute_noise(1e-3, 2);
   noise.absolute[0] = 0;
+  noise.relative[0] = 1e-9;  // all of it grows
   EXPECT_EQ(line_scale(noise, 8), 1);
   noise = absolute_noise(1e-3, 1);
   noise.format = "float16";
   EXPECT_EQ(line_scale(noise, 8), 1);
   EXPECT_EQ(line_scale(absolute_noise(1e-3, 1), 1), 1);  // all kinks are near the origin
+}
+
+TEST(LineScale, AnExactOutputBesideANoisyOneHasNoSay) {
+  NoiseModel noise = absolute_noise(1e-3, 2);
+  noise.absolute[1] = 0;
+  noise.relative[1] = kRounding;
+  EXPECT_EQ(line_scale(noise, 8), 1000);
+  noise.absolute[0] = 0;
+  EXPECT_EQ(line_scale(noise, 8), 1);  // nobody's noise is of one size
 }
 
 CrudeNeurons one(std::vector<double> plane, double error) {
@@ -180,12 +190,26 @@ TEST(Unite, CountsTheSamePlaneOnceAndKeepsTheBetterOfTwo) {
   EXPECT_EQ(unite(all, one({-1, 0, -0.49}, 0.001)), 0);
   ASSERT_EQ(all.size(), 1);
   EXPECT_EQ(all.votes[0], 2);
-  EXPECT_EQ(all.planes(0, 0), -1);
+  EXPECT_EQ(all.planes(0, 0), 1);
+  EXPECT_EQ(all.planes(0, 2), 0.49);
   EXPECT_EQ(all.error[0], 0.001);
   // Parallel, but elsewhere; and another direction.
   EXPECT_EQ(unite(all, one({1, 0, 3}, 0.01)), 1);
   EXPECT_EQ(unite(all, one({0, 1, 0.5}, 0.01)), 1);
   EXPECT_EQ(all.size(), 3);
+}
+
+TEST(Unite, KeepsTheBetterNormalAndTheBetterOffset) {
+  CrudeNeurons all;
+  all.add({1, 0, 0.7}, {2}, 0.001, 0.2);
+  CrudeNeurons line;
+  line.add({-std::cos(0.04), -std::sin(0.04), -0.5}, {3}, 0.05, 0.05);
+  EXPECT_EQ(unite(all, line), 0);
+  EXPECT_EQ(all.planes(0, 0), 1);
+  EXPECT_EQ(all.planes(0, 2), 0.5);
+  EXPECT_EQ(all.scales(0, 0), 2);
+  EXPECT_EQ(all.error[0], 0.001);
+  EXPECT_EQ(all.offset_error[0], 0.05);
 }
 
 TEST(Unite, OfParallelPlanesTheNearestIsTheSame) {
@@ -218,6 +242,8 @@ TEST(Trusted, IsSeenTwiceOrOnFewLinesOnceAndWell) {
   EXPECT_EQ(trusted(all, 2).size(), 2);
   ASSERT_EQ(trusted(all, 3).size(), 1);
   EXPECT_EQ(trusted(all, 3).planes(0, 2), 2);
+  EXPECT_EQ(trusted(all, 1, false).size(), 1);
+  EXPECT_EQ(trusted(all, 3, false).size(), 2);
 }
 
 }  // namespace

@@ -310,6 +310,21 @@ TEST_P(HyperplaneFitTest, ItEndsWhereItIsToldToAndKeepsWhatItHas) {
             HyperplaneFit::End::most_steps);
 }
 
+TEST_P(HyperplaneFitTest, ASlowFitEndsAndAPatientOneDoesNot) {
+  plant(6, 8, 1, 4 * 63, 1e-6);
+  HyperplaneFitPlan slow = plan(0);
+  slow.slow_gain = 1;  // every step gains less
+  slow.slow_steps = 2;
+  const HyperplaneFit ended = fit_hyperplanes(device(), rows(), turned(.1), slow);
+  EXPECT_EQ(ended.end, HyperplaneFit::End::slow);
+  Index accepted = 0;
+  for (const HyperplaneFitStep& step : ended.history) accepted += step.accepted ? 1 : 0;
+  EXPECT_EQ(accepted, 2);
+
+  slow.slow_above = 2 * ended.first_rms;
+  EXPECT_NE(fit_hyperplanes(device(), rows(), turned(.1), slow).end, HyperplaneFit::End::slow);
+}
+
 TEST_P(HyperplaneFitTest, ChunksOfAFewRowsFindTheSame) {
   plant(6, 8, 2, 300, 1e-6);
   HyperplaneFitPlan narrow = plan(0);

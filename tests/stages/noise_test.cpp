@@ -229,9 +229,11 @@ TEST_P(NoiseTest, EveryOutputHasItsOwnNoise) {
   EXPECT_EQ(noise.relative[1], unit[1] * noise.relative[0]);
 }
 
-/// Answers of a planted network, each changed by `blur`, and what is measured of their noise.
-AnswerNoise measured(Device& device, const ReluNetwork& network,
-                     const std::function<double(double)>& blur, Index expected_queries) {
+/// Answers of a planted network, each changed by `blur(answer, output)`, and what is measured of
+/// their noise.
+AnswerNoise measured_each(Device& device, const ReluNetwork& network,
+                          const std::function<double(double, Index)>& blur,
+                          Index expected_queries) {
   const auto oracle =
       make_host_oracle(network.inputs(), network.outputs(), [&](ConstHostView x, HostView y) {
         HostMatrix points(x.rows, x.cols);
@@ -240,7 +242,7 @@ AnswerNoise measured(Device& device, const ReluNetwork& network,
         }
         const HostMatrix values = exact_values(network, points);
         for (Index i = 0; i < y.rows; ++i) {
-          for (Index o = 0; o < y.cols; ++o) y(i, o) = blur(values(i, o));
+          for (Index o = 0; o < y.cols; ++o) y(i, o) = blur(values(i, o), o);
         }
       });
   const RunControl run;
@@ -253,6 +255,12 @@ AnswerNoise measured(Device& device, const ReluNetwork& network,
   EXPECT_EQ(asker.rounds(), 2);
   EXPECT_FALSE(is_exact(noise.model));
   return noise;
+}
+
+AnswerNoise measured(Device& device, const ReluNetwork& network,
+                     const std::function<double(double)>& blur, Index expected_queries) {
+  return measured_each(
+      device, network, [&](double y, Index) { return blur(y); }, expected_queries);
 }
 
 constexpr Index kMeasureQueries = kRepeatedPoints * kRepeats + kFormatPoints;
@@ -314,6 +322,39 @@ TEST_P(NoiseTest, BinaryFormatsAreKnownByTheirDigitsAndTheirErrorsBySpacing) {
       EXPECT_LE(sigma, std::sqrt(square) * 1.5) << name;
     }
   }
+}
+
+TEST_P(NoiseTest, EveryOutputHasAFormatOfItsOwn) {
+  const AnswerNoise noise = measured_each(
+      device(), planted_network(5, 10, 4, 4),
+      [](double y, Index o) {
+        if (o == 1) return std::round(y * 1e3) / 1e3;
+        if (o == 2) return rounded(y, 24);
+        return o == 3 ? 0.1 : y;
+      },
+      kMeasureQueries);
+  EXPECT_EQ(noise.model.format, "decimal");  // the coarsest
+  // A constant has too few answers to have a format: that of all of them together.
+  const std::vector<std::string> formats = {"float64", "decimal", "float32", "float64"};
+  EXPECT_EQ(noise.model.formats, formats);
+  EXPECT_TRUE(is_exact(noise.model, 0));
+  EXPECT_NEAR(noise.sigma[1], 1e-3 / std::sqrt(12.0), 1e-12);
+  EXPECT_FALSE(is_exact(noise.model, 2));
+  EXPECT_LE(noise.sigma[2], 0x1p-24 * 2 * noise.model.size[2] * std::sqrt(6.0) * 4);
+  EXPECT_TRUE(is_exact(noise.model, 3));
+}
+
+TEST_P(NoiseTest, AConstantOutputIsExactBesideANoisyOne) {
+  const double sigma = 1e-4;
+  const HostMatrix draws = normals(1000, 1, 5);
+  Index next = 0;
+  const AnswerNoise noise = measured_each(
+      device(), planted_network(5, 10, 2, 4),
+      [&](double y, Index o) { return o == 0 ? 0.1 : y + sigma * draws(next++, 0); },
+      kMeasureQueries);
+  EXPECT_EQ(noise.model.formats, (std::vector<std::string>{"float64", "noise"}));
+  EXPECT_TRUE(is_exact(noise.model, 0));
+  EXPECT_NEAR(noise.sigma[1], sigma, 0.32 * sigma);  // four deviations, as above
 }
 
 TEST_P(NoiseTest, ExactAnswersAreExactWhateverTheirUnit) {

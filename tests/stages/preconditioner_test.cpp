@@ -54,7 +54,7 @@ CREASE_ON_EVERY_BACKEND(PreconditionerTest);
 
 TEST_P(PreconditionerTest, TheExactGramMatrixLeavesTheConditionOfARandomMatrix) {
   for (const bool with_inputs : {true, false}) {
-    const Index neurons = 200;
+    const Index neurons = 100;
     const Index q = neurons + (with_inputs ? 16 : 0) + 1;
     for (const Index rows_per_column : {4, 16}) {
       // A near-duplicate: the condition of Z itself does not matter.
