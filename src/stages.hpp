@@ -46,6 +46,17 @@
 //   certify    vouch_for (finish.hpp), certify (certify.hpp)
 //                                           what fresh points say of the finished network
 //
+//   samples    Examples (examples.hpp)      rows of a source, held out, kept or drawn again
+//              label_moments, hermite_contractions (sample_moments.hpp)
+//                                           Hermite moments of labels, streamed
+//              jointly_diagonalize (joint_diagonal.hpp)
+//                                           directions that symmetric slices share
+//              directions_from_row_space (row_space.hpp)
+//                                           exact answers: null vectors of masked Gram matrices
+//              fit_eliminated (eliminated_fit.hpp)
+//                                           y = U f(V x), U eliminated: rectified_sum.hpp,
+//                                           eliminated_model.hpp
+//
 // The paper's uniform mode replaces lines to neurons by scan_lines and get_neurons (uniform.hpp),
 // and fit by bounded_fit.hpp. Includes point down only: include/crease <- kernels <- src/stages <-
 // src/learners.
@@ -55,17 +66,22 @@
 #include "src/stages/bounded_fit.hpp"
 #include "src/stages/certify.hpp"
 #include "src/stages/crude_neurons.hpp"
+#include "src/stages/eliminated_fit.hpp"
+#include "src/stages/examples.hpp"
 #include "src/stages/finish.hpp"
 #include "src/stages/fit.hpp"
 #include "src/stages/fit_rows.hpp"
 #include "src/stages/gradients.hpp"
 #include "src/stages/hyperplane_fit.hpp"
 #include "src/stages/hypothesis.hpp"
+#include "src/stages/joint_diagonal.hpp"
 #include "src/stages/line_search.hpp"
 #include "src/stages/look.hpp"
 #include "src/stages/noise.hpp"
 #include "src/stages/orientation.hpp"
 #include "src/stages/polish.hpp"
+#include "src/stages/row_space.hpp"
+#include "src/stages/sample_moments.hpp"
 #include "src/stages/slice_asker.hpp"
 #include "src/stages/slice_lift.hpp"
 #include "src/stages/solve.hpp"
