@@ -40,7 +40,8 @@ int main(int argc, char** argv) {
       if (!app.get_subcommands().empty()) return refuse(error.what());
     }
     if (app.get_subcommands().empty()) {
-      return refuse("expected a verb: make, learn, verify, show, evaluate, compress or draw (or --help)");
+      return refuse(
+          "expected a verb: make, learn, verify, show, evaluate, compress or draw (or --help)");
     }
     return exit_code;
   } catch (const std::bad_alloc&) {
