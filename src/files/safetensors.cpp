@@ -49,6 +49,8 @@ Json parse_header(const InputFile& file, const std::string& text) {
     return Json::parse(text, watch);
   } catch (const Json::parse_error& error) {
     refuse(file, "the header is not JSON from its byte " + std::to_string(error.byte));
+  } catch (const Json::out_of_range&) {
+    refuse(file, "the header holds a number that is beyond all numbers");
   }
 }
 

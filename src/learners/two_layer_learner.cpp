@@ -25,7 +25,8 @@ constexpr double kClip = 2.5 * 1.4826;  // robust start: times the median absolu
 constexpr Index kClipRows = 65536;
 constexpr double kRank = 1e-7;           // of the largest singular value of Y
 constexpr double kRowSpaceExact = 1e-8;  // relative residual: the row space was that of the truth
-constexpr double kRounding13 = 1e-13;
+constexpr double kConstant = 1e-14;      // variance over mean square: rounding of the mean
+constexpr double kRounded = 1e-13;       // relative residual: nothing is left to fit
 constexpr double kNearlyExact = 1e-10;
 constexpr Index kFinishSteps = 3;
 constexpr double kRight = 5;    // of the residual's second moments, in deviations
@@ -39,6 +40,7 @@ struct Fitted {
   RectifiedSum network;
   double residual = 1;  // relative, on the training rows
   double surplus = 0;   // what is left of second Hermite moments, in deviations
+  const char* method = "fit";
 };
 
 class TwoLayerLearner {
@@ -72,6 +74,7 @@ class TwoLayerLearner {
     ReluNetwork network = in_inputs();
     certify_network(network);
     report_.neurons = network.neurons();
+    if (has_best_) report_.method = best_.method;
     report_.total_seconds = seconds();
     report_.peak_device_bytes = device_.stats().peak_bytes;
     return {std::move(network), std::move(report_)};
@@ -187,13 +190,14 @@ class TwoLayerLearner {
 
   void fit() {
     const Index p = examples_->outputs();
-    double largest = 0;
-    for (Index o = 0; o < p; ++o) {
+    const auto varies = [this](Index o) {
       const double mean = means_.answers[static_cast<std::size_t>(o)];
-      largest = std::max(largest, means_.answer_squares(o, o) - mean * mean);
-      if (!(means_.answer_squares(o, o) > 0)) continue;
-    }
-    if (!(largest > 0)) throw EndOfRun(Outcome::not_reached, "the answers are constant");
+      const double square = means_.answer_squares(o, o);
+      return square - mean * mean > kConstant * square;
+    };
+    bool constant = true;
+    for (Index o = 0; o < p; ++o) constant = constant && !varies(o);
+    if (constant) throw EndOfRun(Outcome::not_reached, "the answers are constant");
     const Index k = problem_.neurons ? *problem_.neurons : count_neurons();
     StartPlan start;
     start.tries = plan_.tries;
@@ -246,13 +250,12 @@ class TwoLayerLearner {
         if (residual < kRowSpaceExact) {  // verified on the examples, or thrown away
           fitted.network = std::move(network);
           fitted.residual = residual;
-          report_.method = "row space";
+          fitted.method = "row space";
         }
       }
     }
-    if (fitted.residual > kRounding13) {
+    if (fitted.residual > kRounded) {
       const Index steps = fitted.residual < kNearlyExact ? kFinishSteps : plan_.fit_steps;
-      if (report_.method.empty()) report_.method = "fit";
       refine(fitted, steps);
       // A wrong sign is the usual local minimum.
       if (fitted.residual > plan_.exact && !problem_.robust) {
@@ -361,6 +364,7 @@ class TwoLayerLearner {
         fewer.network.outputs = HostMatrix(examples_->outputs(), k - 1);
         refine(fewer, kPruneSteps);
         if (!(fewer.residual < plan_.exact)) return false;
+        fewer.method = best_.method;
         best_ = std::move(fewer);
         return true;
       });

@@ -129,7 +129,6 @@ HostMatrix fourth_slices(const HostMatrix& raw, const HostMatrix& second, double
 
 /// E l z_a z_b z_c z_e for every label: [r k^2, k^2].
 HostMatrix raw_fourth(Device& device, Examples& examples, const SampleView& view, Index k) {
-  SampleView pairs = view;
   DeviceMatrix sums(device, view.labels * k * k, k * k);
   double beta = 0;
   const Index most = std::max<Index>(1, (Index{1} << 26) / (kNumber * (view.labels + 2) * k * k));

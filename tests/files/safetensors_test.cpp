@@ -232,6 +232,15 @@ TEST_F(SafetensorsTest, WhatIsWrittenIsReadBackBitForBit) {
   }
 }
 
+// Found by a fuzzer: the JSON library has an error of its own for such a number.
+TEST_F(SafetensorsTest, ANumberBeyondAllNumbersInTheHeaderIsRefused) {
+  const std::string header =
+      R"({"x": {"dtype": "F64", "shape": [0, 11529215046068e6976], "data_offsets": [0, 0]}})";
+  write_bytes(path_, safetensors(header, ""));
+
+  EXPECT_THAT(file_error([&] { read_tensors(path_); }), HasSubstr("beyond all numbers"));
+}
+
 TEST_F(SafetensorsTest, TheDataBeginAtAMultipleOfEightBytes) {
   write_tensors(path_, {{{"xy", {{1}, {1.5}}}}, {}});
   const std::string bytes = read_bytes(path_);

@@ -128,9 +128,12 @@ TEST_P(TwoLayerLearnerTest, TooFewNeuronsAreSaidToBeTooFewAndTooManyAreTakenAway
 
 TEST_P(TwoLayerLearnerTest, ConstantAndLinearAnswersAreOutcomesThatSaySo) {
   const HostMatrix x = normals(500, 4, 5);
-  const Learned<ReluNetwork> constant = learned(x, HostMatrix(500, 2, 3.0), of_width(2));
-  EXPECT_EQ(constant.report.outcome, Outcome::not_reached);
-  EXPECT_THAT(constant.report.message, HasSubstr("constant"));
+  for (const double value : {0.0, 3.0, 0.1}) {
+    const Learned<ReluNetwork> constant = learned(x, HostMatrix(500, 2, value), of_width(2));
+    EXPECT_EQ(constant.report.outcome, Outcome::not_reached);
+    EXPECT_THAT(constant.report.message, HasSubstr("constant"));
+    EXPECT_EQ(constant.network.neurons(), 0);
+  }
   HostMatrix linear(500, 2);
   for (Index i = 0; i < 500; ++i) {
     linear(i, 0) = x(i, 0) - x(i, 3);
