@@ -41,8 +41,9 @@ struct TwoLayerPlan {
 /// is not the right one.
 ///
 /// Throws BadInput before anything is fitted: k > d, fewer than 2 (d + p) training rows, inputs
-/// that are collinear, an endless source without plan.rows, numbers out of range; and what the
-/// source throws. Rank deficiency found on the way, answers that are constant or linear, and k too
+/// that are collinear, an endless source without plan.rows, numbers out of range; OracleError on a
+/// number of the examples that is not finite; DeviceError, and what the source throws, at any time.
+/// Waits. Rank deficiency found on the way, answers that are constant or linear, and k too
 /// small are outcomes. Source: Bakshi, Jayaram, Woodruff, COLT 2019 (start, row space, signs); the
 /// fit is ours.
 Learned<ReluNetwork> learn_two_layer(Device& device, SampleSource& source,

@@ -11,7 +11,7 @@
 namespace crease {
 
 /// Examples (x, y), y = F(x) + errors, that a learner gets as they come.
-/// What a source throws ends a learner as what an oracle throws ends one that asks.
+/// What a source throws, a learner passes on.
 class SampleSource {
  public:
   virtual ~SampleSource() = default;
@@ -35,8 +35,8 @@ class SampleSource {
 /// or a number is not finite.
 std::unique_ptr<SampleSource> make_matrix_samples(HostMatrix x, HostMatrix y);
 
-/// How the answers of planted_samples() are spoilt. Sizes are relative to s, the root of the mean
-/// of F_o^2 over N(0, I) and over the outputs, which is computed exactly.
+/// How the answers of make_planted_samples() are spoilt. Sizes are relative to s, the root of the
+/// mean of F_o^2 over N(0, I) and over the outputs, which is computed exactly.
 struct PlantedErrors {
   double noise = 0;        // standard deviation of a Gaussian error on every number, over s; >= 0
   double gross = 0;        // share of the numbers of y that get a gross error besides; 0 to 1

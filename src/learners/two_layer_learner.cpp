@@ -293,25 +293,22 @@ class TwoLayerLearner {
     const DeviceMatrix turn = upload(device_, span);
     DeviceMatrix sums(device_, p, k * k), squares(device_, p, p), totals(device_, p, 1);
     double beta = 0;
-    examples_->pass([&](Index, ConstDeviceView all_x, ConstDeviceView all_y) {
-      const Index most = std::max<Index>(1, (Index{1} << 22) / (k * k + 2 * k + p));
-      for (Index top = 0; top < all_x.rows; top += most) {
-        const Index count = std::min(most, all_x.rows - top);
-        const ConstDeviceView x = all_x.row_block(top, count);
-        DeviceMatrix f(device_, count, k), r(device_, count, p), z(device_, count, k);
-        DeviceMatrix pairs(device_, count, k * k), ones(device_, count, 1);
-        rectified_features(device_, x, v, network.power, f);
-        copy(device_, all_y.row_block(top, count), r);
-        multiply(device_, f, Transpose::no, u, Transpose::yes, -1.0, 1.0, r);
-        multiply(device_, x, Transpose::no, turn, Transpose::yes, 1.0, 0.0, z);
-        row_products(device_, z, z, pairs);
-        fill(device_, 1.0, ones);
-        multiply(device_, r, Transpose::yes, pairs, Transpose::no, 1.0, beta, sums);
-        multiply(device_, r, Transpose::yes, ones, Transpose::no, 1.0, beta, totals);
-        gram(device_, r, beta, squares);
-        beta = 1;
-      }
-    });
+    const auto add = [&](ConstDeviceView x, ConstDeviceView y) {
+      const Index count = x.rows;
+      DeviceMatrix f(device_, count, k), r(device_, count, p), z(device_, count, k);
+      DeviceMatrix pairs(device_, count, k * k), ones(device_, count, 1);
+      rectified_features(device_, x, v, network.power, f);
+      copy(device_, y, r);
+      multiply(device_, f, Transpose::no, u, Transpose::yes, -1.0, 1.0, r);
+      multiply(device_, x, Transpose::no, turn, Transpose::yes, 1.0, 0.0, z);
+      row_products(device_, z, z, pairs);
+      fill(device_, 1.0, ones);
+      multiply(device_, r, Transpose::yes, pairs, Transpose::no, 1.0, beta, sums);
+      multiply(device_, r, Transpose::yes, ones, Transpose::no, 1.0, beta, totals);
+      gram(device_, r, beta, squares);
+      beta = 1;
+    };
+    examples_->pass_in_blocks(examples_->rows(), k * k + 2 * k + p, add);
     const HostMatrix pair = download(device_, sums);
     const HostMatrix square = download(device_, squares);
     const HostMatrix total = download(device_, totals);

@@ -12,8 +12,6 @@
 namespace crease {
 namespace {
 
-constexpr Index kNumber = sizeof(double);
-constexpr Index kBlockBytes = Index{1} << 25;
 constexpr Index kLeastModelRows = 8000;
 constexpr Index kModelRowsPerUnknown = 12;
 constexpr Index kScaleRows = 65536;  // that the robust scale is taken from
@@ -76,26 +74,27 @@ class Fit {
     fill(device_, 0.0, gradient);
     fill(device_, 0.0, outer);
     double beta = 0;
-    in_blocks(examples_.rows(), 3 * k + 2 * p_, [&](ConstDeviceView x, ConstDeviceView y) {
-      DeviceMatrix f(device_, x.rows, k), slope(device_, x.rows, k), r(device_, x.rows, p_);
-      rectified_features(device_, x, v, power_, f, slope);
-      residual(y, f, u, r);
-      if (plan_.robust) {
-        DeviceMatrix clipped(device_, x.rows, p_);
-        copy(device_, r, clipped);
-        clip_columns(device_, both, clipped);
-        at.loss += squares_of(clipped);
-        drop_beyond(device_, bounds, r);
-        multiply(device_, r, Transpose::yes, f, Transpose::no, 1.0, beta, outer);
-      } else {
-        at.loss += squares_of(r);
-      }
-      DeviceMatrix weights(device_, x.rows, k);
-      multiply(device_, r, Transpose::no, u, Transpose::no, 1.0, 0.0, weights);
-      multiply_elements(device_, slope, weights);
-      multiply(device_, weights, Transpose::yes, x, Transpose::no, 1.0, beta, gradient);
-      beta = 1;
-    });
+    examples_.pass_in_blocks(
+        examples_.rows(), 3 * k + 2 * p_, [&](ConstDeviceView x, ConstDeviceView y) {
+          DeviceMatrix f(device_, x.rows, k), slope(device_, x.rows, k), r(device_, x.rows, p_);
+          rectified_features(device_, x, v, power_, f, slope);
+          residual(y, f, u, r);
+          if (plan_.robust) {
+            DeviceMatrix clipped(device_, x.rows, p_);
+            copy(device_, r, clipped);
+            clip_columns(device_, both, clipped);
+            at.loss += squares_of(clipped);
+            drop_beyond(device_, bounds, r);
+            multiply(device_, r, Transpose::yes, f, Transpose::no, 1.0, beta, outer);
+          } else {
+            at.loss += squares_of(r);
+          }
+          DeviceMatrix weights(device_, x.rows, k);
+          multiply(device_, r, Transpose::no, u, Transpose::no, 1.0, 0.0, weights);
+          multiply_elements(device_, slope, weights);
+          multiply(device_, weights, Transpose::yes, x, Transpose::no, 1.0, beta, gradient);
+          beta = 1;
+        });
     const auto n = static_cast<double>(examples_.rows());
     at.loss /= n;
     at.gradient_v = download(device_, gradient);
@@ -106,17 +105,6 @@ class Fit {
   }
 
  private:
-  template <class Use>
-  void in_blocks(Index rows, Index numbers, const Use& use) {
-    const Index most = std::max<Index>(1, kBlockBytes / (numbers * kNumber));
-    examples_.pass_over(rows, [&](Index, ConstDeviceView x, ConstDeviceView y) {
-      for (Index top = 0; top < x.rows; top += most) {
-        const Index count = std::min(most, x.rows - top);
-        use(x.row_block(top, count), y.row_block(top, count));
-      }
-    });
-  }
-
   void residual(ConstDeviceView y, ConstDeviceView f, ConstDeviceView u, DeviceView r) {
     copy(device_, y, r);
     multiply(device_, f, Transpose::no, u, Transpose::yes, -1.0, 1.0, r);
@@ -135,18 +123,18 @@ class Fit {
     const DeviceMatrix v = upload(device_, network.directions);
     const DeviceMatrix u = upload(device_, network.outputs);
     std::vector<std::vector<double>> sizes(static_cast<std::size_t>(p_));
-    in_blocks(std::min(kScaleRows, examples_.rows()), k + p_,
-              [&](ConstDeviceView x, ConstDeviceView y) {
-                DeviceMatrix f(device_, x.rows, k), r(device_, x.rows, p_);
-                rectified_features(device_, x, v, power_, f);
-                residual(y, f, u, r);
-                const HostMatrix values = download(device_, r);
-                for (Index i = 0; i < values.rows(); ++i) {
-                  for (Index o = 0; o < p_; ++o) {
-                    sizes[static_cast<std::size_t>(o)].push_back(std::fabs(values(i, o)));
-                  }
-                }
-              });
+    examples_.pass_in_blocks(
+        std::min(kScaleRows, examples_.rows()), k + p_, [&](ConstDeviceView x, ConstDeviceView y) {
+          DeviceMatrix f(device_, x.rows, k), r(device_, x.rows, p_);
+          rectified_features(device_, x, v, power_, f);
+          residual(y, f, u, r);
+          const HostMatrix values = download(device_, r);
+          for (Index i = 0; i < values.rows(); ++i) {
+            for (Index o = 0; o < p_; ++o) {
+              sizes[static_cast<std::size_t>(o)].push_back(std::fabs(values(i, o)));
+            }
+          }
+        });
     std::vector<double> cuts;
     for (std::vector<double>& size : sizes) {
       const auto rank =

@@ -11,6 +11,7 @@ namespace {
 
 constexpr Index kNumber = sizeof(double);
 constexpr Index kChunkBytes = Index{1} << 26;  // enough rows for a product at full speed
+constexpr Index kBlockBytes = Index{1} << 25;  // of scratch
 
 }  // namespace
 
@@ -127,6 +128,16 @@ void Examples::pass_over(Index count, const Visit& visit) {
     if (!turn_.empty()) turn_chunk(x);
     visit(top, x, y);
   }
+}
+
+void Examples::pass_in_blocks(Index count, Index numbers, const VisitBlock& visit) {
+  const Index most = std::max<Index>(1, kBlockBytes / (numbers * kNumber));
+  pass_over(count, [&](Index, ConstDeviceView x, ConstDeviceView y) {
+    for (Index top = 0; top < x.rows; top += most) {
+      const Index rows = std::min(most, x.rows - top);
+      visit(x.row_block(top, rows), y.row_block(top, rows));
+    }
+  });
 }
 
 Examples::Rows Examples::first(Index count) {

@@ -44,6 +44,11 @@ class Examples {
   /// The same over the first `count` training rows only; count <= rows().
   void pass_over(Index count, const Visit& visit);
 
+  /// The same in blocks for work that needs `numbers` numbers of scratch a row, so that a block's
+  /// stay below 32 MiB: visit(x, y).
+  using VisitBlock = std::function<void(ConstDeviceView x, ConstDeviceView y)>;
+  void pass_in_blocks(Index count, Index numbers, const VisitBlock& visit);
+
   /// The first `count` training rows, as one matrix each.
   struct Rows {
     ConstDeviceView x;

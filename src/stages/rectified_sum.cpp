@@ -11,24 +11,10 @@
 namespace crease {
 namespace {
 
-constexpr Index kNumber = sizeof(double);
-constexpr Index kBlockBytes = Index{1} << 25;
 constexpr Index kSignRows = 20000;
 constexpr double kSignRidge = 1e-12;  // of the mean diagonal
 constexpr double kLeastSlope = 0.05;  // z below which f' of a power below 1 is that at it
 constexpr double kSingular = 1e-14;   // of the largest singular value
-
-/// use(x, y) in blocks whose scratch, `numbers` a row, stays small.
-template <class Use>
-void in_blocks(Examples& examples, Index rows, Index numbers, const Use& use) {
-  const Index most = std::max<Index>(1, kBlockBytes / (numbers * kNumber));
-  examples.pass_over(rows, [&](Index, ConstDeviceView x, ConstDeviceView y) {
-    for (Index top = 0; top < x.rows; top += most) {
-      const Index count = std::min(most, x.rows - top);
-      use(x.row_block(top, count), y.row_block(top, count));
-    }
-  });
-}
 
 void divide(HostMatrix& a, Index count) {
   for (Index i = 0; i < a.size(); ++i) a.data()[i] /= static_cast<double>(count);
@@ -56,7 +42,7 @@ FeatureMeans feature_means(Device& device, Examples& examples, const HostMatrix&
   DeviceMatrix squares(device, k, k), cross(device, p, k), features;
   fill(device, 0.0, squares);
   double beta = 0;
-  in_blocks(examples, means.rows, 2 * k, [&](ConstDeviceView x, ConstDeviceView y) {
+  examples.pass_in_blocks(means.rows, 2 * k, [&](ConstDeviceView x, ConstDeviceView y) {
     if (features.rows() < x.rows) features = DeviceMatrix(device, x.rows, k);
     const DeviceView f = features.view().row_block(0, x.rows);
     rectified_features(device, x, there, power, f);
@@ -105,7 +91,7 @@ double relative_residual(Device& device, Examples& examples, const RectifiedSum&
     const HostMatrix lengths = download(device, norms);
     for (Index o = 0; o < p; ++o) sum += lengths(0, o) * lengths(0, o);
   };
-  in_blocks(examples, examples.rows(), k + 2 * p, [&](ConstDeviceView x, ConstDeviceView y) {
+  examples.pass_in_blocks(examples.rows(), k + 2 * p, [&](ConstDeviceView x, ConstDeviceView y) {
     if (features.rows() < x.rows) {
       features = DeviceMatrix(device, x.rows, k);
       residual = DeviceMatrix(device, x.rows, p);

@@ -13,7 +13,6 @@ namespace crease {
 namespace {
 
 constexpr Index kNumber = sizeof(double);
-constexpr Index kBlockBytes = Index{1} << 25;
 
 class RowSpace {
  public:
@@ -44,7 +43,7 @@ class RowSpace {
     DeviceMatrix squares(device_, k_, k_);
     fill(device_, 0.0, squares);
     double beta = 0;
-    in_blocks(k_, [&](ConstDeviceView, ConstDeviceView y) {
+    examples_.pass_in_blocks(examples_.rows(), k_, [&](ConstDeviceView, ConstDeviceView y) {
       const DeviceMatrix z = basis_of(y);
       gram(device_, z, beta, squares);
       beta = 1;
@@ -104,17 +103,6 @@ class RowSpace {
     std::vector<double> counts;  // [k]
   };
 
-  template <class Use>
-  void in_blocks(Index numbers, const Use& use) {
-    const Index most = std::max<Index>(1, kBlockBytes / (numbers * kNumber));
-    examples_.pass([&](Index, ConstDeviceView x, ConstDeviceView y) {
-      for (Index top = 0; top < x.rows; top += most) {
-        const Index count = std::min(most, x.rows - top);
-        use(x.row_block(top, count), y.row_block(top, count));
-      }
-    });
-  }
-
   DeviceMatrix basis_of(ConstDeviceView y) const {
     DeviceMatrix z(device_, y.rows, k_);
     multiply(device_, y, Transpose::no, basis_, Transpose::yes, 1.0, 0.0, z);
@@ -142,17 +130,18 @@ class RowSpace {
     const DeviceMatrix margin = minus(margins, 0, k_);
     DeviceMatrix squares(device_, k_, k_ * k_), sums(device_, k_, k_), counts(device_, k_, 1);
     double beta = 0;
-    in_blocks(k_ * (k_ + 3), [&](ConstDeviceView x, ConstDeviceView y) {
-      const DeviceMatrix z = basis_of(y);
-      const DeviceMatrix mask = mask_of(x, there, margin, sign);
-      DeviceMatrix products(device_, x.rows, k_ * k_), ones(device_, x.rows, 1);
-      row_products(device_, z, z, products);
-      fill(device_, 1.0, ones);
-      multiply(device_, mask, Transpose::yes, products, Transpose::no, 1.0, beta, squares);
-      multiply(device_, mask, Transpose::yes, z, Transpose::no, 1.0, beta, sums);
-      multiply(device_, mask, Transpose::yes, ones, Transpose::no, 1.0, beta, counts);
-      beta = 1;
-    });
+    examples_.pass_in_blocks(
+        examples_.rows(), k_ * (k_ + 3), [&](ConstDeviceView x, ConstDeviceView y) {
+          const DeviceMatrix z = basis_of(y);
+          const DeviceMatrix mask = mask_of(x, there, margin, sign);
+          DeviceMatrix products(device_, x.rows, k_ * k_), ones(device_, x.rows, 1);
+          row_products(device_, z, z, products);
+          fill(device_, 1.0, ones);
+          multiply(device_, mask, Transpose::yes, products, Transpose::no, 1.0, beta, squares);
+          multiply(device_, mask, Transpose::yes, z, Transpose::no, 1.0, beta, sums);
+          multiply(device_, mask, Transpose::yes, ones, Transpose::no, 1.0, beta, counts);
+          beta = 1;
+        });
     Side result{download(device_, squares), download(device_, sums), {}};
     const HostMatrix count = download(device_, counts);
     for (Index i = 0; i < k_; ++i) result.counts.push_back(count(i, 0));
@@ -174,18 +163,19 @@ class RowSpace {
     const DeviceMatrix margin = minus(margins, first, count);
     DeviceMatrix squares(device_, count * d_, d_), right(device_, count, d_);
     double beta = 0;
-    in_blocks(count * (d_ + 3), [&](ConstDeviceView x, ConstDeviceView y) {
-      const DeviceMatrix z = basis_of(y);
-      DeviceMatrix mask = mask_of(x, there, margin, 1);
-      DeviceMatrix heights(device_, x.rows, count), products(device_, x.rows, count * d_);
-      multiply(device_, z, Transpose::no, nulls, Transpose::yes, 1.0, 0.0, heights);
-      if (power_ != 1) rectified_power(device_, 1 / power_, heights);
-      row_products(device_, mask, x, products);
-      multiply(device_, products, Transpose::yes, x, Transpose::no, 1.0, beta, squares);
-      multiply_elements(device_, mask, heights);
-      multiply(device_, heights, Transpose::yes, x, Transpose::no, 1.0, beta, right);
-      beta = 1;
-    });
+    examples_.pass_in_blocks(
+        examples_.rows(), count * (d_ + 3), [&](ConstDeviceView x, ConstDeviceView y) {
+          const DeviceMatrix z = basis_of(y);
+          DeviceMatrix mask = mask_of(x, there, margin, 1);
+          DeviceMatrix heights(device_, x.rows, count), products(device_, x.rows, count * d_);
+          multiply(device_, z, Transpose::no, nulls, Transpose::yes, 1.0, 0.0, heights);
+          if (power_ != 1) rectified_power(device_, 1 / power_, heights);
+          row_products(device_, mask, x, products);
+          multiply(device_, products, Transpose::yes, x, Transpose::no, 1.0, beta, squares);
+          multiply_elements(device_, mask, heights);
+          multiply(device_, heights, Transpose::yes, x, Transpose::no, 1.0, beta, right);
+          beta = 1;
+        });
     const HostMatrix sums = download(device_, squares);
     const HostMatrix sides = download(device_, right);
     for (Index i = 0; i < count; ++i) {

@@ -98,6 +98,24 @@ TEST_P(ExamplesTest, EveryWayOfKeepingThemGivesTheSameRowsInEveryPass) {
   }
 }
 
+TEST_P(ExamplesTest, BlocksAreTheSameRowsAndAsLongAsTheirScratchAllows) {
+  Counted source(kX, kY, true);
+  Examples::Plan plan;
+  plan.rows = 8;
+  plan.held_out = 3;
+  Examples examples(device(), source, plan);
+  Index next = 3;
+  // 2^22 numbers of scratch in 32 MiB: two rows of 2^21 at a time.
+  examples.pass_in_blocks(7, Index{1} << 21, [&](ConstDeviceView x, ConstDeviceView y) {
+    EXPECT_EQ(x.rows, next < 9 ? 2 : 1);
+    EXPECT_EQ(y.rows, x.rows);
+    EXPECT_EQ(download(device(), x)(0, 0), kX(next, 0));
+    EXPECT_EQ(download(device(), y)(0, 0), kY(next, 0));
+    next += x.rows;
+  });
+  EXPECT_EQ(next, 10);
+}
+
 TEST_P(ExamplesTest, TheFirstRowsAreOneMatrixHoweverTheyAreKept) {
   for (const Index most_bytes : {100 * kRowBytes, 2 * kRowBytes}) {
     Counted source(kX, kY, true);

@@ -58,9 +58,8 @@ TEST_P(RowSpaceTest, ANeuronThatIsAlwaysOnGivesNothingAndNoiseIsLeftToTheResidua
   HostMatrix errors = normals(600, 5, 11);
   for (Index i = 0; i < errors.size(); ++i) errors.data()[i] *= 0.01;
   const auto directions = found(truth, truth.directions, 600, &errors);
-  if (directions) {
-    EXPECT_GT(parameter_error(truth, {*directions, truth.outputs, 1}), 1e-5);
-  }
+  ASSERT_TRUE(directions);
+  EXPECT_GT(parameter_error(truth, {*directions, truth.outputs, 1}), 1e-5);
 }
 
 }  // namespace
