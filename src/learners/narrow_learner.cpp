@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "kernels/ops.hpp"
 #include "src/learners/narrow_search.hpp"
@@ -32,7 +33,8 @@ constexpr double kLastTurn = 1e-3;
 constexpr double kShare = 0.1;  // of the accuracy: not worth a linear part
 constexpr Index kPruneSteps = 20;
 constexpr double kPruneTurn = 0.1;
-constexpr Index kPruned = 4;       // neurons that are tried, of those that are left
+constexpr double kChance = 10;     // deviations of an importance that is none
+constexpr double kClose = 0.99;    // cosine
 constexpr Index kAllInputs = 64;   // up to which a residual is looked at in all of them
 constexpr double kRight = 5;       // of the residual's second moments, in deviations
 constexpr double kOverfitted = 2;  // held-out error over that of the fit
@@ -158,34 +160,46 @@ class NarrowLearner {
     return std::max(error * chance, kNothing);
   }
 
-  /// Without the neurons that the held-out examples do not miss, least important first.
+  /// Without the neurons that the held-out examples do not miss.
   void prune() {
     for (bool dropped = true; dropped && search_->best().network.neurons() > 1;) {
       dropped = false;
       const Hyperplanes network = search_->best().network;
-      const std::vector<Index> order = by_importance(network);
-      for (Index t = 0; t < std::min<Index>(kPruned, network.neurons()) && !dropped; ++t) {
+      for (const Index neuron : superfluous(network)) {
         std::vector<bool> marked(static_cast<std::size_t>(network.neurons()), false);
-        marked[static_cast<std::size_t>(order[static_cast<std::size_t>(t)])] = true;
+        marked[static_cast<std::size_t>(neuron)] = true;
         run_.end_where_asked();
         const NarrowCandidate fewer =
             search_->fitted(network.without(marked), kPruneSteps, kPruneTurn, search_->most_rows());
         if (!(fewer.error <= as_good_as(search_->best().error))) continue;
         search_->set_best(fewer);
         dropped = true;
+        break;
       }
     }
   }
 
-  /// By what the rms would gain without them.
-  std::vector<Index> by_importance(const Hyperplanes& network) {
-    std::vector<Index> order;
-    for (Index i = 0; i < network.neurons(); ++i) order.push_back(i);
+  /// Neurons that may be: what the rms would gain without them is chance or next to nothing, or
+  /// another one is close by and could do their work; the least important first.
+  std::vector<Index> superfluous(const Hyperplanes& network) {
     const std::vector<double> importance = search_->importance(network);
-    std::stable_sort(order.begin(), order.end(), [&](Index i, Index j) {
-      return importance[static_cast<std::size_t>(i)] < importance[static_cast<std::size_t>(j)];
-    });
-    return order;
+    const auto n = static_cast<double>(search_->most_rows());
+    const double chance =
+        kChance * std::sqrt(static_cast<double>(width()) / n) * search_->best().error;
+    std::vector<std::pair<double, Index>> order;
+    for (Index i = 0; i < network.neurons(); ++i) {
+      const double share = importance[static_cast<std::size_t>(i)] / search_->answers();
+      bool candidate = share <= std::max(chance, kNothing);
+      for (Index j = 0; j < network.neurons(); ++j) {
+        const double cosine = dot(network.planes.row(i), network.planes.row(j), width());
+        candidate = candidate || (i != j && std::fabs(cosine) > kClose);
+      }
+      if (candidate) order.emplace_back(share, i);
+    }
+    std::stable_sort(order.begin(), order.end());
+    std::vector<Index> neurons;
+    for (const auto& [share, neuron] : order) neurons.push_back(neuron);
+    return neurons;
   }
 
   void orient() {

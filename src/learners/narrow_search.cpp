@@ -16,10 +16,7 @@
 namespace crease {
 namespace {
 
-constexpr Index kSpare = 2;  // directions of the span beyond one a neuron
-constexpr Index kFewRows = 20000;
 constexpr Index kTrialRows = 6000;  // of searches in the significant directions alone
-constexpr Index kMatchRows = 5000;
 constexpr int kTrials = 6;
 constexpr Index kFewSteps = 25;
 constexpr Index kTrialSteps = 20;
@@ -27,16 +24,10 @@ constexpr double kFewStall = 1e-2;  // of the mean square
 constexpr double kMuchWorse = 1.5;  // than the best so few: not worth a fit in all directions
 constexpr Index kRowsPerUnknown = 30;
 constexpr Index kLeastFitRows = 4000;
-constexpr double kRandomTurn = 1;   // of a start at random: as far as can be
-constexpr double kFoundTurn = 0.1;  // of one from a search
-constexpr double kSame = 1.005;     // of the best error: the same optimum
+constexpr double kRandomTurn = 1;  // of a start at random: as far as can be
+constexpr double kSame = 1.005;    // of the best error: the same optimum
 constexpr Index kAgree = 3;
-constexpr double kImproved = 0.99;
 constexpr double kAside = 1e-3;  // of a direction found in fewer coordinates
-constexpr Index kResidualDirections = 3;
-constexpr double kJitter = 0.3;
-constexpr int kMostHalvings = 7;
-constexpr std::size_t kBestOfRound = 2;
 
 }  // namespace
 
@@ -170,7 +161,7 @@ NarrowSearch::Few NarrowSearch::few(const HostMatrix& basis, const std::vector<d
 
 /// In the leading coordinates only.
 HyperplaneFit NarrowSearch::fit_few(const Few& few, Index most, Index coordinates,
-                                    const HostMatrix& directions, double stall) {
+                                    const HostMatrix& directions) {
   const Index n = std::min(most, few.z.rows());
   FitRows some = {few.z.view().row_block(0, n).col_block(0, coordinates),
                   few.r.view().row_block(0, n)};
@@ -182,7 +173,7 @@ HyperplaneFit NarrowSearch::fit_few(const Few& few, Index most, Index coordinate
   HyperplaneFitPlan plan;
   plan.most_steps = most < kFewRows ? kTrialSteps : kFewSteps;
   plan.first_turn = kRandomTurn;
-  plan.stall = stall;
+  plan.stall = kFewStall;
   plan.most_bytes = run_.control().budget.device_bytes / 2;
   plan.stop = [this] { return run_.ends(); };
   return fit_hyperplanes(device_, some, std::move(start), plan);
@@ -202,7 +193,7 @@ HostMatrix NarrowSearch::searched_directions(const Few& few, Index k) {
   const Index s = std::min(m, span_.significant + inputs_ - dims_);
   HyperplaneFit best;
   for (int t = 0; t < kTrials; ++t) {
-    HyperplaneFit fit = fit_few(few, kTrialRows, s, random_directions(k, s), kFewStall);
+    HyperplaneFit fit = fit_few(few, kTrialRows, s, random_directions(k, s));
     if (t == 0 || fit.rms < best.rms) best = std::move(fit);
     if (run_.ends()) break;
   }
@@ -213,6 +204,20 @@ HostMatrix NarrowSearch::searched_directions(const Few& few, Index k) {
     directions.append_row(unit_vector(row).data(), m);
   }
   return directions;
+}
+
+/// The best network's directions in a few coordinates, of unit length.
+HostMatrix NarrowSearch::seen_in(const HostMatrix& basis) const {
+  HostMatrix seen(0, basis.rows());
+  for (Index i = 0; i < best_.network.neurons(); ++i) {
+    std::vector<double> row;
+    for (Index a = 0; a < basis.rows(); ++a) {
+      row.push_back(dot(best_.network.planes.row(i), basis.row(a), inputs_));
+    }
+    if (!(dot(row, row) > 0)) row = run_.random().normals(basis.rows());
+    seen.append_row(unit_vector(row).data(), basis.rows());
+  }
+  return seen;
 }
 
 std::optional<HostMatrix> NarrowSearch::proposal(const std::string& kind, const Few& few, Index k) {
@@ -226,14 +231,7 @@ std::optional<HostMatrix> NarrowSearch::proposal(const std::string& kind, const 
                            few.r.view().row_block(0, matched), {}, k, run_.random());
   }
   if (kind == "one more") {
-    HostMatrix kept(0, m);
-    for (Index i = 0; i < best_.network.neurons(); ++i) {
-      std::vector<double> row;
-      for (Index a = 0; a < m; ++a) {
-        row.push_back(dot(best_.network.planes.row(i), few.basis.row(a), inputs_));
-      }
-      kept.append_row(unit_vector(row).data(), m);
-    }
+    const HostMatrix kept = seen_in(few.basis);
     return matched_neurons(device_, few.z.view().row_block(0, matched),
                            few.r.view().row_block(0, matched), kept, k - kept.rows(),
                            run_.random());
@@ -303,8 +301,7 @@ void NarrowSearch::first_round(Index k, int starts) {
     } else {
       const std::optional<HostMatrix> directions = proposal(kind, coordinates, k);
       if (!directions) continue;
-      const HyperplaneFit fit =
-          fit_few(coordinates, kFewRows, coordinates.z.cols(), *directions, kFewStall);
+      const HyperplaneFit fit = fit_few(coordinates, kFewRows, coordinates.z.cols(), *directions);
       if (fit.rms > kMuchWorse * least) continue;
       least = std::min(least, fit.rms);
       start = lifted(fit.network.planes, coordinates.basis);
@@ -318,119 +315,6 @@ void NarrowSearch::first_round(Index k, int starts) {
       return;
     }
   }
-}
-
-/// What the residual of the best network shows; false where it did not help.
-bool NarrowSearch::next_round(Index k) {
-  if (best_.network.neurons() != k) return false;
-  HostMatrix guides(0, dims_);
-  for (Index i = 0; i < std::min<Index>(2, best_.network.neurons()); ++i) {
-    const std::vector<double> row(best_.network.planes.row(i), best_.network.planes.row(i) + dims_);
-    if (dot(row, row) > 0) guides.append_row(unit_vector(row).data(), dims_);
-  }
-  const HermiteSpan shown = span_of(best_.network, std::min(dims_, k + kSpare), guides);
-  HostMatrix both(0, dims_);
-  for (Index i = 0; i < best_.network.neurons(); ++i) {
-    both.append_row(best_.network.planes.row(i), dims_);
-  }
-  for (Index i = 0; i < std::min(kResidualDirections, shown.basis.rows()); ++i) {
-    std::vector<double> row(shown.basis.row(i), shown.basis.row(i) + dims_);
-    for (double& value : row) value *= 0.5;
-    both.append_row(row.data(), dims_);
-  }
-  const HostMatrix right = svd(std::move(both)).right;
-  HostMatrix span(0, dims_);
-  for (Index i = 0; i < std::min({right.rows(), dims_, k + kResidualDirections}); ++i) {
-    span.append_row(right.row(i), dims_);
-  }
-  const Few coordinates =
-      few(full_basis(span),
-          std::vector<double>(best_.network.linear.row(0), best_.network.linear.row(0) + inputs_));
-  const Index m = coordinates.z.cols();
-  HostMatrix seen(0, m);
-  Index weakest = 0;
-  for (Index i = 0; i < best_.network.neurons(); ++i) {
-    std::vector<double> row;
-    for (Index a = 0; a < m; ++a) {
-      row.push_back(dot(best_.network.planes.row(i), coordinates.basis.row(a), inputs_));
-    }
-    seen.append_row(unit_vector(row).data(), m);
-    if (std::fabs(best_.network.scales(i, 0)) < std::fabs(best_.network.scales(weakest, 0))) {
-      weakest = i;
-    }
-  }
-  // What it leaves of the few rows.
-  DeviceMatrix left(device_, coordinates.z.rows(), 1);
-  const FitRows first = rows(left.rows());
-  evaluate(device_, best_.network, first.x, run_.control().budget.device_bytes / 4, left);
-  subtract(device_, first.y, left);
-
-  const auto any = [this](Index count) {
-    return std::min(count - 1,
-                    static_cast<Index>(run_.random().uniform(0, static_cast<double>(count))));
-  };
-  const Index matched = std::min(kMatchRows, coordinates.z.rows());
-  std::vector<std::pair<double, HostMatrix>> found;
-  for (int s = 0; s < plan_.starts; ++s) {
-    run_.end_where_asked();
-    HostMatrix directions = seen;
-    if (s % 3 == 0) {  // other neurons for one or two
-      std::vector<bool> out(static_cast<std::size_t>(k), false);
-      if (s == 0) out[static_cast<std::size_t>(weakest)] = true;
-      for (int drop = 0; s > 0 && drop <= (s / 3) % 2; ++drop) {
-        out[static_cast<std::size_t>(any(k))] = true;
-      }
-      HostMatrix kept(0, m);
-      for (Index i = 0; i < k; ++i) {
-        if (!out[static_cast<std::size_t>(i)]) kept.append_row(seen.row(i), m);
-      }
-      directions = matched_neurons(device_, coordinates.z.view().row_block(0, matched),
-                                   coordinates.r.view().row_block(0, matched), kept,
-                                   k - kept.rows(), run_.random());
-    } else if (s % 3 == 1 && k > 1) {  // one as two, the closest two as one
-      Index a = 0, b = 1;
-      double closest = -1;
-      for (Index i = 0; i < k; ++i) {
-        for (Index j = 0; j < i; ++j) {
-          const double cosine = std::fabs(dot(seen.row(i), seen.row(j), m));
-          if (cosine <= closest) continue;
-          closest = cosine;
-          a = j;
-          b = i;
-        }
-      }
-      const Index i = any(k);
-      const double width = std::ldexp(1.0, -1 - static_cast<int>(any(kMostHalvings)));
-      const HostMatrix halves = split_neuron(device_, coordinates.z, left, seen.row(i), width);
-      const Index other = b != i ? b : a;
-      std::copy(halves.row(0), halves.row(0) + m, directions.row(i));
-      std::copy(halves.row(1), halves.row(1) + m, directions.row(other));
-    } else {  // all of them a little, one of them anywhere
-      for (Index i = 0; i < k; ++i) {
-        const std::vector<double> aside = run_.random().normals(m);
-        std::vector<double> row(seen.row(i), seen.row(i) + m);
-        for (Index j = 0; j < m; ++j) {
-          row[static_cast<std::size_t>(j)] +=
-              kJitter / std::sqrt(static_cast<double>(m)) * aside[static_cast<std::size_t>(j)];
-        }
-        row = unit_vector(row);
-        std::copy(row.begin(), row.end(), directions.row(i));
-      }
-      const std::vector<double> fresh = unit_vector(run_.random().normals(m));
-      std::copy(fresh.begin(), fresh.end(), directions.row(any(k)));
-    }
-    const HyperplaneFit fit = fit_few(coordinates, kFewRows, m, directions, kFewStall);
-    found.emplace_back(fit.rms, fit.network.planes);
-  }
-  std::sort(found.begin(), found.end(),
-            [](const auto& one, const auto& other) { return one.first < other.first; });
-  const double before = best_.error;
-  for (std::size_t i = 0; i < std::min(kBestOfRound, found.size()); ++i) {
-    run_.end_where_asked();
-    take(fitted(lifted(found[i].second, coordinates.basis), plan_.fit_steps, kFoundTurn), k);
-    if (best_.error < accuracy_) break;
-  }
-  return best_.error < kImproved * before;
 }
 
 void NarrowSearch::search(Index k, int starts, int rounds) {

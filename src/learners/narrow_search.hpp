@@ -42,6 +42,8 @@ class NarrowSearch {
   /// What the rms over the rows for k neurons would gain without each (SolvedScales::importance).
   std::vector<double> importance(const Hyperplanes& network);
 
+  double answers() const { return answers_; }  // rms of y, of the held-out examples
+
   const NarrowCandidate& best() const { return best_; }
   bool has_best() const { return has_best_; }
   void set_best(NarrowCandidate candidate) {
@@ -60,6 +62,11 @@ class NarrowSearch {
   double error_of(const Hyperplanes& network);
 
  private:
+  static constexpr Index kSpare = 2;  // directions of the span beyond one a neuron
+  static constexpr Index kFewRows = 20000;
+  static constexpr Index kMatchRows = 5000;
+  static constexpr double kFoundTurn = 0.1;  // first step of a start from a search
+
   /// A few coordinates of the first rows, and what a linear function leaves of their answers.
   struct Few {
     HostMatrix basis;  // [m, inputs]: with biases the constant first
@@ -74,12 +81,14 @@ class NarrowSearch {
   Few few(const HostMatrix& basis, const std::vector<double>& linear);
   HostMatrix full_basis(const HostMatrix& span) const;
   HyperplaneFit fit_few(const Few& few, Index most_rows, Index coordinates,
-                        const HostMatrix& directions, double stall);
+                        const HostMatrix& directions);
   HostMatrix searched_directions(const Few& few, Index k);
   std::optional<HostMatrix> proposal(const std::string& kind, const Few& few, Index k);
   HostMatrix random_directions(Index count, Index dimensions);
   Hyperplanes lifted(const HostMatrix& directions, const HostMatrix& basis) const;
   void first_round(Index k, int starts);
+  HostMatrix seen_in(const HostMatrix& basis) const;
+  Few few_of_best();
   bool next_round(Index k);
   void take(NarrowCandidate candidate, Index k);
 
