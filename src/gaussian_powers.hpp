@@ -33,8 +33,9 @@ Angle angle_between(const Row& v, const Row& w);
 ///   1 / (2 pi) int_0^inf r^(p+q+1) exp(-r^2 / 2) dr = 2^((p+q)/2) Gamma((p+q)/2 + 1) / (2 pi),
 /// and the angle, counted from the edge of w's half-plane,
 ///   int_0^L sin^q(a) sin^p(L - a) da,   L = pi - the angle of v and w,
-/// a tanh-sinh sum (Takahasi and Mori 1974), halved in step until two agree to 1e-11, when the
-/// finer one is right to about 1e-14.
+/// a tanh-sinh sum (Takahasi and Mori 1974), halved in step until two agree to 1e-11; the error of
+/// the finer one is about the square of that. Right to a relative 1e-13; microseconds. Throws
+/// BadInput on powers out of their range.
 class PowerProduct {
  public:
   PowerProduct(double p, double q);
