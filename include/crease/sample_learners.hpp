@@ -12,7 +12,7 @@ namespace crease {
 /// What the caller wants of y = U f(V x) + errors, f(z) = max(z, 0)^power, several outputs, k <= d.
 struct TwoLayerProblem {
   std::optional<Index> neurons;  // k; none: found from the examples, as reported
-  double power = 1;              // > 0, finite
+  double power = 1;              // > 0, at most 64
   /// y = U relu(V x + b) + errors. Moments know nothing of b: the start takes it for 0, the fit
   /// finds it; large b (beyond about 1) may not be found. Power 1 only.
   bool biases = false;

@@ -33,11 +33,10 @@ constexpr double kLastTurn = 1e-3;
 constexpr double kShare = 0.1;  // of the accuracy: not worth a linear part
 constexpr Index kPruneSteps = 20;
 constexpr double kPruneTurn = 0.1;
-constexpr double kChance = 10;     // deviations of an importance that is none
-constexpr double kClose = 0.99;    // cosine
-constexpr Index kAllInputs = 64;   // up to which a residual is looked at in all of them
-constexpr double kRight = 5;       // of the residual's second moments, in deviations
-constexpr double kOverfitted = 2;  // held-out error over that of the fit
+constexpr double kChance = 10;    // deviations of an importance that is none
+constexpr double kClose = 0.99;   // cosine
+constexpr Index kAllInputs = 64;  // up to which a residual is looked at in all of them
+constexpr double kRight = 5;      // of the residual's second moments, in deviations
 
 class NarrowLearner {
  public:
@@ -323,18 +322,10 @@ class NarrowLearner {
   std::string what_is_left() {
     const ReluNetwork& network = *final_;
     const Hyperplanes& found = search_->best().network;
-    const auto rows = static_cast<double>(run_.examples().rows());
-    const double unknowns = static_cast<double>((found.neurons() + 1) * width());
-    const double held_out = relative_error(network);
-    // Least squares leave 1 - P / n of the errors' variance on the rows of the fit.
-    const double free = std::max(1 - unknowns / rows, 1e-3);
-    const double expected =
-        search_->best().fitted / std::sqrt(free) * std::sqrt(1 + unknowns / rows);
-    if (held_out > kOverfitted * expected && rows < 2 * kRowsPerUnknown * unknowns) {
-      return "too few examples: what was held out is fitted " +
-             std::to_string(held_out / std::max(search_->best().fitted, 1e-300)) +
-             " times worse than what was fitted";
-    }
+    const std::string few = run_.too_few(static_cast<double>(run_.examples().rows()),
+                                         static_cast<double>((found.neurons() + 1) * width()),
+                                         search_->best().fitted, relative_error(network));
+    if (!few.empty()) return few;
     const double left =
         oriented_ ? surplus(as_hyperplanes(network), 0) : surplus(found, search_->most_rows());
     if (left < kRight) {

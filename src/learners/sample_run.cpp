@@ -20,6 +20,7 @@ namespace {
 constexpr double kCollinear = 10;   // times d eps: smallest over largest eigenvalue of E x x^T
 constexpr double kOffCentre = 6;    // sqrt(n / d) |mean| of whitened inputs
 constexpr double kNotGaussian = 6;  // deviations of a fourth moment
+constexpr double kNumbersPerUnknown = 3;
 constexpr Index kShapeRows = 65536;
 constexpr double kCut = 4;  // robust: deviations
 constexpr double kQuantile = 0.8;
@@ -221,6 +222,7 @@ ReluNetwork SampleRun::in_inputs(const ReluNetwork& of_z) const {
   ReluNetwork network(d, of_z.neurons(), of_z.outputs());
   network.output = of_z.output;
   network.constant = of_z.constant;
+  network.power = of_z.power;
   const auto turned = [&](const double* row) {
     std::vector<double> out(static_cast<std::size_t>(width), 0.0);
     for (Index i = 0; i < width; ++i) {
@@ -236,7 +238,8 @@ ReluNetwork SampleRun::in_inputs(const ReluNetwork& of_z) const {
     const double unit = length > 0 ? length : 1;
     for (Index j = 0; j < d; ++j) network.weights(i, j) = row[static_cast<std::size_t>(j)] / unit;
     network.bias(i, 0) = (of_z.bias(i, 0) + (biases_ ? row.back() : 0.0)) / unit;
-    for (Index o = 0; o < of_z.outputs(); ++o) network.output(o, i) *= unit;
+    const double factor = std::pow(unit, of_z.power);
+    for (Index o = 0; o < of_z.outputs(); ++o) network.output(o, i) *= factor;
   }
   for (Index o = 0; o < of_z.outputs(); ++o) {
     const std::vector<double> row = turned(of_z.linear.row(o));
@@ -297,6 +300,15 @@ std::vector<double> SampleRun::held_out_errors(const ReluNetwork& of_z, bool rob
     errors.push_back(error);
   }
   return errors;
+}
+
+std::string SampleRun::too_few(double numbers, double unknowns, double fitted,
+                               double held_out) const {
+  if (numbers >= kNumbersPerUnknown * unknowns) return "";
+  return "too few examples: " + std::to_string(static_cast<long>(numbers)) +
+         " numbers were fitted with " + std::to_string(static_cast<long>(unknowns)) +
+         " unknowns, to a relative error of " + std::to_string(fitted) +
+         "; what was held out is off by " + std::to_string(held_out);
 }
 
 void SampleRun::certify_network(const ReluNetwork& of_z, const ReluNetwork& network,

@@ -52,6 +52,7 @@ class SampleRun {
   const Examples& examples() const { return *examples_; }
   Random& random() { return random_; }
   RunReport& report() { return report_; }
+  const RunReport& report() const { return report_; }
   /// Inputs of the networks of z: d, with biases d + 1.
   Index inputs() const { return whitening_.cols(); }
   bool gaussian() const { return gaussian_; }  // nothing speaks against it
@@ -69,6 +70,10 @@ class SampleRun {
   /// |y - F'(z)| (Euclidean) of every held-out example; infinity where `robust` and the answer has
   /// a gross error: beyond four deviations of its output's residual (80 % quantile over 1.28).
   std::vector<double> held_out_errors(const ReluNetwork& of_z, bool robust = false);
+
+  /// Where `unknowns` were fitted to fewer than three times as many numbers, the residual says
+  /// nothing: how much better that is than what was held out. Else empty.
+  std::string too_few(double numbers, double unknowns, double fitted, double held_out) const;
 
   struct Goal {
     double accuracy = 0;

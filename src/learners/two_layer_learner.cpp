@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/ops.hpp"
+#include "src/gaussian_powers.hpp"
 #include "src/learners/sample_run.hpp"
 #include "src/learners/two_layer_starts.hpp"
 #include "src/small_dense.hpp"
@@ -270,10 +271,16 @@ class TwoLayerLearner {
     ReluNetwork network(width(), found.neurons(), outputs_);
     network.weights = found.directions;
     network.output = found.outputs;
+    network.power = found.power;
     return network;
   }
 
   std::string what_is_left() const {
+    const Index k = best_.network.neurons();
+    const std::string few = run_.too_few(static_cast<double>(run_.examples().rows() * outputs_),
+                                         static_cast<double>(k * (width() + outputs_)),
+                                         best_.residual, run_.report().relative_error.value_or(0));
+    if (!few.empty()) return few;
     if (best_.surplus < kRight) {
       return "at the noise floor: what is left of the answers looks like errors alone";
     }
@@ -305,6 +312,8 @@ Learned<ReluNetwork> learn_two_layer(Device& device, SampleSource& source,
           "the failure probability must be between 0 and 1");
   require(problem.power > 0 && std::isfinite(problem.power),
           "the power must be positive and finite");
+  // What the certificate's standard deviation can be computed for, after all is fitted.
+  require(problem.power <= kMostPower, "the power must be at most 64");
   require(!problem.biases || problem.power == 1, "biases need the power 1");
   require(plan.tries >= 1 && plan.iterations >= 1 && plan.starts >= 1 && plan.fit_steps >= 0,
           "the plan's counts must be at least 1");

@@ -13,7 +13,8 @@ struct HermiteSpanPlan {
 };
 
 /// An orthonormal basis whose leading rows hold, as well as the examples tell, every u_i of a label
-/// l(x) = sum_i lambda_i relu(<u_i, x>) + an affine function, x ~ N(0, I).
+/// l(x) = sum_i lambda_i relu(<u_i, x>) + an affine function, x ~ N(0, I) and whitened besides: E x
+/// x^T = I over the examples too, or their own errors count for more than those of the moments.
 struct HermiteSpan {
   HostMatrix basis;       // [m, d], the clearest first
   Index significant = 0;  // rows that stand out of chance

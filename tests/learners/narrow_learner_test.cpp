@@ -243,7 +243,7 @@ TEST_P(NarrowLearnerTest, WhatCannotBeTriedIsRefused) {
   HostMatrix collinear = x;
   for (Index i = 0; i < 100; ++i) collinear(i, 3) = collinear(i, 0) + collinear(i, 1);
   EXPECT_THROW(learned(collinear, y, of_width(2)), BadInput);
-  const HostMatrix few = normals(14, 4, 5);
+  const HostMatrix few = normals(13, 4, 5);
   EXPECT_THROW(learned(few, values_of(truth, few), of_width(2)), BadInput);
   NarrowProblem problem;
   problem.accuracy = 0;
@@ -295,6 +295,8 @@ class Failing final : public SampleSource {
   }
   bool rewind() override { return inner_->rewind(); }
 
+  Index left() const { return rows_; }
+
  private:
   std::unique_ptr<SampleSource> inner_;
   Index rows_;
@@ -308,9 +310,13 @@ TEST_P(NarrowLearnerTest, ASourceThatFailsAfterTheFirstFitLeavesTheNetworkSoFar)
   control.budget.device_bytes = 1 << 16;  // drawn again in every pass
   Failing at_once(x, y, 100);
   EXPECT_THROW(learn_narrow(device(), at_once, of_width(2), {}, control), FileError);
+  constexpr Index kMany = Index{1} << 40;
+  Failing whole(x, y, kMany);
+  learn_narrow(device(), whole, of_width(2), {}, control);
+  const Index drawn = kMany - whole.left();
   bool some = false;
-  for (Index passes = 10; passes < 80 && !some; passes += 5) {
-    Failing later(x, y, passes * 5000);
+  for (Index share = 1; share < 40; ++share) {
+    Failing later(x, y, drawn / 40 * share);
     try {
       const Learned<ReluNetwork> result = learn_narrow(device(), later, of_width(2), {}, control);
       if (result.report.outcome != Outcome::oracle_failed) continue;

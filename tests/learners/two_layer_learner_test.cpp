@@ -111,6 +111,62 @@ TEST_P(TwoLayerLearnerTest, GrossErrorsAreLeftOutWhereItIsRobust) {
 
   EXPECT_LT(parameter_error(truth, sum_of(result.network)), 1e-11);
   EXPECT_GT(parameter_error(truth, sum_of(plain.network)), 1e-2);
+  // Answers with gross errors are silent points: 1 - .95^3 = 14 % of 800, and three deviations.
+  EXPECT_EQ(result.report.outcome, Outcome::reached) << result.report.message;
+  ASSERT_TRUE(result.report.certificate);
+  EXPECT_NEAR(static_cast<double>(result.report.certificate->silent), 114, 30);
+  EXPECT_LT(*result.report.relative_error, 1e-11);
+  EXPECT_EQ(plain.report.outcome, Outcome::not_reached);
+}
+
+// f(z) = max(z, 0)^p: row space, one output (third moments there), more neurons than outputs.
+TEST_P(TwoLayerLearnerTest, RectifiedPowersAreLearnedToo) {
+  struct Case {
+    Index p, k, d, rows;
+    double power;
+  };
+  for (const Case& c : {Case{4, 3, 6, 2000, 2}, Case{4, 3, 6, 2000, 0.5}, Case{1, 2, 4, 20000, 2},
+                        Case{2, 4, 8, 8000, 1.5}}) {
+    const RectifiedSum truth = planted_sum(c.p, c.k, c.d, 3, c.power);
+    const HostMatrix x = normals(c.rows, c.d, 5);
+    TwoLayerProblem problem = of_width(c.k);
+    problem.power = c.power;
+    const Learned<ReluNetwork> result = learned(x, values_of(truth, x), problem);
+    EXPECT_EQ(result.report.outcome, Outcome::reached) << c.power << result.report.message;
+    EXPECT_EQ(result.network.power, c.power);
+    EXPECT_LT(parameter_error(truth, {result.network.weights, result.network.output, c.power}),
+              1e-11)
+        << c.p << " " << c.power;
+  }
+}
+
+TEST_P(TwoLayerLearnerTest, BiasesAreLearnedWhereTheyAreAskedFor) {
+  constexpr Index kInputs = 8, kNeurons = 4, kOutputs = 3;
+  const RectifiedSum sum = planted_sum(kOutputs, kNeurons, kInputs, 4);
+  ReluNetwork truth(kInputs, kNeurons, kOutputs);
+  truth.weights = sum.directions;
+  truth.output = sum.outputs;
+  const HostMatrix biases = normals(kNeurons, 1, 9);
+  for (Index i = 0; i < kNeurons; ++i) truth.bias(i, 0) = 0.4 * biases(i, 0);
+  HostMatrix x = normals(6000, kInputs, 5);
+  for (Index i = 0; i < x.rows(); ++i) x(i, 0) = 2 * x(i, 0) + 1 + x(i, 1);
+  TwoLayerProblem problem = of_width(kNeurons);
+  problem.biases = true;
+  const Learned<ReluNetwork> result = learned(x, exact_values(truth, x), problem);
+  EXPECT_EQ(result.report.outcome, Outcome::reached) << result.report.message;
+  const NetworkMatch found = match(truth, result.network, 1e-6);
+  EXPECT_EQ(found.matched, kNeurons);
+  EXPECT_LT(found.biases, 1e-10);
+  problem.power = 2;
+  EXPECT_THROW(learned(x, exact_values(truth, x), problem), BadInput);
+}
+
+TEST_P(TwoLayerLearnerTest, TooFewExamplesAreSaidToBeTooFew) {
+  const RectifiedSum truth = planted_sum(1, 4, 10, 1);
+  const HostMatrix x = normals(60, 10, 5);
+  const Learned<ReluNetwork> result = learned(x, values_of(truth, x), of_width(4));
+  EXPECT_EQ(result.report.outcome, Outcome::not_reached);
+  EXPECT_THAT(result.report.message, HasSubstr("too few examples"));
 }
 
 TEST_P(TwoLayerLearnerTest, TooFewNeuronsAreSaidToBeTooFewAndTooManyAreTakenAway) {
@@ -158,6 +214,11 @@ TEST_P(TwoLayerLearnerTest, WhatCannotBeTriedIsRefused) {
   TwoLayerProblem problem;
   problem.accuracy = 0;
   EXPECT_THROW(learned(x, y, problem), BadInput);
+  for (const double power : {0.0, -1.0, 65.0, std::nan("")}) {
+    problem = of_width(2);
+    problem.power = power;
+    EXPECT_THROW(learned(x, y, problem), BadInput);
+  }
   const auto endless = make_planted_samples(planted_network(4, 2, 1, 1), {}, std::nullopt);
   EXPECT_THROW(learn_two_layer(device(), *endless, of_width(2)), BadInput);
 }
