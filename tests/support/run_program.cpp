@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <stdexcept>
 
@@ -64,6 +65,15 @@ std::string Program::err() const {
 
 void Program::signal(int number) const {
   kill(pid_, number);
+}
+
+std::size_t Program::peak_memory() const {
+  // Not getrusage(): that counts the process from which this one was spawned.
+  std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("VmHWM:", 0) == 0) return 1024 * std::stoull(line.substr(6));
+  }
+  return 0;
 }
 
 bool Program::has_ended() const {

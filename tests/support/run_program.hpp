@@ -29,6 +29,8 @@ class Program {
   /// What it has said so far on stderr.
   std::string err() const;
   void signal(int number) const;
+  /// The most memory it has had so far, in bytes; 0 once it has ended.
+  std::size_t peak_memory() const;
   bool has_ended() const;
   ProgramResult wait();
 

@@ -1,0 +1,120 @@
+// crease fit: from a file of examples to a network.
+#include <crease/files.hpp>
+#include <crease/sample_learners.hpp>
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <optional>
+
+#include "src/cli/device_options.hpp"
+#include "src/cli/number_options.hpp"
+#include "src/cli/places.hpp"
+#include "src/cli/progress.hpp"
+#include "src/cli/report.hpp"
+#include "src/cli/stop_signal.hpp"
+#include "src/cli/summary.hpp"
+#include "src/cli/verbs.hpp"
+
+namespace crease {
+namespace {
+
+constexpr Index kLeastDeviceBytes = Index{1} << 20;
+
+struct FitOptions {
+  std::string data;
+  std::string learner;
+  std::string out;
+  std::string report;
+  std::optional<Index> neurons;  // none: found from the examples
+  bool robust = false;
+  std::optional<double> accuracy;  // none: the learner's own
+  double failure = 0.01;
+  std::optional<Index> rows;
+  std::optional<Index> held_out;
+  RunControl run;
+  DeviceOptions device;
+  bool quiet = false;
+};
+
+/// What can be refused before a file is opened.
+void require_sense(const FitOptions& options) {
+  if (options.rows && options.held_out && *options.held_out >= *options.rows) {
+    throw BadInput(fmt::format("--held-out: expected fewer than the {} examples of --rows, not {}",
+                               *options.rows, *options.held_out));
+  }
+}
+
+Learned<ReluNetwork> learn_two_layer(Device& device, SampleSource& source,
+                                     const FitOptions& options) {
+  TwoLayerProblem problem;
+  problem.neurons = options.neurons;
+  problem.robust = options.robust;
+  problem.accuracy = options.accuracy.value_or(problem.accuracy);
+  problem.failure = options.failure;
+  TwoLayerPlan plan;
+  plan.rows = options.rows;
+  plan.held_out = options.held_out;
+  return learn_two_layer(device, source, problem, plan, options.run);
+}
+
+int fit(FitOptions& options) {
+  require_sense(options);
+  const std::unique_ptr<SampleSource> source = open_samples(options.data);
+  require_places(options.data, "the examples ", options.out, options.report);
+  const std::unique_ptr<Device> device = open_device(options.device);
+
+  catch_stop_signals();
+  options.run.stop = stop_requested;
+  Learned<ReluNetwork> learned;
+  {
+    Progress progress(stderr, options.quiet, device->name(), Learning::from_examples);
+    options.run.log = [&progress](const Event& event) { progress(event); };
+    learned = learn_two_layer(*device, *source, options);
+  }
+
+  save_network(options.out, learned.network);
+  if (!options.report.empty()) write_text(options.report, report_as_json(learned.report));
+  if (!options.quiet) fmt::print("{}", summary_of(learned.report, options.out));
+  return exit_code_of(learned.report.outcome);
+}
+
+}  // namespace
+
+void add_fit(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<FitOptions>();
+  FitOptions* o = options.get();
+  CLI::App& verb = *app.add_subcommand("fit", "learn a network from examples alone");
+  verb.add_option("DATA", o->data, "the examples, x [n, d] and y [n, p], .safetensors or .npz")
+      ->required();
+  add_choice_option(verb, "--learner", "two-layer: k <= d neurons, any number of outputs",
+                    {"two-layer"}, o->learner)
+      ->required();
+  add_whole_or_word_option(verb, "--neurons", "neurons k (auto: found from the examples)", 1,
+                           "auto", [o](std::optional<Index> k) { o->neurons = k; });
+  verb.add_flag("--robust", o->robust, "some numbers of y may have gross errors");
+  verb.add_option("--out", o->out, "file to write, .safetensors or .npz")->required();
+  verb.add_option("--report", o->report, "file for a report, JSON");
+  add_whole_option(verb, "--rows", "examples to take, from the first one on (all)", 1,
+                   [o](Index n) { o->rows = n; });
+  add_whole_option(
+      verb, "--held-out",
+      "of them, examples that no fit sees, for the certificate (a tenth, at most 4096)", 0,
+      [o](Index n) { o->held_out = n; });
+  add_real_option(verb, "--accuracy", "wanted relative error of the held-out examples (1e-8)",
+                  kPositive, [o](double a) { o->accuracy = a; });
+  add_real_option(verb, "--failure", "failure probability of the certificate (0.01)", kProbability,
+                  [o](double f) { o->failure = f; });
+  add_seed_option(verb, o->run.seed);
+  add_real_option(verb, "--seconds", "most time, but for the certificate (no limit)", kPositive,
+                  [o](double s) { o->run.budget.seconds = s; });
+  add_device_options(verb, o->device);
+  add_whole_option(verb, "--device-bytes",
+                   "memory of the device that examples may take; more are read from the file again "
+                   "and again (2^30)",
+                   kLeastDeviceBytes, [o](Index n) { o->run.budget.device_bytes = n; });
+  verb.add_flag("--quiet", o->quiet, "print nothing");
+  verb.callback([options, &exit_code] { exit_code = fit(*options); });
+}
+
+}  // namespace crease
