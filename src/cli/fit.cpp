@@ -27,7 +27,9 @@ struct FitOptions {
   std::string out;
   std::string report;
   std::optional<Index> neurons;  // none: found from the examples
+  std::optional<double> power;   // none: 1
   bool robust = false;
+  bool biases = false;
   std::optional<double> accuracy;  // none: the learner's own
   double failure = 0.01;
   std::optional<Index> rows;
@@ -39,6 +41,9 @@ struct FitOptions {
 
 /// What can be refused before a file is opened.
 void require_sense(const FitOptions& options) {
+  if (options.biases && options.power && *options.power != 1) {
+    throw BadInput("--biases: expected with --power 1 alone");
+  }
   if (options.rows && options.held_out && *options.held_out >= *options.rows) {
     throw BadInput(fmt::format("--held-out: expected fewer than the {} examples of --rows, not {}",
                                *options.rows, *options.held_out));
@@ -49,6 +54,8 @@ Learned<ReluNetwork> learn_two_layer(Device& device, SampleSource& source,
                                      const FitOptions& options) {
   TwoLayerProblem problem;
   problem.neurons = options.neurons;
+  problem.power = options.power.value_or(problem.power);
+  problem.biases = options.biases;
   problem.robust = options.robust;
   problem.accuracy = options.accuracy.value_or(problem.accuracy);
   problem.failure = options.failure;
@@ -92,7 +99,10 @@ void add_fit(CLI::App& app, int& exit_code) {
       ->required();
   add_whole_or_word_option(verb, "--neurons", "neurons k (auto: found from the examples)", 1,
                            "auto", [o](std::optional<Index> k) { o->neurons = k; });
+  add_real_option(verb, "--power", "neurons max(z, 0)^P (1)", kPositive,
+                  [o](double p) { o->power = p; });
   verb.add_flag("--robust", o->robust, "some numbers of y may have gross errors");
+  verb.add_flag("--biases", o->biases, "neurons relu(<w, x> + b), b found by the fit");
   verb.add_option("--out", o->out, "file to write, .safetensors or .npz")->required();
   verb.add_option("--report", o->report, "file for a report, JSON");
   add_whole_option(verb, "--rows", "examples to take, from the first one on (all)", 1,

@@ -76,6 +76,10 @@ std::string held_out_certificate(const RunReport& report) {
       "  (A) |y - F'(x)| <= {:.3g} except for a fraction <= {:.2g} of examples like these ({} held "
       "out, no assumption)\n",
       c.largest_error, c.mass, c.points);
+  if (c.silent > 0) {
+    text += fmt::format("      {} of them have gross errors: they count among the exceptions\n",
+                        c.silent);
+  }
   if (c.lipschitz == 0) {
     return text +
            "  (B) says nothing: F' has no neuron whose steepness could bound what is missing\n";

@@ -67,13 +67,23 @@ void Program::signal(int number) const {
   kill(pid_, number);
 }
 
+bool Program::catches(int number) const {
+  const std::string mask = status("SigCgt:");
+  return !mask.empty() && ((std::stoull(mask, nullptr, 16) >> (number - 1)) & 1) != 0;
+}
+
 std::size_t Program::peak_memory() const {
   // Not getrusage(): that counts the process from which this one was spawned.
-  std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.rfind("VmHWM:", 0) == 0) return 1024 * std::stoull(line.substr(6));
+  const std::string kilobytes = status("VmHWM:");
+  return kilobytes.empty() ? 0 : 1024 * std::stoull(kilobytes);
+}
+
+std::string Program::status(const std::string& name) const {
+  std::ifstream lines("/proc/" + std::to_string(pid_) + "/status");
+  for (std::string line; std::getline(lines, line);) {
+    if (line.rfind(name, 0) == 0) return line.substr(name.size());
   }
-  return 0;
+  return "";
 }
 
 bool Program::has_ended() const {
