@@ -50,6 +50,18 @@ void require_sense(const FitOptions& options) {
   }
 }
 
+/// ... and after.
+void require_rows(const FitOptions& options, Index there) {
+  if (options.rows && *options.rows > there) {
+    throw BadInput(fmt::format("--rows: expected at most {}, the examples in {}, not {}", there,
+                               options.data, *options.rows));
+  }
+  if (options.held_out && *options.held_out >= there) {
+    throw BadInput(fmt::format("--held-out: expected fewer than {}, the examples in {}, not {}",
+                               there, options.data, *options.held_out));
+  }
+}
+
 Learned<ReluNetwork> learn_two_layer(Device& device, SampleSource& source,
                                      const FitOptions& options) {
   TwoLayerProblem problem;
@@ -68,6 +80,7 @@ Learned<ReluNetwork> learn_two_layer(Device& device, SampleSource& source,
 int fit(FitOptions& options) {
   require_sense(options);
   const std::unique_ptr<SampleSource> source = open_samples(options.data);
+  require_rows(options, source->rows_left().value());
   require_places(options.data, "the examples ", options.out, options.report);
   const std::unique_ptr<Device> device = open_device(options.device);
 

@@ -300,8 +300,8 @@ TEST_F(FitTest, FilesWithoutExamplesAreRefused) {
 
 TEST_F(FitTest, ExamplesThatCannotBeFittedAreRefused) {
   expect_refused(fit({"--neurons", "9"}), "k must be between 1 and the number of inputs");
-  expect_refused(fit({"--rows", "2001"}), "2000");
-  expect_refused(fit({"--held-out", "2000"}), "too few examples");
+  expect_refused(fit({"--rows", "2001"}), "--rows: expected at most 2000, the examples in ");
+  expect_refused(fit({"--held-out", "2000"}), "--held-out: expected fewer than 2000, the examples");
   // 2 (d + p) = 26 are needed to fit.
   expect_refused(fit({"--rows", "35", "--held-out", "10"}), "too few examples: 25 to fit");
   HostMatrix collinear = x_;
@@ -320,6 +320,12 @@ TEST_F(FitTest, ARowThatIsNoNumberIsRefusedByItsNumber) {
     expect_refused(fit_of(bad_x, {}), "row 5 of \"x\" holds NaN or infinity");
     expect_refused(fit_of(bad_y, {}), "row 1234 of \"y\" holds NaN or infinity");
   }
+  // Where examples are not kept, but read in every pass: 1.3 MB of them.
+  HostMatrix x = normals(12'000, kInputs, 5);
+  const HostMatrix y = values_of(truth_, x);
+  x(11'999, 0) = std::nan("");
+  expect_refused(fit_of(written("last.safetensors", x, y), {"--device-bytes", "1048576"}),
+                 "row 11999 of \"x\" holds NaN or infinity");
 }
 
 TEST_F(FitTest, AFullDiskLeavesNothingHalfWritten) {
