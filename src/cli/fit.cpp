@@ -19,6 +19,8 @@
 namespace crease {
 namespace {
 
+constexpr const char* kTwoLayer = "two-layer";
+constexpr const char* kNarrow = "narrow";
 constexpr Index kLeastDeviceBytes = Index{1} << 20;
 
 struct FitOptions {
@@ -41,6 +43,12 @@ struct FitOptions {
 
 /// What can be refused before a file is opened.
 void require_sense(const FitOptions& options) {
+  if (options.learner == kNarrow) {
+    const char* foreign = options.power ? "--power" : options.robust ? "--robust" : nullptr;
+    if (foreign != nullptr) {
+      throw BadInput(fmt::format("{}: belongs to {}, not to {}", foreign, kTwoLayer, kNarrow));
+    }
+  }
   if (options.biases && options.power && *options.power != 1) {
     throw BadInput("--biases: expected with --power 1 alone");
   }
@@ -62,19 +70,34 @@ void require_rows(const FitOptions& options, Index there) {
   }
 }
 
-Learned<ReluNetwork> learn_two_layer(Device& device, SampleSource& source,
-                                     const FitOptions& options) {
-  TwoLayerProblem problem;
+/// What both learners are told.
+template <class Problem>
+Problem problem_of(const FitOptions& options) {
+  Problem problem;
   problem.neurons = options.neurons;
-  problem.power = options.power.value_or(problem.power);
   problem.biases = options.biases;
-  problem.robust = options.robust;
   problem.accuracy = options.accuracy.value_or(problem.accuracy);
   problem.failure = options.failure;
-  TwoLayerPlan plan;
+  return problem;
+}
+
+template <class Plan>
+Plan plan_of(const FitOptions& options) {
+  Plan plan;
   plan.rows = options.rows;
   plan.held_out = options.held_out;
-  return learn_two_layer(device, source, problem, plan, options.run);
+  return plan;
+}
+
+Learned<ReluNetwork> learn(Device& device, SampleSource& source, const FitOptions& options) {
+  if (options.learner == kNarrow) {
+    return learn_narrow(device, source, problem_of<NarrowProblem>(options),
+                        plan_of<NarrowPlan>(options), options.run);
+  }
+  auto problem = problem_of<TwoLayerProblem>(options);
+  problem.power = options.power.value_or(problem.power);
+  problem.robust = options.robust;
+  return learn_two_layer(device, source, problem, plan_of<TwoLayerPlan>(options), options.run);
 }
 
 int fit(FitOptions& options) {
@@ -90,7 +113,7 @@ int fit(FitOptions& options) {
   {
     Progress progress(stderr, options.quiet, device->name(), Learning::from_examples);
     options.run.log = [&progress](const Event& event) { progress(event); };
-    learned = learn_two_layer(*device, *source, options);
+    learned = learn(*device, *source, options);
   }
 
   save_network(options.out, learned.network);
@@ -107,14 +130,16 @@ void add_fit(CLI::App& app, int& exit_code) {
   CLI::App& verb = *app.add_subcommand("fit", "learn a network from examples alone");
   verb.add_option("DATA", o->data, "the examples, x [n, d] and y [n, p], .safetensors or .npz")
       ->required();
-  add_choice_option(verb, "--learner", "two-layer: k <= d neurons, any number of outputs",
-                    {"two-layer"}, o->learner)
+  add_choice_option(
+      verb, "--learner",
+      "two-layer: k <= d neurons, any number of outputs; narrow: one output, few neurons",
+      {kTwoLayer, kNarrow}, o->learner)
       ->required();
   add_whole_or_word_option(verb, "--neurons", "neurons k (auto: found from the examples)", 1,
                            "auto", [o](std::optional<Index> k) { o->neurons = k; });
-  add_real_option(verb, "--power", "neurons max(z, 0)^P (1)", kPositive,
+  add_real_option(verb, "--power", "two-layer: neurons max(z, 0)^P (1)", kPositive,
                   [o](double p) { o->power = p; });
-  verb.add_flag("--robust", o->robust, "some numbers of y may have gross errors");
+  verb.add_flag("--robust", o->robust, "two-layer: some numbers of y may have gross errors");
   verb.add_flag("--biases", o->biases, "neurons relu(<w, x> + b), b found by the fit");
   verb.add_option("--out", o->out, "file to write, .safetensors or .npz")->required();
   verb.add_option("--report", o->report, "file for a report, JSON");
@@ -122,9 +147,11 @@ void add_fit(CLI::App& app, int& exit_code) {
                    [o](Index n) { o->rows = n; });
   add_whole_option(
       verb, "--held-out",
-      "of them, examples that no fit sees, for the certificate (a tenth, at most 4096)", 0,
-      [o](Index n) { o->held_out = n; });
-  add_real_option(verb, "--accuracy", "wanted relative error of the held-out examples (1e-8)",
+      "of them, examples that no fit sees, for the certificate (two-layer: a tenth, at most "
+      "4096; narrow: a fifth, at most 20000)",
+      0, [o](Index n) { o->held_out = n; });
+  add_real_option(verb, "--accuracy",
+                  "wanted relative error of the held-out examples (two-layer 1e-8, narrow 1e-4)",
                   kPositive, [o](double a) { o->accuracy = a; });
   add_real_option(verb, "--failure", "failure probability of the certificate (0.01)", kProbability,
                   [o](double f) { o->failure = f; });

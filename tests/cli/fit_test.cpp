@@ -102,6 +102,42 @@ TEST_F(FitTest, WhatDrawWritesIsFitted) {
   EXPECT_EQ(verified["neurons"]["matched"], kNeurons);
 }
 
+TEST_F(FitTest, NarrowNetworksMayHaveMoreNeuronsThanInputs) {
+  learner_ = "narrow";
+  const RectifiedSum more = planted_sum(1, 5, 3, 3);
+  const HostMatrix x = normals(4000, 3, 5);
+  const std::string data = written("narrow.npz", x, values_of(more, x));
+  const ProgramResult result = expect_ok(fit_of(data, {"--neurons", "5"}));
+  const Json json = report();
+
+  EXPECT_LT(parameter_error(more, learned()), kExact);
+  EXPECT_EQ(json["mode"], "narrow");
+  EXPECT_EQ(json["neurons"], 5);
+  EXPECT_EQ(json["examples"], Json({{"training", 3200}, {"held_out", 800}}));
+  EXPECT_THAT(result.out, HasSubstr("reached: the held-out examples lie within the accuracy"));
+  for (const auto& [key, count] : json["queries"].items()) EXPECT_EQ(count, 0) << key;
+}
+
+TEST_F(FitTest, EachLearnerHasItsOwnAccuracy) {
+  // Errors between the two, over sd(F).
+  const RectifiedSum one = planted_sum(1, 2, 4, 3);
+  const HostMatrix x = normals(4000, 4, 5);
+  const HostMatrix errors = normals(4000, 1, 7);
+  HostMatrix y = values_of(one, x);
+  for (Index i = 0; i < y.size(); ++i) y.data()[i] += 1e-6 * errors.data()[i];
+  const std::string data = written("accuracy.npz", x, y);
+  const auto exit_code = [&](const char* learner, const std::vector<std::string>& more) {
+    learner_ = learner;
+    std::vector<std::string> arguments = {"--neurons", "2"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_program(fit_of(data, arguments)).exit_code;
+  };
+  EXPECT_EQ(exit_code("two-layer", {}), 3);
+  EXPECT_EQ(exit_code("narrow", {}), 0);
+  EXPECT_EQ(exit_code("two-layer", {"--accuracy", "1e-4"}), 0);
+  EXPECT_EQ(exit_code("narrow", {"--accuracy", "1e-8"}), 3);
+}
+
 TEST_F(FitTest, SoManyRowsAreTakenAndSoManyHeldOut) {
   y_(1500, 0) = std::nan("");  // beyond what is taken
   const std::string data = written("late.safetensors", x_, y_);
@@ -262,6 +298,10 @@ TEST_F(FitTest, BadOptionsAreRefusedBeforeAnythingIsOpened) {
     expect_refused(whole, arguments[0] + ": expected");
   }
   expect_refused(fit({"--rows", "10", "--held-out", "10"}), "--held-out: expected fewer than");
+  learner_ = "narrow";
+  expect_refused(fit({"--power", "1"}), "--power: belongs to two-layer, not to narrow");
+  expect_refused(fit({"--robust"}), "--robust: belongs to two-layer, not to narrow");
+  learner_ = "two-layer";
   expect_refused(fit({"--biases", "--power", "2"}), "--biases: expected with --power 1 alone");
   expect_refused({"fit", data_, "--out", file("out.npz")}, "--learner");
   expect_refused({"fit", data_, "--learner", "two-layer"}, "--out");
@@ -299,6 +339,9 @@ TEST_F(FitTest, FilesWithoutExamplesAreRefused) {
 }
 
 TEST_F(FitTest, ExamplesThatCannotBeFittedAreRefused) {
+  learner_ = "narrow";
+  expect_refused(fit({"--neurons", "2"}), "output");
+  learner_ = "two-layer";
   expect_refused(fit({"--neurons", "9"}), "k must be between 1 and the number of inputs");
   expect_refused(fit({"--rows", "2001"}), "--rows: expected at most 2000, the examples in ");
   expect_refused(fit({"--held-out", "2000"}), "--held-out: expected fewer than 2000, the examples");

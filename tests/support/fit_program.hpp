@@ -40,11 +40,11 @@ class FitProgramTest : public ProgramTest {
     return file(name);
   }
 
-  /// fit `data` with two layers into out.safetensors and out.json on the CPU.
+  /// fit `data` by learner_ into out.safetensors and out.json on the CPU.
   std::vector<std::string> fit_of(const std::string& data,
                                   const std::vector<std::string>& more) const {
     std::vector<std::string> arguments = {"fit",       data,
-                                          "--learner", "two-layer",
+                                          "--learner", learner_,
                                           "--out",     file("out.safetensors"),
                                           "--report",  file("out.json"),
                                           "--device",  "cpu"};
@@ -63,6 +63,7 @@ class FitProgramTest : public ProgramTest {
   RectifiedSum truth_;
   HostMatrix x_, y_;
   std::string data_;
+  std::string learner_ = "two-layer";
 };
 
 }  // namespace crease
