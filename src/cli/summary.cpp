@@ -84,6 +84,9 @@ std::string held_out_certificate(const RunReport& report) {
     return text +
            "  (B) says nothing: F' has no neuron whose steepness could bound what is missing\n";
   }
+  if (std::isinf(c.lipschitz)) {
+    return text + "  (B) says nothing: slopes of powers other than 1 have no bound\n";
+  }
   text += fmt::format(
       "  (B) rms error <= {:.3g} over N(0, I) if the inputs came from there and F - F' is "
       "{:.3g}-Lipschitz\n",
@@ -109,6 +112,9 @@ std::string certificate(const RunReport& report) {
   if (c.lipschitz == 0) {
     return text +
            "  (B) says nothing: F' has no neuron whose steepness could bound what is missing\n";
+  }
+  if (std::isinf(c.lipschitz)) {
+    return text + "  (B) says nothing: slopes of powers other than 1 have no bound\n";
   }
   text += fmt::format(
       "  (B) rms error <= {:.3g} if F - F' is {:.3g}-Lipschitz: nothing that is missing is "
