@@ -222,6 +222,7 @@ ReluNetwork SampleRun::in_inputs(const ReluNetwork& of_z) const {
   ReluNetwork network(d, of_z.neurons(), of_z.outputs());
   network.output = of_z.output;
   network.constant = of_z.constant;
+  network.power = of_z.power;
   const auto turned = [&](const double* row) {
     std::vector<double> out(static_cast<std::size_t>(width), 0.0);
     for (Index i = 0; i < width; ++i) {
@@ -237,7 +238,8 @@ ReluNetwork SampleRun::in_inputs(const ReluNetwork& of_z) const {
     const double unit = length > 0 ? length : 1;
     for (Index j = 0; j < d; ++j) network.weights(i, j) = row[static_cast<std::size_t>(j)] / unit;
     network.bias(i, 0) = (of_z.bias(i, 0) + (biases_ ? row.back() : 0.0)) / unit;
-    for (Index o = 0; o < of_z.outputs(); ++o) network.output(o, i) *= unit;
+    const double factor = std::pow(unit, of_z.power);
+    for (Index o = 0; o < of_z.outputs(); ++o) network.output(o, i) *= factor;
   }
   for (Index o = 0; o < of_z.outputs(); ++o) {
     const std::vector<double> row = turned(of_z.linear.row(o));

@@ -282,6 +282,7 @@ class TwoLayerLearner {
     ReluNetwork network(width(), found.neurons(), outputs_);
     network.weights = found.directions;
     network.output = found.outputs;
+    network.power = found.power;
     return network;
   }
 

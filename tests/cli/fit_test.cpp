@@ -210,6 +210,22 @@ TEST_F(FitTest, GrossErrorsNeedTheRobustFit) {
   EXPECT_THAT(result.out, HasSubstr(" of them have gross errors: they count among the exceptions"));
 }
 
+TEST_F(FitTest, RectifiedPowersAreFittedAndWritten) {
+  for (const char* power : {"2", "0.5"}) {
+    const std::string target = made("power.npz", {"gaussian", "--inputs", "8", "--neurons", "4",
+                                                  "--outputs", "5", "--power", power});
+    expect_ok({"draw", target, "--samples", "2000", "--out", file("drawn.npz")});
+    const ProgramResult result =
+        expect_ok(fit_of(file("drawn.npz"), {"--neurons", "4", "--power", power}));
+    const ReluNetwork network = load_network(file("out.safetensors"));
+
+    EXPECT_EQ(network.power, std::stod(power));
+    EXPECT_EQ(match(load_network(target), network).missing, 0);
+    EXPECT_THAT(result.out, HasSubstr("(B) says nothing: slopes of powers"));
+    EXPECT_TRUE(report()["certificate"]["lipschitz"].is_null());
+  }
+}
+
 TEST_F(FitTest, BiasesAreFoundWhereTheyAreAskedFor) {
   ReluNetwork biased(kInputs, kNeurons, kOutputs);
   biased.weights = truth_.directions;

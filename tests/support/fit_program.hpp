@@ -57,7 +57,7 @@ class FitProgramTest : public ProgramTest {
   nlohmann::json report() const { return nlohmann::json::parse(read_bytes(file("out.json"))); }
   RectifiedSum learned() const {
     const ReluNetwork network = load_network(file("out.safetensors"));
-    return {network.weights, network.output, 1};
+    return {network.weights, network.output, network.power};
   }
 
   RectifiedSum truth_;
