@@ -67,7 +67,7 @@ int learn(LearnOptions& options, const CLI::App& verb) {
   log->watch(options.run);
   Learned<ReluNetwork> learned;
   {
-    Progress progress(stderr, options.quiet, device->name());
+    Progress progress(stderr, options.quiet, device->name(), Learning::from_queries);
     options.run.log = [&progress](const Event& event) { progress(event); };
     learned =
         learn_from_queries(*device, *target.oracle, options.problem, options.plan, options.run);

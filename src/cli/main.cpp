@@ -22,7 +22,8 @@ int refuse(std::string text) {
 
 int main(int argc, char** argv) {
   try {
-    CLI::App app("Learns ReLU networks from the answers of a black box.", "crease");
+    CLI::App app("Learns ReLU networks from the answers of a black box, or from examples.",
+                 "crease");
     app.set_version_flag("--version", std::string("crease ") + crease::kVersion);
     int exit_code = crease::kExitOk;
     crease::add_make(app, exit_code);
@@ -32,6 +33,7 @@ int main(int argc, char** argv) {
     crease::add_evaluate(app, exit_code);
     crease::add_compress(app, exit_code);
     crease::add_draw(app, exit_code);
+    crease::add_fit(app, exit_code);
     try {
       app.parse(argc, argv);
     } catch (const CLI::Success& help) {
@@ -41,7 +43,8 @@ int main(int argc, char** argv) {
     }
     if (app.get_subcommands().empty()) {
       return refuse(
-          "expected a verb: make, learn, verify, show, evaluate, compress or draw (or --help)");
+          "expected a verb: make, learn, verify, show, evaluate, compress, draw or fit (or "
+          "--help)");
     }
     return exit_code;
   } catch (const std::bad_alloc&) {

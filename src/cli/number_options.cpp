@@ -43,6 +43,23 @@ CLI::Option* add_whole_option(CLI::App& verb, const std::string& name, const std
              });
 }
 
+CLI::Option* add_whole_or_word_option(CLI::App& verb, const std::string& name,
+                                      const std::string& help, Index least, const std::string& word,
+                                      std::function<void(std::optional<Index>)> set) {
+  return add(verb, name, help, "N|" + word,
+             fmt::format("{} or a whole number of at least {}", word, least),
+             [least, word, set](const std::string& text) {
+               Index number = 0;
+               if (text == word) {
+                 set(std::nullopt);
+                 return true;
+               }
+               if (!parse_all(text, number) || number < least) return false;
+               set(number);
+               return true;
+             });
+}
+
 CLI::Option* add_real_option(CLI::App& verb, const std::string& name, const std::string& help,
                              const RealRange& range, std::function<void(double)> set) {
   return add(verb, name, help, "X", range.text, [range, set](const std::string& text) {

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,6 +34,11 @@ extern const RealRange kAnyReal;
 /// CLI::ValidationError.
 CLI::Option* add_whole_option(CLI::App& verb, const std::string& name, const std::string& help,
                               Index least, std::function<void(Index)> set);
+
+/// The same, or `word`, for which `set` gets no number.
+CLI::Option* add_whole_or_word_option(CLI::App& verb, const std::string& name,
+                                      const std::string& help, Index least, const std::string& word,
+                                      std::function<void(std::optional<Index>)> set);
 
 /// The same for a finite number of a range.
 CLI::Option* add_real_option(CLI::App& verb, const std::string& name, const std::string& help,

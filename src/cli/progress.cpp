@@ -23,18 +23,26 @@ std::string fitting(std::FILE* out, std::string line) {
 
 }  // namespace
 
-std::string line_of(const Event& event) {
-  std::string line = fmt::format("{}: {}", event.stage, event.queries);
-  if (event.budget) line += fmt::format(" of {}", *event.budget);
-  line += fmt::format(" queries, {} kinks, {} neurons", event.kinks, event.neurons);
+std::string line_of(const Event& event, Learning from) {
+  std::string line = event.stage + ": ";
+  if (from == Learning::from_queries) {
+    line += fmt::format("{}", event.queries);
+    if (event.budget) line += fmt::format(" of {}", *event.budget);
+    line += fmt::format(" queries, {} kinks, ", event.kinks);
+  }
+  line += fmt::format("{} neurons", event.neurons);
   if (event.relative_error) line += fmt::format(", error {:.2g}", *event.relative_error);
   line += fmt::format(", {:.1f} s", event.seconds);
   if (!event.message.empty()) line += ": " + event.message;
   return line;
 }
 
-Progress::Progress(std::FILE* out, bool quiet, std::string device)
-    : out_(out), quiet_(quiet), live_(isatty(fileno(out)) == 1), device_(std::move(device)) {}
+Progress::Progress(std::FILE* out, bool quiet, std::string device, Learning from)
+    : out_(out),
+      quiet_(quiet),
+      live_(isatty(fileno(out)) == 1),
+      device_(std::move(device)),
+      from_(from) {}
 
 Progress::~Progress() {
   if (!quiet_) end_stage();
@@ -46,7 +54,8 @@ void Progress::operator()(const Event& event) {
   begun_ = true;
   if (event.kind == Event::Kind::warning) {
     // A live line in hand is overwritten now and comes back with the next event.
-    fmt::print(out_, "{}warning: {}: {}\n", live_ ? "\r\033[K" : "", event.stage, event.message);
+    const std::string stage = event.stage.empty() ? "" : event.stage + ": ";
+    fmt::print(out_, "{}warning: {}{}\n", live_ ? "\r\033[K" : "", stage, event.message);
     return;
   }
   if (pending_ && event.stage != last_.stage) end_stage();
@@ -58,7 +67,7 @@ void Progress::show(const Event& event) {
   last_ = event;
   pending_ = true;
   if (live_) {
-    fmt::print(out_, "\r\033[K{}", fitting(out_, line_of(event)));
+    fmt::print(out_, "\r\033[K{}", fitting(out_, line_of(event, from_)));
   } else if (event.seconds - printed_at_ >= kSecondsBetweenPlainLines) {
     end_stage();
   }
@@ -66,7 +75,7 @@ void Progress::show(const Event& event) {
 
 void Progress::end_stage() {
   if (!pending_) return;
-  fmt::print(out_, "{}{}\n", live_ ? "\r\033[K" : "", line_of(last_));
+  fmt::print(out_, "{}{}\n", live_ ? "\r\033[K" : "", line_of(last_, from_));
   printed_at_ = last_.seconds;
   pending_ = false;
 }

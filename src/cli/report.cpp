@@ -26,9 +26,14 @@ Json queries(const RunReport& report) {
                {"reused", report.reused_queries}};
   for (const char* stage : kStages) json[stage] = 0;
   for (const auto& [stage, count] : report.queries) {
-    if (stage != "certificate") json[stage] = count;
+    if (stage != "certificate" && stage != kTraining && stage != kHeldOut) json[stage] = count;
   }
   return json;
+}
+
+Json examples(const RunReport& report) {
+  if (!is_from_examples(report)) return nullptr;
+  return {{kTraining, report.queries.at(kTraining)}, {kHeldOut, report.queries.at(kHeldOut)}};
 }
 
 Json certificate(const RunReport& report) {
@@ -82,6 +87,7 @@ std::string report_as_json(const RunReport& report) {
   json["answers"] = {{"format", report.answer_format}, {"noise", report.answer_noise}};
   json["modulo"] = report.modulo.empty() ? Json() : Json(report.modulo);
   json["queries"] = queries(report);
+  json["examples"] = examples(report);
   json["rounds"] = report.rounds;
   json["learning_rounds"] = report.learning_rounds;
   json["seconds"] = {{"total", report.total_seconds}};
@@ -109,6 +115,10 @@ std::string report_as_json(const RunReport& report) {
             value.dump(-1, ' ', false, nlohmann::detail::error_handler_t::replace);
   }
   return text + "\n}\n";
+}
+
+bool is_from_examples(const RunReport& report) {
+  return report.queries.contains(kTraining) && report.queries.contains(kHeldOut);
 }
 
 int exit_code_of(Outcome outcome) {

@@ -5,20 +5,24 @@
 
 #include <cmath>
 
+#include "src/cli/report.hpp"
+
 namespace crease {
 namespace {
 
-const char* in_words(Outcome outcome) {
+const char* in_words(Outcome outcome, bool from_examples) {
   switch (outcome) {
     case Outcome::reached:
-      return "reached: fresh points show no error beyond their noise";
+      return from_examples ? "reached: the held-out examples lie within the accuracy asked"
+                           : "reached: fresh points show no error beyond their noise";
     case Outcome::not_reached:
       return "not reached: the network is the best found, and not vouched for to the accuracy "
              "asked";
     case Outcome::out_of_budget:
       return "out of budget: the network is the best found";
     case Outcome::oracle_failed:
-      return "the black box failed: the network is the best found until then";
+      return from_examples ? "the examples failed: the network is the best found until then"
+                           : "the black box failed: the network is the best found until then";
     case Outcome::device_lost:
       return "the device failed: the network is the best found until then";
     case Outcome::stopped:
@@ -49,7 +53,49 @@ std::string queries(const RunReport& report) {
   return stages.empty() ? text : text + "\n                 " + stages;
 }
 
+std::string examples(const RunReport& report) {
+  const Index training = report.queries.at(kTraining);
+  const Index held_out = report.queries.at(kHeldOut);
+  std::string text =
+      fmt::format("{} = {} to fit + {} held out", training + held_out, training, held_out);
+  const Index parameters = report.neurons * report.inputs;
+  if (parameters > 0) {
+    text += fmt::format("; {:.1f} to fit per k d",
+                        static_cast<double>(training) / static_cast<double>(parameters));
+  }
+  return text;
+}
+
+/// What examples that no fit has seen say of all others like them.
+std::string held_out_certificate(const RunReport& report) {
+  if (!report.certificate) return "not vouched for: no held-out examples were looked at\n";
+  const Certificate& c = *report.certificate;
+  std::string text =
+      fmt::format("vouched for with confidence {:.6g} % each:\n", 100 * c.confidence);
+  text += fmt::format(
+      "  (A) |y - F'(x)| <= {:.3g} except for a fraction <= {:.2g} of examples like these ({} held "
+      "out, no assumption)\n",
+      c.largest_error, c.mass, c.points);
+  if (c.silent > 0) {
+    text += fmt::format("      {} of them have gross errors: they count among the exceptions\n",
+                        c.silent);
+  }
+  if (c.lipschitz == 0) {
+    return text +
+           "  (B) says nothing: F' has no neuron whose steepness could bound what is missing\n";
+  }
+  if (std::isinf(c.lipschitz)) {
+    return text + "  (B) says nothing: slopes of powers other than 1 have no bound\n";
+  }
+  text += fmt::format(
+      "  (B) rms error <= {:.3g} over N(0, I) if the inputs came from there and F - F' is "
+      "{:.3g}-Lipschitz\n",
+      c.rms_bound, c.lipschitz);
+  return text;
+}
+
 std::string certificate(const RunReport& report) {
+  if (is_from_examples(report)) return held_out_certificate(report);
   if (!report.certificate) return "not vouched for: no certificate was drawn\n";
   const Certificate& c = *report.certificate;
   std::string text =
@@ -77,23 +123,9 @@ std::string certificate(const RunReport& report) {
   return text;
 }
 
-}  // namespace
-
-std::string summary_of(const RunReport& report, const std::string& file) {
-  std::string text;
-  const auto row = [&text](const char* name, const std::string& value) {
-    text += fmt::format("{:<17}{}\n", name, value);
-  };
-  row("outcome", in_words(report.outcome));
-  if (!report.message.empty()) row("", report.message);
-  row("network", fmt::format("{} inputs, {} neurons, {} outputs, in {}", report.inputs,
-                             report.neurons, report.outputs, file));
-  row("error", report.relative_error
-                   ? fmt::format("relative {:.3g}, rms {:.3g} on the certificate's points",
-                                 *report.relative_error, report.rms_error.value_or(NAN))
-               : report.rms_error
-                   ? fmt::format("rms {:.3g}; no relative error of a constant", *report.rms_error)
-                   : "not measured");
+/// What only a run that asks has to say; row(name, value).
+template <class Row>
+void asked_rows(const RunReport& report, const Row& row) {
   row("answers", report.answer_format.empty()
                      ? "not measured"
                      : fmt::format("{}, noise {:.2g}", report.answer_format, report.answer_noise));
@@ -106,6 +138,32 @@ std::string summary_of(const RunReport& report, const std::string& file) {
     row("slabs",
         fmt::format("of Gaussian mass above {:.2g}: none went unseen, at the failure asked",
                     report.hunt_mass));
+  }
+}
+
+}  // namespace
+
+std::string summary_of(const RunReport& report, const std::string& file) {
+  const bool from_examples = is_from_examples(report);
+  std::string text;
+  const auto row = [&text](const char* name, const std::string& value) {
+    text += fmt::format("{:<17}{}\n", name, value);
+  };
+  row("outcome", in_words(report.outcome, from_examples));
+  if (!report.message.empty()) row("", report.message);
+  row("network", fmt::format("{} inputs, {} neurons, {} outputs, in {}", report.inputs,
+                             report.neurons, report.outputs, file));
+  row("error", report.relative_error
+                   ? fmt::format("relative {:.3g}, rms {:.3g} on the {}", *report.relative_error,
+                                 report.rms_error.value_or(NAN),
+                                 from_examples ? "held-out examples" : "certificate's points")
+               : report.rms_error
+                   ? fmt::format("rms {:.3g}; no relative error of a constant", *report.rms_error)
+                   : "not measured");
+  if (from_examples) {
+    row("examples", examples(report));
+  } else {
+    asked_rows(report, row);
   }
   row("device", fmt::format("{}, seed {}, mode {}", report.device, report.seed.value, report.mode));
   row("time", fmt::format("{:.2f} s, {:.1f} MB on the device", report.total_seconds,

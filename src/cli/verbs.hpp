@@ -20,5 +20,6 @@ void add_show(CLI::App& app, int& exit_code);
 void add_evaluate(CLI::App& app, int& exit_code);
 void add_compress(CLI::App& app, int& exit_code);
 void add_draw(CLI::App& app, int& exit_code);
+void add_fit(CLI::App& app, int& exit_code);
 
 }  // namespace crease

@@ -122,9 +122,10 @@ void SampleRun::take(const Plan& plan) {
   examples.constant = biases_;
   examples.most_bytes = std::max<Index>(1, control_.budget.device_bytes / 2);
   examples.before_chunk = [this] { end_where_asked(); };
-  examples_.emplace(device_, source_, std::move(examples));
+  // Said also where reading them is as far as the run gets.
   report_.queries["training"] = rows - held_out;
   report_.queries["held_out"] = held_out;
+  examples_.emplace(device_, source_, std::move(examples));
 }
 
 /// E z z^T = I; the mean is left where it is, a network without biases has no use for another.

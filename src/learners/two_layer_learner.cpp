@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "kernels/ops.hpp"
@@ -57,7 +58,11 @@ class TwoLayerLearner {
       fit();
       prune();
     };
-    run_.run(all, [this] { return has_best_; });
+    run_.run(all, [this] { return has_best_ || in_hand_; });
+    if (in_hand_ && (!has_best_ || in_hand_->residual < best_.residual)) {
+      best_ = std::move(*in_hand_);
+      has_best_ = true;
+    }
     if (has_best_) run_.report().method = best_.method;
     SampleRun::Goal goal;
     goal.accuracy = problem_.accuracy;
@@ -152,6 +157,7 @@ class TwoLayerLearner {
       Fitted fitted = fit_from(v);
       if (!has_best_ || fitted.residual < best_.residual) best_ = std::move(fitted);
       has_best_ = true;
+      in_hand_.reset();
       run_.progress("least_squares", k, best_.residual);
       if (best_.residual < plan_.exact || problem_.robust || best_.surplus < kRight) break;
       run_.end_where_asked();
@@ -205,6 +211,12 @@ class TwoLayerLearner {
     fit.robust = problem_.robust;
     fit.gaussian = run_.gaussian() && !problem_.biases;
     fit.stop = [this] { return run_.ends(); };
+    fit.taken = [&](const RectifiedSum& network, double residual) {
+      if (!in_hand_ || residual < in_hand_->residual) {
+        in_hand_ = Fitted{network, residual, 0, fitted.method};
+      }
+      run_.progress("least_squares", network.neurons(), residual);
+    };
     EliminatedFit result = fit_eliminated(device_, run_.examples(), fitted.network, fit);
     fitted.network = std::move(result.network);
     fitted.residual = result.relative_residual;
@@ -299,6 +311,7 @@ class TwoLayerLearner {
   SampleMeans means_;
   Fitted best_;
   bool has_best_ = false;
+  std::optional<Fitted> in_hand_;  // of the fit that is being done, where that should end early
 };
 
 }  // namespace

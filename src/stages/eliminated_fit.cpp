@@ -199,6 +199,13 @@ EliminatedFit fit_eliminated(Device& device, Examples& examples, const Rectified
   const double slack = plan.robust ? kRobustSlack : start.power < 1 ? kSteepSlack : kSlack;
   Fit fit(device, examples, plan, start.power);
   At at = fit.evaluate(start);
+  const auto relative_residual = [&] {
+    return fit.answers() > 0 ? std::sqrt(at.loss / fit.answers()) : 0;
+  };
+  const auto tell = [&] {
+    if (plan.taken) plan.taken(at.network, relative_residual());
+  };
+  tell();
   EliminatedFit result;
   result.gaussian = plan.gaussian && k <= d && start.power == 1 &&
                     n >= plan.gaussian_rows * static_cast<double>(k * d);
@@ -260,14 +267,15 @@ EliminatedFit fit_eliminated(Device& device, Examples& examples, const Rectified
       poor = 0;
     }
     at = std::move(*next);
+    tell();
     damping = std::max(damping / 8, plan.least_damping);
     if (moved_by < plan.still || predicted * n < plan.little * variance * parameters) {
       ++result.steps;
       break;
     }
   }
+  result.relative_residual = relative_residual();
   result.network = std::move(at.network);
-  result.relative_residual = fit.answers() > 0 ? std::sqrt(at.loss / fit.answers()) : 0;
   return result;
 }
 

@@ -21,6 +21,8 @@ struct EliminatedFitPlan {
   double still = 1e-14;        // ... and the largest step of a direction ...
   double little = 1e-4;        // ... and a predicted gain of so many variances a parameter
   std::function<bool()> stop;  // asked before every step; may be empty
+  // Told of the start and of every step that was taken; may be empty.
+  std::function<void(const RectifiedSum& network, double relative_residual)> taken;
 };
 
 struct EliminatedFit {

@@ -79,6 +79,15 @@ TEST_F(BadFilesTest, NoVerbTakesADamagedNetwork) {
     expect_refused({"verify", good_, path}, path);
     expect_refused({"evaluate", path, "--points", points_, "--out", file("y.npz")}, path);
     expect_refused({"show", path}, path);
+    expect_refused({"draw", path, "--samples", "9", "--out", file("y.npz")}, path);
+  }
+}
+
+TEST_F(BadFilesTest, FitTakesNoDamagedExamples) {
+  for (const std::string& path : damaged()) {
+    for (const char* learner : {"two-layer", "narrow"}) {
+      expect_refused({"fit", path, "--learner", learner, "--out", file("out.npz")}, path);
+    }
   }
 }
 

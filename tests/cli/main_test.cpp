@@ -10,7 +10,7 @@ using ::testing::StartsWith;
 using MainTest = ProgramTest;
 
 TEST_F(MainTest, WithoutAGoodVerbTheVerbsAreNamed) {
-  expect_refused({}, "expected a verb: make, learn, verify, show, evaluate, compress or draw");
+  expect_refused({}, "expected a verb: make, learn, verify, show, evaluate, compress, draw or fit");
   expect_refused({"lern"}, "expected a verb");
   expect_refused({"--verbose"}, "expected a verb");
 }

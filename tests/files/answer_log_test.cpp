@@ -3,11 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <sqlite3.h>
-#include <sys/resource.h>
 
-#include <csignal>
 #include <memory>
 
+#include "tests/support/full_disk.hpp"
 #include "tests/support/near.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -320,24 +319,6 @@ TEST_F(AnswerLogTest, ManyBatchesGoThroughAWriteAheadLogThatStaysSmall) {
   EXPECT_EQ(log.answers(), kMany * 4000);
   EXPECT_TRUE(same_bits(log.find(digest(kMany - 1), 0)->answers, answers(kMany - 1, 4000)));
 }
-
-/// No file grows beyond so many bytes: to a program the same as a full disk.
-class FullDisk {
- public:
-  explicit FullDisk(rlim_t bytes) : before_(std::signal(SIGXFSZ, SIG_IGN)) {
-    getrlimit(RLIMIT_FSIZE, &limit_);
-    const rlimit smaller{bytes, limit_.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &smaller);
-  }
-  ~FullDisk() {
-    setrlimit(RLIMIT_FSIZE, &limit_);
-    std::signal(SIGXFSZ, before_);
-  }
-
- private:
-  void (*before_)(int);
-  rlimit limit_{};
-};
 
 TEST_F(AnswerLogTest, OnAFullDiskNothingMayBeAskedAndWhatIsKeptStays) {
   Index there = 0;

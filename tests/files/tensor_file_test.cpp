@@ -1,15 +1,14 @@
 // Formats by content and by extension, matrices by name, and what is left when writing fails.
 #include <gmock/gmock.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmath>
 #include <crease/files.hpp>
-#include <csignal>
 
 #include "tests/files/file_bytes.hpp"
 #include "tests/files/numpy_archives.hpp"
+#include "tests/support/full_disk.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 namespace crease {
@@ -85,20 +84,15 @@ TEST_F(TensorFileTest, WhenWritingFailsTheOldFileStays) {
 }
 
 TEST_F(TensorFileTest, WhenTheDiskIsFullNothingIsLeft) {
-  // A limit on the size of files fails write() as a full disk does.
-  rlimit before{};
-  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
-  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit small{100, before.rlim_max};
-  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
   std::string text;
-  for (const std::string name : {"x.npz", "x.safetensors"}) {
-    text += file_error([&] {
-      write_tensors(folder_.file(name), {{{"x", {{100}, std::vector<double>(100)}}}, {}});
-    });
+  {
+    const FullDisk disk(100);
+    for (const std::string name : {"x.npz", "x.safetensors"}) {
+      text += file_error([&] {
+        write_tensors(folder_.file(name), {{{"x", {{100}, std::vector<double>(100)}}}, {}});
+      });
+    }
   }
-  setrlimit(RLIMIT_FSIZE, &before);
-  std::signal(SIGXFSZ, handler);
 
   EXPECT_THAT(text, HasSubstr("cannot write " + folder_.file("x.npz")));
   EXPECT_THAT(text, HasSubstr("cannot write " + folder_.file("x.safetensors")));

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <stdexcept>
 
@@ -64,6 +65,25 @@ std::string Program::err() const {
 
 void Program::signal(int number) const {
   kill(pid_, number);
+}
+
+bool Program::catches(int number) const {
+  const std::string mask = status("SigCgt:");
+  return !mask.empty() && ((std::stoull(mask, nullptr, 16) >> (number - 1)) & 1) != 0;
+}
+
+std::size_t Program::peak_memory() const {
+  // Not getrusage(): that counts the process from which this one was spawned.
+  const std::string kilobytes = status("VmHWM:");
+  return kilobytes.empty() ? 0 : 1024 * std::stoull(kilobytes);
+}
+
+std::string Program::status(const std::string& name) const {
+  std::ifstream lines("/proc/" + std::to_string(pid_) + "/status");
+  for (std::string line; std::getline(lines, line);) {
+    if (line.rfind(name, 0) == 0) return line.substr(name.size());
+  }
+  return "";
 }
 
 bool Program::has_ended() const {

@@ -29,10 +29,17 @@ class Program {
   /// What it has said so far on stderr.
   std::string err() const;
   void signal(int number) const;
+  /// Whether it handles that signal by now.
+  bool catches(int number) const;
+  /// The most memory it has had so far, in bytes; 0 once it has ended.
+  std::size_t peak_memory() const;
   bool has_ended() const;
   ProgramResult wait();
 
  private:
+  /// What the kernel says of it under that name; empty once it has ended.
+  std::string status(const std::string& name) const;
+
   TemporaryFolder outputs_;
   pid_t pid_ = -1;
 };
