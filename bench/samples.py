@@ -307,10 +307,12 @@ def exact_table(lines, report):
                 count = sum(is_exact(line.get("parameter_error")) for line in here)
                 cell = f"{count}/{len(here)}"
                 theirs = [line["prototype"] for line in here if line.get("prototype")]
-                if theirs:
-                    cell += f" ({sum(is_exact(each.get('parameter_error')) for each in theirs)})"
+                theirs = sum(is_exact(each.get("parameter_error")) for each in theirs) if theirs else None
+                if theirs is not None:
+                    cell += f" ({theirs})"
                 if table == "exact" and of_five is not None:
-                    least = of_five * len(here) // 5
+                    least = of_five * len(here) // 5  # of other draws: no more than can be done with these
+                    least = least if theirs is None else min(least, theirs)
                     report.want(count >= least, f"exact {size} n = {here[0]['rows']}: {cell}, {least} wanted")
                 cells.append(cell)
             errors = [line["parameter_error"] for line in some if is_exact(line.get("parameter_error"))]
