@@ -26,6 +26,7 @@ struct Options {
   bool robust = false;
   bool from_truth = false;
   std::optional<Index> held_out;
+  int tries = TwoLayerPlan{}.tries;
   double seconds = 120;
   std::string write;
 };
@@ -88,6 +89,7 @@ Learned<ReluNetwork> learn(Device& device, SampleSource& source, const Options& 
   require(set_power(problem, options.row.power), "this learner knows no power but 1");
   TwoLayerPlan plan;
   plan.held_out = options.held_out;
+  plan.tries = options.tries;
   return learn_two_layer(device, source, problem, plan, control);
 }
 
@@ -199,6 +201,8 @@ int main(int argc, char** argv) {
   app.add_option("--gross-size", o.row.gross_size, "of those, relative to the answers (10)");
   app.add_option("--seed", o.row.seed, "of the network, the examples and the learner (0)");
   app.add_option("--held-out", o.held_out, "two-layer: examples held out (the learner's default)");
+  app.add_option("--tries", o.tries, "two-layer: joint diagonalisations (the learner's default)")
+      ->check(CLI::Range(1, 1000));
   app.add_option("--seconds", o.seconds, "most seconds of the learner (120)")
       ->check(CLI::PositiveNumber);
   app.add_option("--write", o.write, "file for x, y and the truth v, u: .npz or .safetensors");
