@@ -22,8 +22,8 @@ class SampleSource {
   /// Examples that were not drawn yet; no value where they never end.
   virtual std::optional<Index> rows_left() const = 0;
 
-  /// The next x.rows examples: x [n, d], y [n, p], n <= rows_left(); ordered after and before other
-  /// work of `device`.
+  /// The next x.rows examples: x [n, d], y [n, p], n <= rows_left(), rows x.ld and y.ld apart;
+  /// ordered after and before other work of `device`.
   virtual void draw(Device& device, DeviceView x, DeviceView y) = 0;
 
   /// The first example is the next one again, and all come as before. False, and nothing happens,

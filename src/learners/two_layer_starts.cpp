@@ -29,6 +29,10 @@ HostMatrix square_sum(const std::vector<HostMatrix>& moments, Index d) {
   return sum;
 }
 
+void append_rows(const HostMatrix& more, HostMatrix& rows) {
+  for (Index i = 0; i < more.rows(); ++i) rows.append_row(more.row(i), more.cols());
+}
+
 /// m seen in the rows of p: p m p^T.
 HostMatrix within(const HostMatrix& m, const HostMatrix& p) {
   const Index k = p.rows();
@@ -150,6 +154,48 @@ HostMatrix raw_fourth(Device& device, Examples& examples, const SampleView& view
   HostMatrix means = download(device, sums);
   for (Index i = 0; i < means.size(); ++i) means.data()[i] /= static_cast<double>(examples.rows());
   return means;
+}
+
+/// Slices of the fourth Hermite moment of every label, one above the other.
+HostMatrix fourth_slices_of(Device& device, Examples& examples, const SampleView& view, Index k) {
+  QuadraticVariates variates(device, view, k);
+  for (int step = 0; step < kVariateSteps; ++step) variates.improve(examples);
+  const SampleView less = variates.view();
+  const LabelMoments lower = label_moments(device, examples, less);
+  const HostMatrix raw = raw_fourth(device, examples, less, k);
+  HostMatrix slices(0, k);
+  for (Index l = 0; l < view.labels; ++l) {
+    HostMatrix block(k * k, k * k);
+    std::copy(raw.row(l * k * k), raw.row(l * k * k) + k * k * k * k, block.data());
+    HostMatrix second(k, k);
+    for (Index i = 0; i < k; ++i) {
+      for (Index j = 0; j < k; ++j) second(i, j) = lower.second(l * k + i, j);
+    }
+    append_rows(fourth_slices(block, second, lower.zeroth[static_cast<std::size_t>(l)]), slices);
+  }
+  return slices;
+}
+
+/// The same of the third ones, which are 0 for the power 1 and for no other: c_3 = E f He_3 =
+/// (power - 1) E max(g, 0)^(power + 1); c_4 is 0 for the power 2.
+HostMatrix third_slices_of(Device& device, Examples& examples, const SampleView& view, Index k) {
+  QuadraticVariates variates(device, view, k);
+  for (int step = 0; step < kVariateSteps; ++step) variates.improve(examples);
+  const SampleView less = variates.view();
+  HostMatrix axes(k, k);
+  for (Index a = 0; a < k; ++a) axes(a, a) = 1;
+  HostMatrix slices(0, k);
+  for (Index l = 0; l < view.labels; ++l) {
+    SampleView one = less;
+    one.labels = 1;
+    one.label = [&device, &less, l](ConstDeviceView z, ConstDeviceView y, DeviceView out) {
+      DeviceMatrix all(device, z.rows, less.labels);
+      less.label(z, y, all);
+      copy(device, all.view().col_block(l, 1), out);
+    };
+    append_rows(hermite_contractions(device, examples, one, 3, axes), slices);
+  }
+  return slices;
 }
 
 }  // namespace
@@ -285,10 +331,7 @@ std::vector<HostMatrix> two_layer_starts(Device& device, Examples& examples,
   const Index k = neurons;
   const HostMatrix p = leading(moments.span, k);
   HostMatrix slices(0, k);
-  const auto append = [&](const HostMatrix& more) {
-    for (Index i = 0; i < more.rows(); ++i) slices.append_row(more.row(i), k);
-  };
-  for (const HostMatrix& second : moments.second) append(within(second, p));
+  for (const HostMatrix& second : moments.second) append_rows(within(second, p), slices);
   if (plan.fourth) {
     // Labels as functions of z = P x: what is not in the span is not in the label's mean.
     LinearLabels seen = labels;
@@ -298,23 +341,9 @@ std::vector<HostMatrix> two_layer_starts(Device& device, Examples& examples,
     }
     SampleView view = view_of(device, seen, bounds, 0);
     view.turn = p;
-    QuadraticVariates variates(device, view, k);
-    for (int step = 0; step < kVariateSteps; ++step) variates.improve(examples);
-    const SampleView less = variates.view();
-    const LabelMoments lower = label_moments(device, examples, less);
-    const HostMatrix raw = raw_fourth(device, examples, less, k);
-    for (Index l = 0; l < labels.count(); ++l) {
-      const HostMatrix of_label = [&] {
-        HostMatrix block(k * k, k * k);
-        std::copy(raw.row(l * k * k), raw.row(l * k * k) + k * k * k * k, block.data());
-        return block;
-      }();
-      HostMatrix second(k, k);
-      for (Index i = 0; i < k; ++i) {
-        for (Index j = 0; j < k; ++j) second(i, j) = lower.second(l * k + i, j);
-      }
-      append(fourth_slices(of_label, second, lower.zeroth[static_cast<std::size_t>(l)]));
-    }
+    append_rows(power == 1 ? fourth_slices_of(device, examples, view, k)
+                           : third_slices_of(device, examples, view, k),
+                slices);
   }
   std::vector<HostMatrix> starts;
   for (const JointDiagonal& candidate :

@@ -49,7 +49,7 @@ struct StartPlan {
   int tries = 4;
   int iterations = 50;
   int most = 4;
-  bool fourth = false;
+  bool fourth = false;  // for powers other than 1, third ones instead
 };
 std::vector<HostMatrix> two_layer_starts(Device& device, Examples& examples,
                                          const LinearLabels& labels, const SpanMoments& moments,

@@ -16,10 +16,13 @@ constexpr Index kBlockBytes = Index{1} << 25;  // of scratch
 }  // namespace
 
 Examples::Examples(Device& device, SampleSource& source, Plan plan)
-    : device_(device), source_(source), plan_(std::move(plan)) {
-  const Index d = source.input_dim();
+    : device_(device),
+      source_(source),
+      plan_(std::move(plan)),
+      inputs_(source.input_dim() + (plan_.constant ? 1 : 0)) {
+  const Index d = inputs_;
   const Index p = source.output_dim();
-  require(d >= 1 && p >= 1, "examples: a source must have inputs and outputs");
+  require(source.input_dim() >= 1 && p >= 1, "examples: a source must have inputs and outputs");
   require(plan_.rows >= 1 && plan_.held_out >= 0 && plan_.most_bytes >= 1,
           "examples: there must be at least one training row");
   const std::optional<Index> left = source.rows_left();
@@ -63,7 +66,9 @@ Examples::Examples(Device& device, SampleSource& source, Plan plan)
 void Examples::draw(DeviceView x, DeviceView y) {
   if (x.rows == 0) return;
   if (plan_.before_chunk) plan_.before_chunk();
-  source_.draw(device_, x, y);
+  const Index drawn = source_.input_dim();
+  source_.draw(device_, x.col_block(0, drawn), y);
+  if (plan_.constant) fill(device_, 1.0, x.col_block(drawn, 1));
   for (const auto& [values, name] : {std::pair(x, "x"), std::pair(y, "y")}) {
     const Index bad = first_non_finite_row(device_, values);
     if (bad < 0) continue;

@@ -15,6 +15,7 @@ class Examples {
   struct Plan {
     Index rows = 0;  // training rows
     Index held_out = 0;
+    bool constant = false;               // x ends in a 1 that the source does not have: biases
     Index most_bytes = Index{1} << 30;   // of x and y on the device
     std::function<void()> before_chunk;  // may be empty; may throw to end a pass
   };
@@ -25,15 +26,15 @@ class Examples {
   Examples(Device& device, SampleSource& source, Plan plan);
 
   Index rows() const { return plan_.rows; }
-  Index inputs() const { return source_.input_dim(); }
+  Index inputs() const { return inputs_; }  // d; with the constant, one more
   Index outputs() const { return source_.output_dim(); }
   Index chunk_rows() const { return chunk_rows_; }
 
   ConstDeviceView held_out_x() const { return held_out_x_; }  // [held_out, d]
   ConstDeviceView held_out_y() const { return held_out_y_; }  // [held_out, p]
 
-  /// From now on every x, held out or not, is seen as turn x; turn [d, d], finite. Once only.
-  /// Waits.
+  /// From now on every x, held out or not, is seen as turn x; turn [inputs, inputs], finite. Once
+  /// only. Waits.
   void turn_inputs(const HostMatrix& turn);
 
   /// visit(first, x, y) for training rows first .. first + x.rows - 1: the same chunks in the same
@@ -68,6 +69,7 @@ class Examples {
   Device& device_;
   SampleSource& source_;
   Plan plan_;
+  Index inputs_;
   Index chunk_rows_ = 1;
   Index next_ = 0;  // row of the source that comes next
   Kept kept_ = Kept::on_device;

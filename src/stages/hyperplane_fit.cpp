@@ -141,6 +141,10 @@ HyperplaneFit fit_hyperplanes(Device& device, const FitRows& rows, Hyperplanes s
                               const HyperplaneFitPlan& plan) {
   require(start.inputs() == rows.x.cols && start.outputs() == rows.y.cols,
           "hyperplane fit: the start must be as wide as x and y");
+  for (Index i = 0; i < start.neurons() && !rows.offsets; ++i) {
+    require(start.planes(i, start.inputs()) == 0,
+            "hyperplane fit: the start must have no offsets where the rows have none");
+  }
   require(plan.most_steps >= 0 && plan.dense_unknowns >= 0 && plan.loose_iterations >= 1 &&
               plan.tight_iterations >= 1 && plan.most_bytes >= 1,
           "hyperplane fit: the plan's counts must not be negative");
@@ -150,6 +154,7 @@ HyperplaneFit fit_hyperplanes(Device& device, const FitRows& rows, Hyperplanes s
     require(value >= 0 && std::isfinite(value),
             "hyperplane fit: the plan's numbers must be finite and not negative");
   }
+  require(!plan.whiten || rows.offsets, "hyperplane fit: whitening moves offsets");
   if (!plan.whiten) return fit(device, rows, start, plan);
   const Whitening whitening(device, rows.x);
   const DeviceMatrix white = whitening.points(device, rows.x);

@@ -14,6 +14,9 @@ struct FitRows {
   ConstDeviceView x;             // [n, d]
   ConstDeviceView y;             // [n, p]
   ConstDeviceView weights = {};  // empty: all 1; [n, 1] or [n, p]: 1 / sigma, finite, >= 0
+  /// False: F has none, every hyperplane goes through 0 and there is no constant: x1 = (x, 0)
+  /// below.
+  bool offsets = true;
 };
 
 struct HyperplaneFitPlan {
@@ -98,8 +101,8 @@ struct HyperplaneFit {
 /// gradients, see the plan. The preconditioner is (E S_i S_j <u_i, u_j> + diag(mu phi))^-1 (x)
 /// I_{d+1}: right to low rank for N(0, I).
 ///
-/// Throws BadInput where shapes do not fit, x or y is not finite, n = 0, or a weight is negative or
-/// not finite. Waits.
+/// Throws BadInput where shapes do not fit, x or y is not finite, n = 0, a weight is negative or
+/// not finite, or the start has offsets where the rows have none. Waits.
 HyperplaneFit fit_hyperplanes(Device& device, const FitRows& rows, Hyperplanes start,
                               const HyperplaneFitPlan& plan = {});
 

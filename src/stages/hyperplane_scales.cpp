@@ -62,7 +62,7 @@ const DeviceMatrix& ScaleSolver::affine_gram(Index output) {
   DeviceMatrix& known =
       affine_grams_[static_cast<std::size_t>(rows_.weights.cols > 1 ? output : 0)];
   if (!known.empty()) return known;
-  const HyperplaneFeatures features(device_, HostMatrix(0, rows_.x.cols + 1));
+  const HyperplaneFeatures features(device_, HostMatrix(0, rows_.x.cols + 1), constant());
   known = DeviceMatrix(device_, features.cols(), features.cols());
   fill(device_, 0.0, known);
   const Index chunk = std::min(rows_.x.rows, features.chunk_rows(chunk_bytes_));
@@ -189,7 +189,7 @@ std::optional<ScaleSolver::Solution> ScaleSolver::solve(const HostMatrix& planes
                                                         bool with_importance) {
   require(planes.cols() == rows_.x.cols + 1, "hyperplane fit: planes must be [k, d + 1]");
   const Index p = answers_.cols();
-  const HyperplaneFeatures features(device_, planes);
+  const HyperplaneFeatures features(device_, planes, constant());
   Solution solution;
   solution.network = Hyperplanes(rows_.x.cols, p);
   solution.network.planes = planes;

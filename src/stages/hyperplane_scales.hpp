@@ -35,6 +35,7 @@ class ScaleSolver {
   void weigh(Index top, Index output, DeviceView z) const;
 
  private:
+  double constant() const { return rows_.offsets ? 1.0 : 0.0; }
   /// Gram matrix of [x, 1] with the weights of `output`: the same for all hyperplanes.
   const DeviceMatrix& affine_gram(Index output);
   bool solve_group(const HyperplaneFeatures& features, Index first, Index count,

@@ -80,6 +80,10 @@ void HyperplaneStep::prepare_dense() {
     add_row(device_, offset_row, values);
     for (Index o = 0; o < outputs_; ++o) {
       hinge_jacobian_rows(device_, values, points, directions_, o, block);
+      if (!solver_.rows().offsets) {
+        fill(device_, 0.0,
+             DeviceView{block.data, count * hinges_, width_, width_}.col_block(inputs1_ - 1, 1));
+      }
       solver_.weigh(top, o, block);
       gram(device_, block, 1.0, normal_);
       multiply(device_, block, Transpose::yes,
@@ -227,6 +231,10 @@ std::optional<HyperplaneStep::Step> HyperplaneStep::solve_iterations(
   const auto precondition = [&] {
     multiply(device_, *planes, Transpose::no, rest.view().col_block(0, inputs1_), Transpose::no,
              1.0, 0.0, turned.view().col_block(0, inputs1_));
+    // Search directions without offsets: the iteration is that of the equations without them.
+    if (!solver_.rows().offsets) {
+      fill(device_, 0.0, turned.view().col_block(inputs1_ - 1, 1));
+    }
     if (!scales) return;
     multiply(device_, *scales, Transpose::no,
              rest.view().row_block(0, neurons_).col_block(inputs1_, outputs_), Transpose::no, 1.0,

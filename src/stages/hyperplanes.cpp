@@ -62,8 +62,8 @@ ReluNetwork relu_network_of(const Hyperplanes& network) {
   return result;
 }
 
-HyperplaneFeatures::HyperplaneFeatures(Device& device, const HostMatrix& planes)
-    : device_(device), neurons_(planes.rows()), inputs_(planes.cols() - 1) {
+HyperplaneFeatures::HyperplaneFeatures(Device& device, const HostMatrix& planes, double constant)
+    : device_(device), neurons_(planes.rows()), inputs_(planes.cols() - 1), constant_(constant) {
   std::vector<double> offsets;
   for (Index i = 0; i < neurons_; ++i) offsets.push_back(planes(i, inputs_));
   normals_ = upload(device, {planes.data(), neurons_, inputs_, planes.cols()});
@@ -76,7 +76,7 @@ void HyperplaneFeatures::rows(ConstDeviceView x, DeviceView out) const {
   add_row(device_, offsets_, neurons);
   absolute(device_, neurons);
   copy(device_, x, out.col_block(neurons_, inputs_));
-  fill(device_, 1.0, out.col_block(neurons_ + inputs_, 1));
+  fill(device_, constant_, out.col_block(neurons_ + inputs_, 1));
 }
 
 Index HyperplaneFeatures::chunk_rows(Index most_bytes) const {

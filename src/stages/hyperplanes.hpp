@@ -40,10 +40,11 @@ ReluNetwork relu_network_of(const Hyperplanes& network);
 void evaluate(Device& device, const Hyperplanes& network, ConstDeviceView x, Index most_bytes,
               DeviceView y);
 
-/// [|<v_i, x> + e_i|, x, 1] at points: the features that scales and linear part are linear in.
+/// [|<v_i, x> + e_i|, x, constant] at points: the features that scales and linear part are linear
+/// in; constant 1, or 0 where F has none.
 class HyperplaneFeatures {
  public:
-  HyperplaneFeatures(Device& device, const HostMatrix& planes);
+  HyperplaneFeatures(Device& device, const HostMatrix& planes, double constant = 1);
 
   Index cols() const { return neurons_ + inputs_ + 1; }
   /// x [m, d], out [m, k + d + 1]. Waits for nothing.
@@ -55,6 +56,7 @@ class HyperplaneFeatures {
   Device& device_;
   Index neurons_;
   Index inputs_;
+  double constant_;
   DeviceMatrix normals_;  // [k, d]
   DeviceMatrix offsets_;  // [1, k]
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "kernels/ops.hpp"
 #include "src/stages/numbers.hpp"
@@ -13,6 +14,22 @@ namespace {
 constexpr double kRidge = 1e-12;  // of the largest variance: (1e-6)^2
 
 }  // namespace
+
+std::optional<TriangularWhitening> triangular_whitening(Device& device,
+                                                        const HostMatrix& covariance) {
+  const Index d = covariance.rows();
+  DeviceMatrix factor = upload(device, covariance);
+  if (!cholesky(device, factor)) return std::nullopt;
+  HostMatrix unit(d, d);
+  for (Index j = 0; j < d; ++j) unit(j, j) = 1;
+  DeviceMatrix inverse = upload(device, unit);
+  solve_triangular(device, factor, Transpose::no, inverse);
+  TriangularWhitening both{download(device, factor), download(device, inverse)};
+  for (Index i = 0; i < d; ++i) {
+    for (Index j = i + 1; j < d; ++j) both.factor(i, j) = both.inverse(i, j) = 0;
+  }
+  return both;
+}
 
 Whitening::Whitening(Device& device, ConstDeviceView x) {
   const Index n = x.rows;
@@ -39,17 +56,10 @@ Whitening::Whitening(Device& device, ConstDeviceView x) {
   }
   if (!(largest > 0)) largest = 1;  // one point, or the same one again and again
   for (Index j = 0; j < d; ++j) host(j, j) += kRidge * largest;
-  DeviceMatrix factor = upload(device, host);
-  require(cholesky(device, factor), "whitening: the points have no covariance");
-  HostMatrix unit(d, d);
-  for (Index j = 0; j < d; ++j) unit(j, j) = 1;
-  DeviceMatrix inverse = upload(device, unit);
-  solve_triangular(device, factor, Transpose::no, inverse);
-  factor_ = download(device, factor);
-  inverse_ = download(device, inverse);
-  for (Index i = 0; i < d; ++i) {
-    for (Index j = i + 1; j < d; ++j) factor_(i, j) = inverse_(i, j) = 0;
-  }
+  std::optional<TriangularWhitening> both = triangular_whitening(device, host);
+  require(both.has_value(), "whitening: the points have no covariance");
+  factor_ = std::move(both->factor);
+  inverse_ = std::move(both->inverse);
 }
 
 DeviceMatrix Whitening::points(Device& device, ConstDeviceView x) const {

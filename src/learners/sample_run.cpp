@@ -1,0 +1,335 @@
+// Examples taken, whitened and watched; networks of z and of x; the end of a run.
+#include "src/learners/sample_run.hpp"
+
+#include <crease/gaussian.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "kernels/ops.hpp"
+#include "src/small_dense.hpp"
+#include "src/stages/certify.hpp"
+#include "src/stages/numbers.hpp"
+#include "src/stages/whitening.hpp"
+
+namespace crease {
+namespace {
+
+constexpr double kCollinear = 10;   // times d eps: smallest over largest eigenvalue of E x x^T
+constexpr double kOffCentre = 6;    // sqrt(n / d) |mean| of whitened inputs
+constexpr double kNotGaussian = 6;  // deviations of a fourth moment
+constexpr Index kShapeRows = 65536;
+constexpr double kCut = 4;  // robust: deviations
+constexpr double kQuantile = 0.8;
+constexpr double kQuantileOfNormal = 1.2815515655446004;
+constexpr double kExact = 1e-12;  // of rms y: an error that is rounding
+
+/// Deviations by which fourth moments of whitened inputs differ from those of N(0, I), the largest:
+/// E |z|^4 = d (d + 2) +- sqrt(8 d (d + 2) / n) (Mardia 1970), E z_j^4 = 3 +- sqrt(96 / n).
+double shape_score(Device& device, ConstDeviceView z) {
+  const Index d = z.cols;
+  const auto n = static_cast<double>(z.rows);
+  DeviceMatrix squares(device, z.rows, d), lengths(device, z.rows, 1), one(device, d, 1);
+  copy(device, z, squares);
+  multiply_elements(device, z, squares);
+  fill(device, 1.0, one);
+  multiply(device, squares, Transpose::no, one, Transpose::no, 1.0, 0.0, lengths);
+  DeviceMatrix each(device, 1, d), all(device, 1, 1);
+  column_norms(device, squares, each);
+  column_norms(device, lengths, all);
+  const HostMatrix each_root = download(device, each);
+  const double all_root = download(device, all)(0, 0);
+  const auto inputs = static_cast<double>(d);
+  const double expected = inputs * (inputs + 2);
+  double score = std::fabs(all_root * all_root / n - expected) / std::sqrt(8 * expected / n);
+  for (Index j = 0; j < d; ++j) {
+    const double fourth = each_root(0, j) * each_root(0, j) / n;
+    score = std::max(score, std::fabs(fourth - 3) / std::sqrt(96 / n));
+  }
+  return score;
+}
+
+}  // namespace
+
+SampleRun::SampleRun(Device& device, SampleSource& source, const RunControl& control,
+                     std::string mode)
+    : device_(device),
+      source_(source),
+      control_(control),
+      random_(control.seed),
+      begun_(std::chrono::steady_clock::now()) {
+  report_.device = device_.name();
+  report_.seed = control_.seed;
+  report_.mode = std::move(mode);
+  report_.inputs = source_.input_dim();
+  report_.outputs = source_.output_dim();
+}
+
+double SampleRun::seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
+}
+
+bool SampleRun::ends() const {
+  return (control_.stop && control_.stop()) ||
+         (control_.budget.seconds && seconds() > *control_.budget.seconds);
+}
+
+void SampleRun::end_where_asked() const {
+  if (control_.stop && control_.stop()) throw EndOfRun(Outcome::stopped, "stopped");
+  if (control_.budget.seconds && seconds() > *control_.budget.seconds) {
+    throw EndOfRun(Outcome::out_of_budget, "the time is spent");
+  }
+}
+
+void SampleRun::warn(const std::string& message) {
+  report_.warnings.push_back(message);
+  if (!control_.log) return;
+  Event event;
+  event.kind = Event::Kind::warning;
+  event.message = message;
+  event.seconds = seconds();
+  control_.log(event);
+}
+
+void SampleRun::progress(const char* stage, Index neurons, double relative_error) {
+  if (!control_.log) return;
+  Event event;
+  event.stage = stage;
+  event.neurons = neurons;
+  event.relative_error = relative_error;
+  event.seconds = seconds();
+  control_.log(event);
+}
+
+void SampleRun::take(const Plan& plan) {
+  const std::optional<Index> left = source_.rows_left();
+  require(plan.rows || left, "examples without end: say how many to take");
+  const Index rows = plan.rows.value_or(left.value_or(0));
+  const Index held_out =
+      plan.held_out.value_or(std::min(rows / plan.held_out_share, plan.most_held_out));
+  require(held_out >= 0, "held-out examples: at least 0");
+  require(rows - held_out >= plan.least_rows,
+          "too few examples: " + std::to_string(rows - held_out) + " to fit and " +
+              std::to_string(held_out) + " held out; " + std::to_string(plan.least_rows) +
+              " to fit, " + plan.least_says + ", are the least that can be tried");
+  biases_ = plan.biases;
+  Examples::Plan examples;
+  examples.rows = rows - held_out;
+  examples.held_out = held_out;
+  examples.constant = biases_;
+  examples.most_bytes = std::max<Index>(1, control_.budget.device_bytes / 2);
+  examples.before_chunk = [this] { end_where_asked(); };
+  examples_.emplace(device_, source_, std::move(examples));
+  report_.queries["training"] = rows - held_out;
+  report_.queries["held_out"] = held_out;
+}
+
+/// E z z^T = I; the mean is left where it is, a network without biases has no use for another.
+void SampleRun::whiten_linear(const SampleMeans& raw) {
+  const auto both = triangular_whitening(device_, raw.input_squares);
+  require(both.has_value(), "the inputs are collinear");
+  whitening_ = both->inverse;
+}
+
+/// The same for inputs that end in 1, which stays 1: z = (L^-1 (x - mean), 1).
+void SampleRun::whiten_affine(const SampleMeans& raw) {
+  const Index d = report_.inputs;
+  HostMatrix covariance(d, d);
+  for (Index i = 0; i < d; ++i) {
+    for (Index j = 0; j < d; ++j) {
+      covariance(i, j) = raw.input_squares(i, j) - raw.inputs[static_cast<std::size_t>(i)] *
+                                                       raw.inputs[static_cast<std::size_t>(j)];
+    }
+  }
+  const auto both = triangular_whitening(device_, covariance);
+  require(both.has_value(), "the inputs are collinear");
+  whitening_ = HostMatrix(d + 1, d + 1);
+  for (Index i = 0; i < d; ++i) {
+    for (Index j = 0; j <= i; ++j) whitening_(i, j) = both->inverse(i, j);
+    whitening_(i, d) = -dot(both->inverse.row(i), raw.inputs.data(), d);
+  }
+  whitening_(d, d) = 1;
+}
+
+void SampleRun::whiten() {
+  const SampleMeans raw = sample_means(device_, *examples_);
+  const std::vector<double> values = symmetric_eigen(raw.input_squares).values;
+  require(values.front() >
+              kCollinear * static_cast<double>(values.size()) * 2 * kRounding * values.back(),
+          biases_ ? "the inputs are collinear: one of them is an affine combination of the others"
+                  : "the inputs are collinear: one of them is a combination of the others");
+  if (biases_) {
+    whiten_affine(raw);
+  } else {
+    whiten_linear(raw);
+  }
+  examples_->turn_inputs(whitening_);
+  say_what_is_odd();
+}
+
+void SampleRun::say_what_is_odd() {
+  const Index d = report_.inputs;
+  const Index rows = std::min(kShapeRows, examples_->rows());
+  const Examples::Rows some = examples_->first(rows);
+  const ConstDeviceView z = some.x.col_block(0, d);
+  if (!biases_) {
+    DeviceMatrix sums(device_, d, 1), one(device_, rows, 1);
+    fill(device_, 1.0 / static_cast<double>(rows), one);
+    multiply(device_, z, Transpose::yes, one, Transpose::no, 1.0, 0.0, sums);
+    const HostMatrix mean = download(device_, sums);
+    const double off = std::sqrt(static_cast<double>(rows) / static_cast<double>(d) *
+                                 dot(mean.data(), mean.data(), d));
+    if (off > kOffCentre) {
+      warn("the inputs are not centred (score " + std::to_string(off) +
+           "): the start from moments is biased");
+      gaussian_ = false;
+    }
+  }
+  const double score = shape_score(device_, z);
+  if (score > kNotGaussian) {
+    gaussian_ = false;
+    warn("the inputs are not Gaussian (fourth moments off by " + std::to_string(score) +
+         " deviations): moments are a poor start, the fit does not need them");
+  }
+}
+
+void SampleRun::run(const std::function<void()>& learn, const std::function<bool()>& has_network) {
+  try {
+    learn();
+  } catch (const EndOfRun& end) {
+    report_.outcome = end.outcome();
+    report_.message = end.what();
+  } catch (const DeviceError& error) {
+    if (!has_network()) throw;
+    report_.outcome = Outcome::device_lost;
+    report_.message = error.what();
+    device_lost_ = true;
+  } catch (const BadInput&) {
+    throw;
+  } catch (const Error& error) {
+    if (!has_network()) throw;
+    report_.outcome = Outcome::oracle_failed;
+    report_.message = error.what();
+  }
+}
+
+ReluNetwork SampleRun::in_inputs(const ReluNetwork& of_z) const {
+  const Index d = report_.inputs;
+  const Index width = inputs();
+  ReluNetwork network(d, of_z.neurons(), of_z.outputs());
+  network.output = of_z.output;
+  network.constant = of_z.constant;
+  const auto turned = [&](const double* row) {
+    std::vector<double> out(static_cast<std::size_t>(width), 0.0);
+    for (Index i = 0; i < width; ++i) {
+      for (Index j = 0; j < width; ++j) {
+        out[static_cast<std::size_t>(j)] += row[i] * whitening_(i, j);
+      }
+    }
+    return out;
+  };
+  for (Index i = 0; i < of_z.neurons(); ++i) {
+    const std::vector<double> row = turned(of_z.weights.row(i));
+    const double length = std::sqrt(dot(row.data(), row.data(), d));
+    const double unit = length > 0 ? length : 1;
+    for (Index j = 0; j < d; ++j) network.weights(i, j) = row[static_cast<std::size_t>(j)] / unit;
+    network.bias(i, 0) = (of_z.bias(i, 0) + (biases_ ? row.back() : 0.0)) / unit;
+    for (Index o = 0; o < of_z.outputs(); ++o) network.output(o, i) *= unit;
+  }
+  for (Index o = 0; o < of_z.outputs(); ++o) {
+    const std::vector<double> row = turned(of_z.linear.row(o));
+    for (Index j = 0; j < d; ++j) network.linear(o, j) = row[static_cast<std::size_t>(j)];
+    if (biases_) network.constant(o, 0) += row.back();
+  }
+  return network;
+}
+
+/// Of z without its constant, where it has one: ~ N(0, I_d).
+ReluNetwork SampleRun::in_white_inputs(const ReluNetwork& of_z) const {
+  if (!biases_) return of_z;
+  const Index d = report_.inputs;
+  ReluNetwork network(d, of_z.neurons(), of_z.outputs());
+  network.output = of_z.output;
+  for (Index i = 0; i < of_z.neurons(); ++i) {
+    std::copy(of_z.weights.row(i), of_z.weights.row(i) + d, network.weights.row(i));
+    network.bias(i, 0) = of_z.bias(i, 0) + of_z.weights(i, d);
+  }
+  for (Index o = 0; o < of_z.outputs(); ++o) {
+    std::copy(of_z.linear.row(o), of_z.linear.row(o) + d, network.linear.row(o));
+    network.constant(o, 0) = of_z.constant(o, 0) + of_z.linear(o, d);
+  }
+  return network;
+}
+
+std::vector<double> SampleRun::held_out_errors(const ReluNetwork& of_z, bool robust) {
+  HostMatrix left = download(device_, examples_->held_out_y());
+  const Index p = left.cols();
+  if (left.rows() == 0) return {};
+  const HostMatrix values =
+      evaluate(device_, of_z, download(device_, examples_->held_out_x()).view());
+  std::vector<double> most(static_cast<std::size_t>(p), std::numeric_limits<double>::infinity());
+  for (Index o = 0; o < p; ++o) {
+    double square = 0;
+    std::vector<double> sizes;
+    for (Index i = 0; i < left.rows(); ++i) {
+      square += left(i, o) * left(i, o);
+      left(i, o) -= values(i, o);
+      sizes.push_back(std::fabs(left(i, o)));
+    }
+    if (!robust) continue;
+    const auto rank = sizes.begin() + static_cast<std::ptrdiff_t>(
+                                          kQuantile * static_cast<double>(sizes.size() - 1));
+    std::nth_element(sizes.begin(), rank, sizes.end());
+    most[static_cast<std::size_t>(o)] =
+        std::max(kCut * *rank / kQuantileOfNormal,
+                 kExact * std::sqrt(square / static_cast<double>(left.rows())));
+  }
+  std::vector<double> errors;
+  for (Index i = 0; i < left.rows(); ++i) {
+    double error = std::sqrt(dot(left.row(i), left.row(i), p));
+    for (Index o = 0; o < p; ++o) {
+      if (std::fabs(left(i, o)) > most[static_cast<std::size_t>(o)]) {
+        error = std::numeric_limits<double>::infinity();
+      }
+    }
+    errors.push_back(error);
+  }
+  return errors;
+}
+
+void SampleRun::certify_network(const ReluNetwork& of_z, const ReluNetwork& network,
+                                const Goal& goal) {
+  const std::vector<double> errors = held_out_errors(of_z, goal.robust);
+  if (errors.empty()) {
+    if (report_.message.empty()) report_.message = "nothing was held out: nothing is vouched for";
+    return;
+  }
+  const Certificate certificate =
+      certify(errors, goal.failure, largest_lipschitz_guess(network), goal.robust);
+  // Over inputs as they came: N(0, I) is what they are once whitened.
+  const double sd = gaussian_standard_deviation(device_, in_white_inputs(of_z));
+  report_.certificate = certificate;
+  report_.rms_error = certificate.rms_error;
+  if (sd > 0) report_.relative_error = certificate.rms_error / sd;
+  if (!report_.message.empty()) return;
+  if (sd > 0 && certificate.rms_error <= goal.accuracy * sd &&
+      certificate.silent < certificate.points) {
+    report_.outcome = Outcome::reached;
+  } else {
+    report_.message = goal.why();
+  }
+}
+
+Learned<ReluNetwork> SampleRun::finish(const ReluNetwork& of_z, const Goal& goal) {
+  ReluNetwork network =
+      whitening_.empty() ? ReluNetwork(report_.inputs, 0, report_.outputs) : in_inputs(of_z);
+  if (!device_lost_ && !whitening_.empty()) certify_network(of_z, network, goal);
+  report_.neurons = network.neurons();
+  report_.total_seconds = seconds();
+  if (!device_lost_) report_.peak_device_bytes = device_.stats().peak_bytes;
+  return {std::move(network), std::move(report_)};
+}
+
+}  // namespace crease
