@@ -45,11 +45,9 @@ Json finite(double value) {
   return std::isfinite(value) ? Json(value) : Json();
 }
 
-/// |F' - F| / |F| over fresh inputs of the same kind.
-double relative_l2(Device& device, const Row& row, const RectifiedSum& truth,
-                   const ReluNetwork& learned) {
-  const HostMatrix x = draw_inputs(row, kFresh, true);
-  const HostMatrix y = values(device, truth, x);
+/// |F'(x) - y| / |y|.
+double relative_l2(Device& device, const Row& row, const ReluNetwork& learned, const HostMatrix& x,
+                   const HostMatrix& y) {
   const HostMatrix z = row.power == 1
                            ? evaluate(device, learned, x)
                            : values(device, {learned.weights, learned.output, row.power}, x);
@@ -68,16 +66,6 @@ ReluNetwork network_of(const RectifiedSum& sum) {
   return network;
 }
 
-/// False where the learner knows no powers and this is not 1.
-template <class Problem>
-bool set_power(Problem& problem, double power) {
-  if constexpr (requires { problem.power; }) {
-    problem.power = power;
-    return true;
-  }
-  return power == 1;
-}
-
 Learned<ReluNetwork> learn(Device& device, SampleSource& source, const Options& options) {
   RunControl control;
   control.seed = Seed{options.row.seed};
@@ -85,20 +73,26 @@ Learned<ReluNetwork> learn(Device& device, SampleSource& source, const Options& 
   if (is_narrow(options.row)) return learn_narrow_row(device, source, options.row, control);
   TwoLayerProblem problem;
   problem.neurons = options.row.neurons;
+  problem.power = options.row.power;
   problem.robust = options.robust;
-  require(set_power(problem, options.row.power), "this learner knows no power but 1");
   TwoLayerPlan plan;
   plan.held_out = options.held_out;
   plan.tries = options.tries;
   return learn_two_layer(device, source, problem, plan, control);
 }
 
-Json measured(Device& device, const Options& options, const RectifiedSum& truth,
+/// What a network is off by: its parameters, its values at fresh inputs of the same kind, and the
+/// examples themselves, errors and all (where that is more than from the truth, a fit is not the
+/// best one).
+Json measured(Device& device, const Row& row, const RectifiedSum& truth, const Planted& planted,
               const ReluNetwork& network) {
-  const Row& row = options.row;
   const double error = parameter_error(truth, {network.weights, network.output, row.power});
+  const HostMatrix x = draw_inputs(row, kFresh, true);
+  const double fresh = relative_l2(device, row, network, x, values(device, truth, x));
+  const double residual = relative_l2(device, row, network, planted.x, planted.y);
   Json json = {{"parameter_error", finite(error)},
-               {"relative_l2", finite(relative_l2(device, row, truth, network))}};
+               {"relative_l2", finite(fresh)},
+               {"residual", finite(residual)}};
   if (row.noise > 0) {
     json["scaled_error"] = finite(error * std::sqrt(static_cast<double>(row.rows)) / row.noise);
   }
@@ -117,7 +111,7 @@ Json from_truth(Device& device, const Options& options, const RectifiedSum& trut
   const double start = cpu_seconds();
   const EliminatedFit fit = fit_eliminated(device, examples, truth, plan);
   const double seconds = cpu_seconds() - start;
-  Json json = measured(device, options, truth, network_of(fit.network));
+  Json json = measured(device, options.row, truth, planted, network_of(fit.network));
   json["seconds"] = seconds;
   return json;
 }
@@ -164,7 +158,7 @@ Json run(const Options& options) {
     for (const auto& [name, count] : report.queries) line["examples"][name] = count;
     line["certificate_error"] = report.relative_error ? Json(*report.relative_error) : Json();
     line["warnings"] = report.warnings;
-    line.update(measured(*device, options, truth, learned.network));
+    line.update(measured(*device, row, truth, planted, learned.network));
   } catch (const BadInput& error) {
     spent();
     line["outcome"] = "refused";
