@@ -49,6 +49,7 @@ class SampleRun {
   Device& device() { return device_; }
   const RunControl& control() const { return control_; }
   Examples& examples() { return *examples_; }
+  const Examples& examples() const { return *examples_; }
   Random& random() { return random_; }
   RunReport& report() { return report_; }
   /// Inputs of the networks of z: d, with biases d + 1.

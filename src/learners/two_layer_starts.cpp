@@ -8,6 +8,7 @@
 #include "kernels/ops.hpp"
 #include "src/small_dense.hpp"
 #include "src/stages/numbers.hpp"
+#include "src/stages/quadratic_variates.hpp"
 
 namespace crease {
 namespace {
@@ -56,52 +57,6 @@ HostMatrix leading(const HostMatrix& symmetric, Index k) {
   for (Index i = 0; i < k; ++i) rows.append_row(eigen.vectors.row(d - 1 - i), d);
   return rows;
 }
-
-/// Labels less a quadratic of z each: l - 1/2 (z^T D_l z - tr D_l), found by steps of D += E l (z
-/// z^T - I): what is left has no second moment, and its fourth ones vary less.
-class QuadraticVariates {
- public:
-  QuadraticVariates(Device& device, SampleView view, Index dimensions)
-      : device_(device),
-        base_(std::move(view)),
-        d_(dimensions),
-        quadratics_(static_cast<std::size_t>(base_.labels), HostMatrix(d_, d_)) {}
-
-  SampleView view() const {
-    SampleView view = base_;
-    view.label = [this](ConstDeviceView z, ConstDeviceView y, DeviceView out) {
-      base_.label(z, y, out);
-      DeviceMatrix image(device_, z.rows, d_), ones(device_, d_, 1), half(device_, d_, 1);
-      fill(device_, -0.5, half);
-      for (Index l = 0; l < base_.labels; ++l) {
-        const HostMatrix& quadratic = quadratics_[static_cast<std::size_t>(l)];
-        double trace = 0;
-        for (Index i = 0; i < d_; ++i) trace += quadratic(i, i);
-        multiply(device_, z, Transpose::no, upload(device_, quadratic), Transpose::no, 1.0, 0.0,
-                 image);
-        multiply_elements(device_, z, image);
-        multiply(device_, image, Transpose::no, half, Transpose::no, 1.0, 1.0, out.col_block(l, 1));
-        add_row(device_, upload(device_, HostMatrix(1, 1, 0.5 * trace)), out.col_block(l, 1));
-      }
-    };
-    return view;
-  }
-
-  void improve(Examples& examples) {
-    const LabelMoments moments = label_moments(device_, examples, view());
-    for (Index l = 0; l < base_.labels; ++l) {
-      const HostMatrix more = moments.hermite(l);
-      HostMatrix& quadratic = quadratics_[static_cast<std::size_t>(l)];
-      for (Index i = 0; i < more.size(); ++i) quadratic.data()[i] += more.data()[i];
-    }
-  }
-
- private:
-  Device& device_;
-  SampleView base_;
-  Index d_;
-  std::vector<HostMatrix> quadratics_;
-};
 
 /// Slices sum_ab P_ab H_ab.. of the fourth Hermite moment H of one label, P an orthonormal basis of
 /// the symmetric matrices: [k (k + 1) / 2 k, k], one above the other.

@@ -189,7 +189,7 @@ EliminatedFit fit_eliminated(Device& device, Examples& examples, const Rectified
   const Index p = examples.outputs();
   require(start.directions.cols() == d && start.outputs.rows() == p && start.outputs.cols() == k,
           "fit_eliminated: the start must be as wide as x and y");
-  require(k >= 1 && k <= d, "fit_eliminated: there must be 1 to d neurons");
+  require(k >= 1, "fit_eliminated: there must be neurons");
   const double n = static_cast<double>(examples.rows());
   const auto parameters = static_cast<double>(k * (d + p));
   const Index model_rows =
@@ -200,8 +200,8 @@ EliminatedFit fit_eliminated(Device& device, Examples& examples, const Rectified
   Fit fit(device, examples, plan, start.power);
   At at = fit.evaluate(start);
   EliminatedFit result;
-  result.gaussian =
-      plan.gaussian && start.power == 1 && n >= plan.gaussian_rows * static_cast<double>(k * d);
+  result.gaussian = plan.gaussian && k <= d && start.power == 1 &&
+                    n >= plan.gaussian_rows * static_cast<double>(k * d);
   const double rounded = kRounded * kRounded * fit.answers();
   double damping = plan.damping;
   double moved_by = 1;

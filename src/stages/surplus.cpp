@@ -9,7 +9,7 @@
 namespace crease {
 
 double surplus_moments(Device& device, Examples& examples, const HostMatrix& span,
-                       const Predict& predict) {
+                       const Predict& predict, Index rows) {
   const Index m = span.rows();
   const Index p = examples.outputs();
   require(span.cols() == examples.inputs(), "surplus_moments: the span must be as wide as x");
@@ -31,11 +31,12 @@ double surplus_moments(Device& device, Examples& examples, const HostMatrix& spa
     gram(device, r, beta, squares);
     beta = 1;
   };
-  examples.pass_in_blocks(examples.rows(), m * m + 2 * m + 2 * p, add);
+  const Index count_rows = rows > 0 ? std::min(rows, examples.rows()) : examples.rows();
+  examples.pass_in_blocks(count_rows, m * m + 2 * m + 2 * p, add);
   const HostMatrix pair = download(device, sums);
   const HostMatrix square = download(device, squares);
   const HostMatrix total = download(device, totals);
-  const auto n = static_cast<double>(examples.rows());
+  const auto n = static_cast<double>(count_rows);
   double sum = 0;
   for (Index o = 0; o < p; ++o) {
     const double mean = total(o, 0) / n;

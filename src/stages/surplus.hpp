@@ -17,9 +17,10 @@ namespace crease {
 ///
 /// span     [m, d] orthonormal rows
 /// predict  F'(x) [b, p] of x [b, d]
+/// rows     the first so many, those that F' was fitted to: on others its own error shows; 0: all
 /// One pass. Waits.
 using Predict = std::function<void(ConstDeviceView x, DeviceView out)>;
 double surplus_moments(Device& device, Examples& examples, const HostMatrix& span,
-                       const Predict& predict);
+                       const Predict& predict, Index rows = 0);
 
 }  // namespace crease
