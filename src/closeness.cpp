@@ -254,6 +254,7 @@ bool are_close(const Neuron& a, const Neuron& b, double delta, double alpha) {
 
 ReluNetwork merge_close(const ReluNetwork& network, double delta, double alpha) {
   check(network);
+  require_relu(network, "merge_close");
   require(delta >= 0.0 && delta < std::numbers::sqrt2 / 2.0,
           "merge_close: delta must be in [0, sqrt(1/2))");
   require(std::isfinite(alpha) && alpha >= 0.0,

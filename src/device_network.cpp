@@ -22,6 +22,7 @@ HostMatrix as_row(const HostMatrix& column) {
 DeviceNetwork::DeviceNetwork(Device& device, const ReluNetwork& network)
     : device_(&device),
       inputs_(network.inputs()),
+      power_(network.power),
       weights_(upload(
           device, {network.weights.data(), network.neurons(), network.inputs(), network.inputs()})),
       bias_(upload(device, {network.bias.data(), network.neurons(), 1, 1})),
@@ -39,6 +40,7 @@ void DeviceNetwork::evaluate(ConstDeviceView x, DeviceView y) const {
     const DeviceView features = scratch.view().row_block(0, count);
     const DeviceView answers = y.row_block(first, count);
     relu_features(*device_, points, weights_, bias_, features);
+    if (power_ != 1) rectified_power(*device_, power_, features);
     multiply(*device_, points, Transpose::no, linear_, Transpose::yes, 1.0, 0.0, answers);
     multiply(*device_, features, Transpose::no, output_, Transpose::yes, 1.0, 1.0, answers);
     add_row(*device_, constant_, answers);
@@ -51,6 +53,7 @@ void DeviceNetwork::evaluate_line(const Line& line, ConstDeviceView t, DeviceVie
 }
 
 void DeviceNetwork::evaluate_lines(const Lines& lines, ConstDeviceView t, DeviceView y) const {
+  require(power_ == 1, "a network of another power than 1 has no fast lines");
   const Index m = lines.origins.rows;
   DeviceMatrix once(*device_, 1, m);
   fill(*device_, 1.0, once);
@@ -68,6 +71,7 @@ void DeviceNetwork::evaluate_lines(const Lines& lines, ConstDeviceView t, Device
 }
 
 void DeviceNetwork::evaluate_fan(const Fan& fan, DeviceView y) const {
+  require(power_ == 1, "a network of another power than 1 has no fast fans");
   const Index q = fan.directions.rows;
   DeviceMatrix slopes(*device_, neurons(), q);
   multiply(*device_, weights_, Transpose::no, fan.directions, Transpose::yes, 1.0, 0.0, slopes);

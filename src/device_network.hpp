@@ -14,6 +14,7 @@ class DeviceNetwork {
   Index inputs() const { return inputs_; }
   Index neurons() const { return weights_.rows(); }
   Index outputs() const { return constant_.cols(); }
+  double power() const { return power_; }
 
   ConstDeviceView weights() const { return weights_; }
   ConstDeviceView bias() const { return bias_; }  // [k, 1]
@@ -23,7 +24,8 @@ class DeviceNetwork {
   void evaluate(ConstDeviceView x, DeviceView y) const;
 
   /// y [n, p] <- F(origin + t direction), along one line or several; no points are built. The
-  /// number of launches does not depend on the number of lines.
+  /// number of launches does not depend on the number of lines. BadInput where the power is not 1,
+  /// here and for fans.
   void evaluate_line(const Line& line, ConstDeviceView t, DeviceView y) const;
   void evaluate_lines(const Lines& lines, ConstDeviceView t, DeviceView y) const;
 
@@ -33,6 +35,7 @@ class DeviceNetwork {
  private:
   Device* device_;
   Index inputs_;
+  double power_;
   DeviceMatrix weights_;   // [k, d]
   DeviceMatrix bias_;      // [k, 1]
   DeviceMatrix output_;    // [p, k]

@@ -4,6 +4,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <bit>
 #include <cstdio>
 #include <stdexcept>
 
@@ -54,6 +55,7 @@ Digest digest_of(const ReluNetwork& network) {
        {&network.weights, &network.bias, &network.output, &network.linear, &network.constant}) {
     digester.add(*matrix);
   }
+  if (network.power != 1) digester.add(std::bit_cast<Index>(network.power));
   return digester.digest();
 }
 

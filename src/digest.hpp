@@ -31,7 +31,8 @@ class Digester {
 /// Of d numbers that follow one another.
 Digest digest_of_point(const double* x, Index d);
 
-/// Of all weights of a network; names it where a log says whose answers it holds.
+/// Of all weights of a network, and of its power where that is not 1; names it where a log says
+/// whose answers it holds.
 Digest digest_of(const ReluNetwork& network);
 
 /// 32 hexadecimal digits.

@@ -60,6 +60,11 @@ ReluNetwork gaussian(const FamilyPlan& plan, const Draw& draw) {
   network.output =
       draw(Part::outputs, p, k, 1 / std::sqrt(static_cast<double>(std::max<Index>(k, 1))));
   network.constant = draw(Part::constant, p, 1, 0.1);
+  if (plan.power) {
+    network.bias = HostMatrix(k, 1);
+    network.constant = HostMatrix(p, 1);
+    network.power = *plan.power;
+  }
   return network;
 }
 
@@ -258,6 +263,10 @@ ReluNetwork make_family(const FamilyPlan& plan, Seed seed) {
             "make: expected matrices of at most 2^31 numbers");
   }
   require(std::isfinite(plan.spread) && plan.spread >= 0, "gaussian: spread must not be negative");
+  require(!plan.power || (std::isfinite(*plan.power) && *plan.power > 0),
+          "gaussian: power must be finite and greater than 0");
+  require(!plan.power || plan.family == "gaussian",
+          "power: expected with the family gaussian alone");
   require(!plan.gap || (std::isfinite(*plan.gap) && *plan.gap > 0), "gap must be greater than 0");
 
   std::vector<Family> members = members_of(plan.family == kMix ? kMixMeans : plan.family);

@@ -16,16 +16,18 @@ struct FamilyPlan {
   Index neurons = 0;                // k of the network, dead ones included; >= 0
   Index outputs = 1;                // p >= 1
 
-  double spread = 0.5;        // gaussian: standard deviation of the biases; >= 0
-  double width = 0.1;         // bump: distance between its outer hyperplanes; > 0
-  double offset = 0.7;        // bump: distance of its first hyperplane from the origin
-  std::optional<double> gap;  // clusters (1e-4), cancelling (1e-3): relative distance; > 0
-  Index size = 2;             // clusters: neurons that lie close together; >= 2
-  Index biases = 4;           // parallel: neurons that share their weights; >= 2
-  double distance = 4;        // rare: distance of a hyperplane from the origin; >= 0
+  double spread = 0.5;          // gaussian: standard deviation of the biases; >= 0
+  std::optional<double> power;  // gaussian: max(<w, x>, 0)^power, no biases, no constant; > 0
+  double width = 0.1;           // bump: distance between its outer hyperplanes; > 0
+  double offset = 0.7;          // bump: distance of its first hyperplane from the origin
+  std::optional<double> gap;    // clusters (1e-4), cancelling (1e-3): relative distance; > 0
+  Index size = 2;               // clusters: neurons that lie close together; >= 2
+  Index biases = 4;             // parallel: neurons that share their weights; >= 2
+  double distance = 4;          // rare: distance of a hyperplane from the origin; >= 0
 };
 
-/// gaussian    w ~ N(0, I/d), bias ~ N(0, spread^2), u ~ N(0, I/k), constant ~ N(0, 1/100)
+/// gaussian    w ~ N(0, I/d), bias ~ N(0, spread^2), u ~ N(0, I/k), constant ~ N(0, 1/100); where a
+///             power is given, also 1: the same weights and outputs, no biases, no constant
 /// bump        a slab where F is a triangle of height width / 2 (three neurons with |w| = 1, 1, 2),
 ///             on top of the other k - 3 neurons, which are gaussian; k >= 3
 /// clusters    groups of `size` neurons, at relative distance `gap` from the first of the group
@@ -44,8 +46,8 @@ std::vector<std::string> family_names();
 /// first ones get what is left over; gaussian neurons where there are no others); outputs, linear
 /// parts and constants add up.
 ///
-/// Throws BadInput on an unknown family, a number out of its range, or too few neurons for the
-/// family.
+/// Throws BadInput on an unknown family, a number out of its range, too few neurons for the family,
+/// or a power with another family than gaussian alone.
 ReluNetwork make_family(const FamilyPlan& plan, Seed seed);
 
 }  // namespace crease

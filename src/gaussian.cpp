@@ -8,6 +8,7 @@
 #include "kernels/ops.hpp"
 #include "src/gaussian_bundles.hpp"
 #include "src/gaussian_covariance.hpp"
+#include "src/gaussian_powers.hpp"
 #include "src/normal.hpp"
 
 namespace crease {
@@ -31,11 +32,34 @@ double linear_variance(const ReluNetwork& network, const std::vector<Hinge>& hin
   return sum;
 }
 
+void require_integrable(const ReluNetwork& network) {
+  require(network.power <= kMostPower, "Gaussian integrals: the power must be at most 64");
+}
+
+std::vector<PowerTerm> terms_of(const ReluNetwork& network) {
+  std::vector<PowerTerm> terms;
+  add_power_terms(network, 1.0, terms);
+  return terms;
+}
+
+GaussianVariance power_variance(const ReluNetwork& network) {
+  require_integrable(network);
+  const std::vector<PowerTerm> terms = terms_of(network);
+  const Row mean = power_means(terms, network.outputs());
+  return {std::max(power_second_moment(terms) - dot(mean, mean), 0.0), power_rounding(terms)};
+}
+
 }  // namespace
 
 HostMatrix gaussian_mean(const ReluNetwork& network) {
   check(network);
   HostMatrix mean = network.constant;
+  if (network.power != 1) {
+    require_integrable(network);
+    const Row means = power_means(terms_of(network), network.outputs());
+    std::copy(means.begin(), means.end(), mean.data());
+    return mean;
+  }
   for (Index j = 0; j < network.neurons(); ++j) {
     double length = 0.0;
     for (Index i = 0; i < network.inputs(); ++i) {
@@ -51,6 +75,7 @@ HostMatrix gaussian_mean(const ReluNetwork& network) {
 std::optional<GaussianVariance> variance_of(Device& device, const ReluNetwork& network,
                                             std::size_t most_cancelling) {
   check(network);
+  if (network.power != 1) return power_variance(network);
   std::vector<Hinge> hinges = hinges_of(network);
   double variance = linear_variance(network, hinges);
   std::erase_if(hinges, [](const Hinge& h) { return std::abs(h.threshold) > kFarthest; });
@@ -83,6 +108,7 @@ double gaussian_standard_deviation(const ReluNetwork& network) {
 
 HostMatrix gaussian_gram(Device& device, const ReluNetwork& network) {
   check(network);
+  require_relu(network, "gaussian_gram");
   const Index q = network.neurons() + network.inputs() + 1;
   DeviceMatrix g(device, q, q);
   gaussian_gram(device, upload(device, network.weights), upload(device, network.bias), true, g);

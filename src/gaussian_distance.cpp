@@ -11,6 +11,7 @@
 #include "kernels/ops.hpp"
 #include "src/device_network.hpp"
 #include "src/gaussian_covariance.hpp"
+#include "src/gaussian_powers.hpp"
 
 namespace crease {
 namespace {
@@ -21,8 +22,8 @@ constexpr Index kPoints = Index{1} << 15;
 constexpr Index kPointsAtOnce = Index{1} << 12;
 constexpr std::uint64_t kStream = 0xfd000000;  // away from those of the learner and the program
 
-// F - G, neurons with the same weights and bias as one: their outputs subtract without rounding
-// where they are near.
+// F - G of one power, neurons with the same weights and bias as one: their outputs subtract without
+// rounding where they are near.
 ReluNetwork difference_of(const ReluNetwork& f, const ReluNetwork& g) {
   const Index d = f.inputs();
   const Index p = f.outputs();
@@ -46,6 +47,7 @@ ReluNetwork difference_of(const ReluNetwork& f, const ReluNetwork& g) {
     }
   }
   ReluNetwork difference(d, static_cast<Index>(first.size()), p);
+  difference.power = f.power;
   for (std::size_t group = 0; group < first.size(); ++group) {
     const auto j = static_cast<Index>(group);
     const auto end =
@@ -89,18 +91,62 @@ double size_of(const ReluNetwork& network) {
   return sum + affine;
 }
 
-double sampled_norm(Device& device, const ReluNetwork& network) {
-  const DeviceNetwork on_device(device, network);
-  DeviceMatrix x(device, kPointsAtOnce, network.inputs());
-  DeviceMatrix y(device, kPointsAtOnce, network.outputs());
+// Of a sum of networks.
+double sampled_norm(Device& device, const std::vector<ReluNetwork>& networks) {
+  std::vector<DeviceNetwork> on_device;
+  for (const ReluNetwork& network : networks) on_device.emplace_back(device, network);
+  DeviceMatrix x(device, kPointsAtOnce, networks[0].inputs());
+  DeviceMatrix y(device, kPointsAtOnce, networks[0].outputs());
   double sum = 0.0;
   for (Index first = 0; first < kPoints; first += kPointsAtOnce) {
     fill_gaussian(device, Seed{}, kStream, first, 1.0, x);
-    on_device.evaluate(x, y);
-    const HostMatrix values = download(device, y);
+    HostMatrix values(y.rows(), y.cols());
+    for (const DeviceNetwork& network : on_device) {
+      network.evaluate(x, y);
+      const HostMatrix more = download(device, y);
+      for (Index i = 0; i < values.size(); ++i) values.data()[i] += more.data()[i];
+    }
     for (Index i = 0; i < values.size(); ++i) sum += values.data()[i] * values.data()[i];
   }
   return std::sqrt(sum / static_cast<double>(kPoints));
+}
+
+ReluNetwork negative(ReluNetwork network) {
+  for (HostMatrix* part : {&network.output, &network.linear, &network.constant}) {
+    for (Index i = 0; i < part->size(); ++i) part->data()[i] = -part->data()[i];
+  }
+  return network;
+}
+
+// The distance where a power is not 1.
+GaussianDistance power_distance(Device& device, const ReluNetwork& f, const ReluNetwork& g) {
+  require(f.power <= kMostPower && g.power <= kMostPower,
+          "gaussian_distance: powers must be at most 64");
+  std::vector<ReluNetwork> networks;  // they add up to F - G
+  if (f.power == g.power) {
+    networks = {difference_of(f, g)};
+  } else {
+    networks = {f, negative(g)};
+  }
+  std::vector<PowerTerm> terms;
+  double beside = 0.0;  // what biases and affine parts add to S'
+  for (const ReluNetwork& network : networks) {
+    add_power_terms(network, 1.0, terms);
+    if (!is_homogeneous(network)) beside += size_of(network);
+  }
+  const double rounding = 64.0 * kEps * (power_size(terms) + beside);
+  GaussianDistance distance;
+  distance.sampled = beside > 0.0;
+  if (!distance.sampled) {
+    distance.value = std::sqrt(power_second_moment(terms));
+    distance.floor = std::sqrt(power_rounding(terms)) + rounding;
+    distance.sampled = distance.value < distance.floor;
+  }
+  if (distance.sampled) {
+    distance.value = sampled_norm(device, networks);
+    distance.floor = rounding;
+  }
+  return distance;
 }
 
 }  // namespace
@@ -110,6 +156,7 @@ GaussianDistance gaussian_distance(Device& device, const ReluNetwork& f, const R
   check(g);
   require(f.inputs() == g.inputs() && f.outputs() == g.outputs(),
           "gaussian_distance: networks must have the same inputs and outputs");
+  if (f.power != 1 || g.power != 1) return power_distance(device, f, g);
   const ReluNetwork difference = difference_of(f, g);
   const double rounding = 64.0 * kEps * size_of(difference);
   const std::optional<GaussianVariance> variance = variance_of(device, difference, kMostCancelling);
@@ -125,7 +172,7 @@ GaussianDistance gaussian_distance(Device& device, const ReluNetwork& f, const R
   }
   distance.sampled = !variance || (distance.value < distance.floor && distance.floor > rounding);
   if (distance.sampled) {
-    distance.value = sampled_norm(device, difference);
+    distance.value = sampled_norm(device, {difference});
     distance.floor = rounding;
   }
   return distance;

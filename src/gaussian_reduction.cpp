@@ -275,6 +275,7 @@ std::vector<Index> eliminate(Device& device, const HostMatrix& gram, const HostM
 
 ReluNetwork best_on_neurons(Device& device, const ReluNetwork& f, const std::vector<Index>& kept) {
   check(f);
+  require_relu(f, "best_on_neurons");
   std::vector<bool> seen(static_cast<std::size_t>(f.neurons()), false);
   for (const Index j : kept) {
     require(j >= 0 && j < f.neurons(), "best_on_neurons: expected neurons of the network");
@@ -287,6 +288,7 @@ ReluNetwork best_on_neurons(Device& device, const ReluNetwork& f, const std::vec
 ReluNetwork best_on_hyperplanes(Device& device, const ReluNetwork& f, ConstHostView weights,
                                 ConstHostView bias) {
   check(f);
+  require_relu(f, "best_on_hyperplanes");
   require(weights.cols == f.inputs() && bias.rows == weights.rows && bias.cols == 1,
           "best_on_hyperplanes: weights must be [m, d] and bias [m, 1]");
   ReluNetwork both(f.inputs(), f.neurons() + weights.rows, f.outputs());
@@ -307,6 +309,7 @@ ReluNetwork best_on_hyperplanes(Device& device, const ReluNetwork& f, ConstHostV
 
 ReluNetwork reduce_neurons(Device& device, const ReluNetwork& f, Index neurons) {
   check(f);
+  require_relu(f, "reduce_neurons");
   require(neurons >= 0 && neurons <= f.neurons(),
           "reduce_neurons: expected between 0 and as many neurons as there are");
   if (neurons == f.neurons()) return f;

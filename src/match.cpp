@@ -11,7 +11,8 @@ namespace crease {
 namespace {
 
 // One hyperplane of a network with everything on it: (normal, offset) = (w, bias) / |w|, and the
-// jump sum of u_j |w_j| in R^p, which no choice of orientation changes.
+// jump sum of u_j |w_j| in R^p, which no choice of orientation changes. Of a power other than 1:
+// one half-space, and the sum of u_j |w_j|^power.
 struct Crease {
   std::vector<double> plane;  // normal and offset, d + 1 numbers
   std::vector<double> jump;
@@ -40,10 +41,15 @@ double distance(const std::vector<double>& a, const std::vector<double>& b) {
   return norm(difference);
 }
 
-// min over the sign of |a -+ b|, infinity norm; infinity as soon as both signs exceed `limit`.
-double plane_distance(const std::vector<double>& a, const std::vector<double>& b, double limit) {
+// Whether a hyperplane and its mirror image are one: not for powers other than 1.
+enum class Sides { alike, different };
+
+// min over the signs that `sides` allow of |a -+ b|, infinity norm; infinity as soon as all of them
+// exceed `limit`.
+double plane_distance(const std::vector<double>& a, const std::vector<double>& b, double limit,
+                      Sides sides) {
   double same = 0.0;
-  double opposite = 0.0;
+  double opposite = sides == Sides::alike ? 0.0 : std::numeric_limits<double>::infinity();
   for (std::size_t i = 0; i < a.size(); ++i) {
     same = std::max(same, std::abs(a[i] - b[i]));
     opposite = std::max(opposite, std::abs(a[i] + b[i]));
@@ -55,7 +61,7 @@ double plane_distance(const std::vector<double>& a, const std::vector<double>& b
 // Sorted by |offset|, all creases within a given distance of a plane lie in one short stretch.
 class ByOffset {
  public:
-  explicit ByOffset(const std::vector<Crease>& creases) : creases_(creases) {
+  ByOffset(const std::vector<Crease>& creases, Sides sides) : creases_(creases), sides_(sides) {
     order_.resize(creases.size());
     std::iota(order_.begin(), order_.end(), std::size_t{0});
     std::stable_sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
@@ -72,15 +78,20 @@ class ByOffset {
                                  return std::abs(creases_[index].offset()) < value;
                                });
     for (; at != order_.end() && std::abs(creases_[*at].offset()) <= offset + limit; ++at) {
-      const double apart = plane_distance(creases_[*at].plane, plane, limit);
+      const double apart = plane_distance(creases_[*at].plane, plane, limit, sides_);
       if (apart <= limit) visit(*at, apart);
     }
   }
 
  private:
   const std::vector<Crease>& creases_;
+  Sides sides_;
   std::vector<std::size_t> order_;
 };
+
+Sides sides_of(const ReluNetwork& network) {
+  return network.power == 1 ? Sides::alike : Sides::different;
+}
 
 // The live neurons, one crease each.
 std::vector<Crease> live_neurons(const ReluNetwork& network) {
@@ -92,8 +103,9 @@ std::vector<Crease> live_neurons(const ReluNetwork& network) {
     const double length = norm(network.weights.row(j), static_cast<std::size_t>(d));
     for (Index i = 0; i < d; ++i) crease.plane.push_back(network.weights(j, i) / length);
     crease.plane.push_back(network.bias(j, 0) / length);
+    const double scale = network.power == 1 ? length : std::pow(length, network.power);
     for (Index o = 0; o < network.outputs(); ++o) {
-      crease.jump.push_back(network.output(o, j) * length);
+      crease.jump.push_back(network.output(o, j) * scale);
     }
     crease.neurons = 1;
     crease.outputs = norm(crease.jump);
@@ -107,7 +119,7 @@ std::vector<Crease> live_neurons(const ReluNetwork& network) {
 std::vector<Crease> live_creases(const ReluNetwork& network) {
   constexpr double kRounding = 1e-12;  // of planes 1 apart, of jumps that sum to 1
   const std::vector<Crease> neurons = live_neurons(network);
-  const ByOffset by_offset(neurons);
+  const ByOffset by_offset(neurons, sides_of(network));
   std::vector<bool> taken(neurons.size(), false);
   std::vector<Crease> creases;
   for (std::size_t j = 0; j < neurons.size(); ++j) {
@@ -137,9 +149,10 @@ struct Candidate {
 
 // Every pair of creases within `tolerance`, nearest first.
 std::vector<Candidate> candidate_pairs(const std::vector<Crease>& target,
-                                       const std::vector<Crease>& learned, double tolerance) {
+                                       const std::vector<Crease>& learned, double tolerance,
+                                       Sides sides) {
   std::vector<Candidate> pairs;
-  const ByOffset by_offset(learned);
+  const ByOffset by_offset(learned, sides);
   for (std::size_t t = 0; t < target.size(); ++t) {
     by_offset.near(target[t].plane, tolerance, [&](std::size_t l, double apart) {
       pairs.push_back({t, l, apart});
@@ -153,11 +166,11 @@ std::vector<Candidate> candidate_pairs(const std::vector<Crease>& target,
 }
 
 // The largest errors so far, with those of one crease found as another.
-void note_errors(const Crease& target, const Crease& learned, NetworkMatch& match) {
+void note_errors(const Crease& target, const Crease& learned, Sides sides, NetworkMatch& match) {
   const double scale = norm(target.jump);
   const double found_scale = norm(learned.jump);
   double plane_same = 0.0;
-  double plane_opposite = 0.0;
+  double plane_opposite = sides == Sides::alike ? 0.0 : std::numeric_limits<double>::infinity();
   for (std::size_t i = 0; i < target.plane.size(); ++i) {
     plane_same = std::max(plane_same, std::abs(learned.plane[i] - target.plane[i]));
     plane_opposite = std::max(plane_opposite, std::abs(learned.plane[i] + target.plane[i]));
@@ -241,8 +254,10 @@ NetworkMatch match(const ReluNetwork& target, const ReluNetwork& learned, double
           "match: the tolerance must be finite and not negative");
   const std::vector<Crease> wanted = live_creases(target);
   const std::vector<Crease> found = live_creases(learned);
-  const std::vector<Group> groups =
-      assign(wanted, found, candidate_pairs(wanted, found, tolerance));
+  const Sides sides = sides_of(target);
+  std::vector<Candidate> pairs;
+  if (target.power == learned.power) pairs = candidate_pairs(wanted, found, tolerance, sides);
+  const std::vector<Group> groups = assign(wanted, found, pairs);
   NetworkMatch result;
   for (const Crease& crease : wanted) result.target += crease.neurons;
   for (std::size_t l = 0; l < found.size(); ++l) {
@@ -250,7 +265,8 @@ NetworkMatch match(const ReluNetwork& target, const ReluNetwork& learned, double
     for (const std::size_t t : groups[l].members) neurons += wanted[t].neurons;
     if (neurons == 0) result.spurious += found[l].neurons;
     (neurons == 1 ? result.matched : result.merged) += neurons;
-    if (groups[l].members.size() == 1) note_errors(wanted[groups[l].members[0]], found[l], result);
+    if (groups[l].members.size() != 1) continue;
+    note_errors(wanted[groups[l].members[0]], found[l], sides, result);
   }
   result.missing = result.target - result.matched - result.merged;
   return result;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
+#include <string>
 
 #include "src/device_network.hpp"
 
@@ -12,6 +14,11 @@ namespace {
 bool all_finite(const HostMatrix& matrix) {
   return std::all_of(matrix.data(), matrix.data() + matrix.size(),
                      [](double value) { return std::isfinite(value); });
+}
+
+bool all_zero(const HostMatrix& matrix) {
+  return std::all_of(matrix.data(), matrix.data() + matrix.size(),
+                     [](double value) { return value == 0.0; });
 }
 
 }  // namespace
@@ -40,6 +47,24 @@ void check(const ReluNetwork& network) {
   require(all_finite(network.output), "network: output must be finite");
   require(all_finite(network.linear), "network: linear must be finite");
   require(all_finite(network.constant), "network: constant must be finite");
+  require(std::isfinite(network.power) && network.power > 0,
+          "network: power must be finite and greater than 0");
+  if (network.power == 1) return;
+  for (const auto& [name, part] : {std::pair("bias", &network.bias),
+                                   {"linear", &network.linear},
+                                   {"constant", &network.constant}}) {
+    require(all_zero(*part),
+            std::string("network: ") + name +
+                " must be 0 where the power is not 1: such networks are y = output "
+                "* max(weights * x, 0)^power");
+  }
+}
+
+void require_relu(const ReluNetwork& network, std::string_view who) {
+  if (network.power == 1) return;
+  std::ostringstream text;
+  text << who << ": expected a network of power 1, not " << network.power;
+  throw BadInput(text.str());
 }
 
 HostMatrix evaluate(Device& device, const ReluNetwork& network, ConstHostView x) {
@@ -54,6 +79,7 @@ HostMatrix evaluate(Device& device, const ReluNetwork& network, ConstHostView x)
 
 ReluNetwork fold_linear_part(const ReluNetwork& network) {
   check(network);
+  if (network.power != 1) return network;
   ReluNetwork folded(network.inputs(), 0, network.outputs());
   folded.constant = network.constant;
   folded.weights = network.weights;

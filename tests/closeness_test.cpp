@@ -435,5 +435,11 @@ TEST(MergeCloseTest, EmptyNetworksStayAsTheyAre) {
   EXPECT_EQ(merged.linear(0, 1), 2.0);
 }
 
+TEST(MergeCloseTest, OtherPowersAreRefused) {
+  ReluNetwork network(2, 1, 1);
+  network.power = 2;
+  EXPECT_THROW(merge_close(network, 0.1, 0.1), BadInput);
+}
+
 }  // namespace
 }  // namespace crease

@@ -9,7 +9,7 @@
 #include "kernels/ops.hpp"
 #include "tests/support/devices.hpp"
 #include "tests/support/near.hpp"
-#include "tests/support/planted_network.hpp"
+#include "tests/support/planted_power.hpp"
 
 namespace crease {
 namespace {
@@ -134,6 +134,18 @@ TEST_P(DeviceNetworkTest, EmptyBatchesLeaveEmptyAnswers) {
   EXPECT_NO_THROW(on_device.evaluate(none, y));
   EXPECT_NO_THROW(on_device.evaluate_line({origin, origin}, no_t, y));
   EXPECT_NO_THROW(on_device.evaluate_fan({none, directions, no_steps}, y));
+}
+
+TEST_P(DeviceNetworkTest, OtherPowersHaveNoFastLinesAndFans) {
+  const DeviceNetwork on_device(device(), planted_power(3, 4, 2, 2, 1));
+  EXPECT_EQ(on_device.power(), 2);
+  const DeviceMatrix points = upload(device(), normals(2, 3, 3));
+  const DeviceMatrix t = upload(device(), normals(2, 1, 4));
+  const DeviceMatrix one = upload(device(), normals(1, 3, 5));
+  DeviceMatrix y(device(), 2, 2);
+  EXPECT_NO_THROW(on_device.evaluate(points, y));
+  EXPECT_THROW(on_device.evaluate_line({one, one}, t, y), BadInput);
+  EXPECT_THROW(on_device.evaluate_fan({points, one, t}, y), BadInput);
 }
 
 TEST_P(DeviceNetworkTest, MoreFeaturesThanOneChunkHoldsAreStillAllAdded) {

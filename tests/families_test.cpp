@@ -88,6 +88,23 @@ TEST(FamiliesTest, SpreadScalesTheBiasesOnly) {
   for (Index i = 0; i < 8; ++i) EXPECT_EQ(without.bias(i, 0), 0);
 }
 
+TEST(FamiliesTest, APowerMeansTheSameNeuronsWithoutBiasesAndConstant) {
+  FamilyPlan plan = plan_of("gaussian", 6, 8);
+  const ReluNetwork relu = make_family(plan, Seed{3});
+  for (const double power : {1.0, 2.5}) {
+    plan.power = power;
+    const ReluNetwork network = make_family(plan, Seed{3});
+    EXPECT_EQ(network.power, power);
+    EXPECT_NO_THROW(check(network));
+    for (Index i = 0; i < 8; ++i) {
+      EXPECT_EQ(network.bias(i, 0), 0.0);
+      EXPECT_EQ(network.weights(i, 5), relu.weights(i, 5));
+      EXPECT_EQ(network.output(0, i), relu.output(0, i));
+    }
+    EXPECT_EQ(network.constant(0, 0), 0.0);
+  }
+}
+
 TEST(FamiliesTest, ClustersLieAtTheirGapFromTheFirstNeuron) {
   FamilyPlan plan = plan_of("clusters", 10, 9);
   plan.gap = 1e-3;
@@ -234,6 +251,14 @@ TEST(FamiliesTest, WhatCannotBeMadeIsRefused) {
     return plan;
   };
   EXPECT_THAT(refusal(with("gaussian", [](FamilyPlan& p) { p.spread = -1; })), HasSubstr("spread"));
+  for (const double bad : {0.0, -1.0, static_cast<double>(NAN), HUGE_VAL}) {
+    EXPECT_THAT(refusal(with("gaussian", [&](FamilyPlan& p) { p.power = bad; })),
+                HasSubstr("power must be finite"));
+  }
+  for (const std::string family : {"bump", "gaussian,rare", "mix"}) {
+    EXPECT_THAT(refusal(with(family, [](FamilyPlan& p) { p.power = 2; })),
+                HasSubstr("family gaussian alone"));
+  }
   EXPECT_THAT(refusal(with("bump", [](FamilyPlan& p) { p.width = 0; })), HasSubstr("width"));
   EXPECT_THAT(refusal(with("bump", [](FamilyPlan& p) { p.offset = NAN; })), HasSubstr("offset"));
   EXPECT_THAT(refusal(with("clusters", [](FamilyPlan& p) { p.gap = 0; })), HasSubstr("gap"));

@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "tests/support/near.hpp"
-#include "tests/support/planted_network.hpp"
+#include "tests/support/planted_power.hpp"
 
 namespace crease {
 namespace {
@@ -169,6 +169,96 @@ TEST(GaussianDistanceTest, TheGramMatrixOfANetworkIsWhole) {
               256 * kEps * product(transposed(u), product(gram, u).terms).terms(0, 0));
 }
 
+// |F - G|^2 over fixed points: its mean, and the standard deviation of one.
+struct Squares {
+  double mean = 0;
+  double deviation = 0;
+};
+
+Squares sampled_squares(const ReluNetwork& f, const ReluNetwork& g, Index points) {
+  const auto device = make_cpu_device();
+  const HostMatrix x = normals(points, f.inputs(), 77);
+  const HostMatrix a = evaluate(*device, f, x);
+  const HostMatrix b = evaluate(*device, g, x);
+  double second = 0;
+  double fourth = 0;
+  for (Index i = 0; i < points; ++i) {
+    double square = 0;
+    for (Index o = 0; o < a.cols(); ++o) square += std::pow(a(i, o) - b(i, o), 2);
+    second += square / static_cast<double>(points);
+    fourth += square * square / static_cast<double>(points);
+  }
+  return {second, std::sqrt(fourth - second * second)};
+}
+
+TEST(GaussianDistanceTest, OfOnePowerItIsExactDownToItsFloorAndThenSampled) {
+  const ReluNetwork f = planted_power(5, 12, 2, 1.5, 7);
+  const GaussianDistance same = gaussian_distance(f, f);
+  EXPECT_EQ(same.value, 0.0);
+  EXPECT_EQ(same.floor, 0.0);
+  EXPECT_FALSE(same.sampled);
+  const double rms = gaussian_distance(f, planted_power(5, 0, 2, 1.5, 7)).value;
+  const HostMatrix mean = gaussian_mean(f);
+  EXPECT_NEAR(rms, std::hypot(gaussian_standard_deviation(f), mean(0, 0), mean(1, 0)), 1e-13 * rms);
+  // The same weights: outputs subtract first, to eps of themselves, so 2^-40 of them to 2^-11.
+  const double scaled = gaussian_distance(f, times(f, 1 + 0x1p-40)).value;
+  EXPECT_NEAR(scaled, 0x1p-40 * rms, 0x1p-11 * scaled);
+
+  constexpr Index kPoints = 100000;
+  bool exact = false;
+  bool from_samples = false;
+  for (const double t : {1e-1, 1e-3, 1e-5, 1e-8, 1e-11}) {
+    ReluNetwork g = moved(f, t);
+    g.bias = HostMatrix(12, 1);
+    const GaussianDistance distance = gaussian_distance(f, g);
+    (distance.sampled ? from_samples : exact) = true;
+    EXPECT_GE(distance.value, distance.floor) << t;
+    // Four standard errors of the samples here, and of the 32768 there; an exact square is off by
+    // at most floor^2.
+    const Squares squares = sampled_squares(f, g, kPoints);
+    const double there = distance.sampled ? 1 / std::sqrt(32768.0) : 0.0;
+    const double off = distance.sampled ? 0.0 : distance.floor * distance.floor;
+    EXPECT_NEAR(distance.value * distance.value, squares.mean,
+                4 * squares.deviation * (there + 1 / std::sqrt(kPoints)) + off)
+        << t;
+  }
+  EXPECT_TRUE(exact);
+  EXPECT_TRUE(from_samples);
+}
+
+TEST(GaussianDistanceTest, OfDifferentPowersItIsExactWithoutBiases) {
+  // |f_1(x) - f_2(y)|^2 at an angle t: 1/2 + 3/2 - 2 E f_1 f_2, with 2^1.5 Gamma(2.5) / (2 pi) (1 +
+  // cos t)^2 / 3 for the last; 100 eps S^2, S = sqrt(1/2) + sqrt(3/2) < 2.
+  for (const double t : {0.0, 0.7, 2.0}) {
+    ReluNetwork f(2, 1, 1);
+    f.weights = {{1, 0}};
+    f.output = {{1}};
+    ReluNetwork g = f;
+    g.weights = {{std::cos(t), std::sin(t)}};
+    g.power = 2;
+    const double mixed = std::exp2(1.5) * std::tgamma(2.5) / (2 * std::acos(-1.0)) *
+                         std::pow(1 + std::cos(t), 2) / 3;
+    for (const GaussianDistance& distance : {gaussian_distance(f, g), gaussian_distance(g, f)}) {
+      EXPECT_NEAR(distance.value * distance.value, 2 - 2 * mixed, 400 * kEps) << t;
+      EXPECT_FALSE(distance.sampled);
+      EXPECT_GT(distance.floor, 0);
+      EXPECT_LT(distance.floor, distance.value);
+    }
+  }
+}
+
+TEST(GaussianDistanceTest, OfAnotherPowerAndANetworkWithBiasesItIsSampled) {
+  const ReluNetwork f = planted_network(5, 12, 2, 7);
+  const ReluNetwork g = planted_power(5, 12, 2, 2, 8);
+  constexpr Index kPoints = 100000;
+  const GaussianDistance distance = gaussian_distance(f, g);
+  EXPECT_TRUE(distance.sampled);
+  EXPECT_EQ(gaussian_distance(g, f).value, distance.value);
+  const Squares squares = sampled_squares(f, g, kPoints);
+  EXPECT_NEAR(distance.value * distance.value, squares.mean,
+              4 * squares.deviation * (1 / std::sqrt(32768.0) + 1 / std::sqrt(kPoints)));
+}
+
 TEST(GaussianDistanceTest, DifferentShapesAreRefused) {
   const ReluNetwork f = planted_network(3, 4, 2, 1);
   EXPECT_THROW(gaussian_distance(f, planted_network(4, 4, 2, 1)), BadInput);
@@ -178,6 +268,8 @@ TEST(GaussianDistanceTest, DifferentShapesAreRefused) {
   EXPECT_THROW(gaussian_distance(f, broken), BadInput);
   EXPECT_THROW(gaussian_distance(broken, f), BadInput);
   EXPECT_THROW(gaussian_gram(broken), BadInput);
+  EXPECT_THROW(gaussian_distance(f, planted_power(3, 4, 2, 65, 1)), BadInput);
+  EXPECT_THROW(gaussian_distance(planted_power(3, 4, 2, 65, 1), f), BadInput);
 }
 
 }  // namespace

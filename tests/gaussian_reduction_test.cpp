@@ -9,7 +9,7 @@
 #include <numeric>
 
 #include "tests/support/near.hpp"
-#include "tests/support/planted_network.hpp"
+#include "tests/support/planted_power.hpp"
 
 namespace crease {
 namespace {
@@ -202,6 +202,10 @@ TEST_F(GaussianReductionTest, WhatDoesNotFitIsRefused) {
   ReluNetwork broken = f;
   broken.bias = HostMatrix(3, 1);
   EXPECT_THROW(reduce_neurons(device(), broken, 2), BadInput);
+  const ReluNetwork power = planted_power(3, 4, 1, 2, 1);
+  EXPECT_THROW(reduce_neurons(device(), power, 2), BadInput);
+  EXPECT_THROW(best_on_neurons(device(), power, {1}), BadInput);
+  EXPECT_THROW(best_on_hyperplanes(device(), power, HostMatrix(2, 3), HostMatrix(2, 1)), BadInput);
 }
 
 }  // namespace

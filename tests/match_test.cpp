@@ -257,6 +257,80 @@ TEST(MatchTest, TwoThousandNeuronsThroughTheOriginAreAllMatched) {
   expect_counts(match(network, other), 2000, 2000, 0, 0, 0);
 }
 
+ReluNetwork without_affine_parts(ReluNetwork network, double power) {
+  network.bias = HostMatrix(network.neurons(), 1);
+  network.linear = HostMatrix(network.outputs(), network.inputs());
+  network.constant = HostMatrix(network.outputs(), 1);
+  network.power = power;
+  return network;
+}
+
+TEST(MatchTest, OtherPowersAreFreeInScaleAndNotInOrientation) {
+  const double power = 2.5;
+  const ReluNetwork network = without_affine_parts(random_network(6, 20, 2, 3), power);
+  ReluNetwork scaled = network;
+  double largest = 0;
+  for (Index j = 0; j < 20; ++j) {
+    const double size = 0.5 + static_cast<double>(j % 7);
+    double square = 0;
+    for (Index i = 0; i < 6; ++i) {
+      scaled.weights(j, i) *= size;
+      square += network.weights(j, i) * network.weights(j, i);
+    }
+    for (Index o = 0; o < 2; ++o) {
+      scaled.output(o, j) /= std::pow(size, power);
+      largest = std::max(largest, std::abs(network.output(o, j)) * std::pow(square, power / 2));
+    }
+  }
+  // |w| rounds by a few eps, its power by 2.5 times that.
+  const NetworkMatch same = match(network, scaled);
+  expect_counts(same, 20, 20, 0, 0, 0);
+  EXPECT_LE(same.hyperplanes, 16 * kEps);
+  EXPECT_LE(same.scales, 64 * kEps);
+  EXPECT_LE(same.weights, 64 * kEps * 2 * largest);
+  EXPECT_EQ(same.biases, 0.0);
+
+  for (Index i = 0; i < 6; ++i) scaled.weights(4, i) = -scaled.weights(4, i);
+  expect_counts(match(network, scaled), 20, 19, 0, 1, 1);
+  ReluNetwork relu = network;
+  relu.power = 1;
+  ReluNetwork mirrored = relu;
+  for (Index i = 0; i < 6; ++i) mirrored.weights(4, i) = -mirrored.weights(4, i);
+  expect_counts(match(relu, mirrored), 20, 20, 0, 0, 0);
+}
+
+TEST(MatchTest, ErrorsOfAnotherPowerMatchValuesWorkedByHand) {
+  // J = u |w|^2 = 2 * 25 and 2.04 * 25; w / |w| = (.6, .8) both times.
+  const ReluNetwork target = without_affine_parts(network_of({{3, 4, 0}}, {{2}}), 2);
+  const ReluNetwork learned = without_affine_parts(network_of({{3, 4, 0}}, {{2.04}}), 2);
+  const NetworkMatch found = match(target, learned);
+  expect_counts(found, 1, 1, 0, 0, 0);
+  EXPECT_NEAR(found.scales, 0.02, 8 * kEps);
+  EXPECT_NEAR(found.weights, 0.8, 51 * 8 * kEps);
+  EXPECT_EQ(found.hyperplanes, 0.0);
+}
+
+TEST(MatchTest, BothSidesOfAHyperplaneAreTwoNeuronsOfAnotherPower) {
+  const ReluNetwork both =
+      without_affine_parts(network_of({{1, 2, 0}, {-1, -2, 0}}, {{1}, {-1}}), 2);
+  expect_counts(match(both, both), 2, 2, 0, 0, 0);
+  // On one side they add up, also to nothing.
+  const ReluNetwork twice = without_affine_parts(network_of({{1, 2, 0}, {2, 4, 0}}, {{1}, {1}}), 2);
+  const ReluNetwork sum = without_affine_parts(network_of({{1, 2, 0}}, {{5}}), 2);
+  expect_counts(match(twice, sum), 2, 0, 2, 0, 0);
+  const ReluNetwork nothing =
+      without_affine_parts(network_of({{1, 2, 0}, {2, 4, 0}}, {{4}, {-1}}), 2);
+  expect_counts(match(nothing, sum), 0, 0, 0, 0, 1);
+}
+
+TEST(MatchTest, NetworksOfDifferentPowersHaveNoNeuronInCommon) {
+  const ReluNetwork two = without_affine_parts(random_network(6, 20, 2, 3), 2);
+  ReluNetwork three = two;
+  three.power = 3;
+  expect_counts(match(two, three), 20, 0, 0, 20, 20);
+  expect_counts(match(two, two), 20, 20, 0, 0, 0);
+}
+
 TEST(MatchTest, NetworksOfDifferentShapeAndBadTolerancesAreRefused) {
   const ReluNetwork network(3, 1, 2);
 

@@ -9,7 +9,7 @@
 
 #include "tests/support/devices.hpp"
 #include "tests/support/near.hpp"
-#include "tests/support/planted_network.hpp"
+#include "tests/support/planted_power.hpp"
 
 namespace crease {
 namespace {
@@ -54,6 +54,34 @@ TEST_P(NetworkTest, EvaluateIsTheFormulaAtEveryShape) {
   }
 }
 
+TEST_P(NetworkTest, PowersMatchValuesWorkedByHand) {
+  ReluNetwork network(2, 2, 2);
+  network.weights = {{1, 2}, {-1, 0}};
+  network.output = {{3, 0}, {-2, 4}};
+  // x = (1, 1.5): hidden 4, 0;  x = (-9, 0): hidden 0, 9;  x = (0, 0): nothing
+  const HostMatrix x = {{1, 1.5}, {-9, 0}, {0, 0}};
+  network.power = 2;
+  EXPECT_TRUE(same_bits(evaluate(device(), network, x), {{48, -32}, {0, 324}, {0, 0}}));
+  network.power = 0.5;
+  EXPECT_TRUE(same_bits(evaluate(device(), network, x), {{6, -4}, {0, 12}, {0, 0}}));
+}
+
+TEST_P(NetworkTest, PowersAreTheFormulaAtEveryShape) {
+  for (const double power : {1.5, 2.0, 3.3}) {
+    for (const auto& [d, k, p] : {std::array<Index, 3>{1, 1, 1}, {5, 33, 3}, {40, 7, 2}}) {
+      const ReluNetwork network = planted_power(d, k, p, power, 5);
+      const HostMatrix x = normals(70, d, 6);
+      // z is off by d eps Z, Z = sum |w_i x_i|, so z^power by power d eps Z^power; steps(4) of the
+      // power itself, and k sums.
+      ReluNetwork terms = network;
+      for (Index i = 0; i < terms.output.size(); ++i) terms.output.data()[i] *= power;
+      EXPECT_TRUE(near_sum(evaluate(device(), network, x), exact_values(network, x),
+                           magnitudes(terms, x), d + k + 6))
+          << power;
+    }
+  }
+}
+
 TEST_P(NetworkTest, FoldingTheLinearPartKeepsTheFunction) {
   ReluNetwork network = planted_network(4, 5, 3, 9);
   for (Index i = 0; i < 4; ++i) network.linear(1, i) = 0;  // this output has nothing to fold
@@ -70,6 +98,24 @@ TEST_P(NetworkTest, FoldingTheLinearPartKeepsTheFunction) {
   EXPECT_EQ(fold_linear_part(affine).neurons(), 2);
   EXPECT_TRUE(
       same_bits(evaluate(device(), fold_linear_part(affine), HostMatrix{{1, -3, 1}}), {{-6}}));
+}
+
+TEST(NetworkDataTest, AnotherPowerHasNoLinearPartToFold) {
+  const ReluNetwork network = planted_power(4, 5, 3, 2.5, 9);
+  const ReluNetwork folded = fold_linear_part(network);
+  EXPECT_EQ(folded.power, 2.5);
+  EXPECT_TRUE(same_bits(folded.weights, network.weights));
+  EXPECT_TRUE(same_bits(folded.output, network.output));
+}
+
+TEST(NetworkDataTest, RequireReluSaysWhoAndWhichPower) {
+  EXPECT_NO_THROW(require_relu(by_hand(), "this"));
+  try {
+    require_relu(planted_power(2, 3, 1, 2.5, 1), "this");
+    ADD_FAILURE() << "accepted";
+  } catch (const BadInput& error) {
+    EXPECT_STREQ(error.what(), "this: expected a network of power 1, not 2.5");
+  }
 }
 
 TEST_P(NetworkTest, EvaluateRefusesPointsOfAnotherWidth) {
@@ -131,6 +177,30 @@ TEST(NetworkDataTest, CheckSaysWhichPartIsWrong) {
   named("output must be finite", [&](ReluNetwork& n) { n.output(1, 0) = nan; });
   named("linear must be finite", [&](ReluNetwork& n) { n.linear(0, 1) = nan; });
   named("constant must be finite", [&](ReluNetwork& n) { n.constant(1, 0) = 1 / 0.0; });
+  for (const double bad : {0.0, -1.0, nan, 1 / 0.0}) {
+    named("power must be finite and greater than 0", [&](ReluNetwork& n) { n.power = bad; });
+  }
+}
+
+TEST(NetworkDataTest, OnlyPowerOneHasBiasesALinearPartAndAConstant) {
+  const ReluNetwork good = planted_power(2, 3, 1, 2, 1);
+  EXPECT_NO_THROW(check(good));
+  const auto named = [&](const char* part, HostMatrix ReluNetwork::*matrix) {
+    ReluNetwork network = good;
+    (network.*matrix)(0, 0) = 1e-300;
+    try {
+      check(network);
+      ADD_FAILURE() << part << ": accepted";
+    } catch (const BadInput& error) {
+      EXPECT_NE(std::string(error.what()).find(std::string(part) + " must be 0"), std::string::npos)
+          << error.what();
+    }
+    network.power = 1;
+    EXPECT_NO_THROW(check(network));
+  };
+  named("bias", &ReluNetwork::bias);
+  named("linear", &ReluNetwork::linear);
+  named("constant", &ReluNetwork::constant);
 }
 
 TEST(NetworkDataTest, WithoutTheirCommonFunctionOutputsAddUpToNothing) {
@@ -145,6 +215,7 @@ TEST(NetworkDataTest, WithoutTheirCommonFunctionOutputsAddUpToNothing) {
   EXPECT_TRUE(same_bits(centred.linear, {{-1, -2}, {0, -2}, {1, -2}, {0, 6}}));
   EXPECT_TRUE(same_bits(centred.constant, {{0}, {0}, {0}, {0}}));
   EXPECT_TRUE(same_bits(centred.weights, network.weights));
+  EXPECT_EQ(without_common_function(planted_power(2, 3, 2, 3, 1)).power, 3);
   EXPECT_THROW(without_common_function(ReluNetwork()), BadInput);
 }
 

@@ -34,7 +34,8 @@ bool are_close(const Neuron& a, const Neuron& b, double delta, double alpha);
 ///           with weights s_i |v_i|:  rms error <= sum |v_i| hypot(|n_i - n*|, |c_i - c*|).
 ///   affine  the best under N(0, I): gradient sum Q(c_i) u_i w_i^T, and the mean.
 /// Neurons close to nobody, dead neurons, and clusters that would not get smaller stay as they are.
-/// Throws BadInput as check() does, and unless 0 <= delta < sqrt(1/2) and 0 <= alpha < infinity.
+/// Throws BadInput as check() does, on a power other than 1, and unless 0 <= delta < sqrt(1/2) and
+/// 0 <= alpha < infinity.
 ReluNetwork merge_close(const ReluNetwork& network, double delta, double alpha);
 
 }  // namespace crease

@@ -47,10 +47,16 @@ void require_tensors_writable(const std::string& path);
 /// A network under PyTorch's Sequential(Linear, ReLU, Linear) names: 0.weight [k,d], 0.bias [k]
 /// (optional), 2.weight [p,k], 2.bias [p] (optional), skip.weight [p,d] (optional). k = 0 is
 /// allowed. Throws FileError naming what is missing, misshapen or no part of such a network, on NaN
-/// or infinity, and on metadata that name another activation than relu or a power other than 1.
+/// or infinity, and on metadata that name another activation than relu.
+///
+/// The power stands in the metadata of safetensors ("power", a decimal number) and in .npz as an
+/// array `power` of one number; either is read from either, 1 where neither is there. FileError
+/// where it is no finite number above 0, where the two differ, and where a network of a power other
+/// than 1 has biases, a linear part or a constant that are not 0.
 ReluNetwork load_network(const std::string& path);
 
-/// skip.weight is written only where the linear part is not zero. Throws FileError as
+/// skip.weight is written only where the linear part is not zero, the power only where it is not 1
+/// (it comes back bit for bit). Throws FileError as
 /// write_tensors() and BadInput as check() do.
 void save_network(const std::string& path, const ReluNetwork& network);
 

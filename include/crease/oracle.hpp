@@ -77,7 +77,8 @@ class Oracle {
 
 /// A known network as a black box; lines and fans are answered without building their points.
 /// It is uploaded to the device that asks first and must be destroyed before that device.
-/// Throws BadInput as check() does.
+/// Networks of a power other than 1 are asked point by point: lines and fans are only fast for
+/// relu. Throws BadInput as check() does.
 std::unique_ptr<Oracle> make_network_oracle(ReluNetwork network);
 
 /// y [n, p] <- F(x [n, d]) by a function on the host.

@@ -28,6 +28,7 @@ struct CompressOptions {
 
 int compress(const CompressOptions& options) {
   const ReluNetwork network = load_network(options.network);
+  require_relu(network, options.network);
   if (options.neurons > network.neurons()) {
     throw BadInput(fmt::format("--neurons: expected at most the {} of {}", network.neurons(),
                                options.network));

@@ -19,6 +19,7 @@ struct MakeOptions {
   FamilyPlan plan;
   std::optional<Index> neurons;
   std::optional<Index> on;
+  CLI::Option* spread = nullptr;
   Seed seed;
   std::string out;
   std::vector<std::pair<CLI::Option*, std::string>> owned;  // option, its families
@@ -66,12 +67,21 @@ int make(MakeOptions& options) {
           option->get_name(), fmt::format("belongs to {}, not to {}", owners, options.plan.family));
     }
   }
+  if (options.plan.power) {
+    if (options.plan.family != "gaussian") {
+      throw CLI::ValidationError("--power", "expected with the family gaussian alone");
+    }
+    if (options.spread->count() > 0) {
+      throw CLI::ValidationError("--spread", "expected without --power, which means no biases");
+    }
+  }
   settle_neurons(options);
   require_tensors_writable(options.out);
   const ReluNetwork network = make_family(options.plan, options.seed);
   save_network(options.out, network);
-  fmt::print("{}: {}, {} inputs, {} neurons, {} outputs, seed {}\n", options.out,
-             options.plan.family, network.inputs(), network.neurons(), network.outputs(),
+  const std::string power = options.plan.power ? fmt::format(" power {}", network.power) : "";
+  fmt::print("{}: {}{}, {} inputs, {} neurons, {} outputs, seed {}\n", options.out,
+             options.plan.family, power, network.inputs(), network.neurons(), network.outputs(),
              options.seed.value);
   return kExitOk;
 }
@@ -98,9 +108,12 @@ void add_make(CLI::App& app, int& exit_code) {
   const auto own = [o = options.get()](CLI::Option* option, const std::string& owners) {
     o->owned.emplace_back(option, owners);
   };
-  own(add_real_option(verb, "--spread", "standard deviation of the biases (0.5)", kNotNegative,
-                      [&plan](double s) { plan.spread = s; }),
-      "gaussian");
+  options->spread = add_real_option(verb, "--spread", "standard deviation of the biases (0.5)",
+                                    kNotNegative, [&plan](double s) { plan.spread = s; });
+  own(options->spread, "gaussian");
+  add_real_option(verb, "--power",
+                  "gaussian: U max(V x, 0)^P without biases and constant, also for P = 1",
+                  kPositive, [&plan](double p) { plan.power = p; });
   own(add_real_option(verb, "--width", "bump: its width (0.1)", kPositive,
                       [&plan](double w) { plan.width = w; }),
       "bump");

@@ -57,7 +57,7 @@ void print_network(const ReluNetwork& network) {
     for (Index o = 0; o < network.outputs(); ++o) column.push_back(network.output(o, i));
     weights.push_back(weight);
     outputs.push_back(norm(column));
-    products.push_back(weight * norm(column));
+    products.push_back(std::pow(weight, network.power) * norm(column));
     distances.push_back(-network.bias(i, 0) / weight);
   }
   std::vector<double> slopes;
@@ -71,16 +71,20 @@ void print_network(const ReluNetwork& network) {
   print_line("outputs", fmt::format("{}", network.outputs()));
   print_line("neurons", fmt::format("{} ({} live, {} dead)", network.neurons(),
                                     network.neurons() - dead, dead));
+  const bool relu = network.power == 1;
+  if (!relu) print_line("power", fmt::format("{}, no biases", network.power));
   print_line("linear part", affine ? "yes" : "no");
   print_line("standard deviation",
              fmt::format("{:.5g} under N(0, I)", gaussian_standard_deviation(network)));
   fmt::print("{:<22}{:>12}{:>12}{:>12}\n", "", "least", "median", "largest");
   print_spread("|w|", weights);
   print_spread("|u|", outputs);
-  print_spread("|u| |w|", products);
-  print_spread("-bias / |w|", distances);
+  print_spread(relu ? "|u| |w|" : "|u| |w|^power", products);
+  if (relu) print_spread("-bias / |w|", distances);
   if (affine) print_spread("linear part, rows", slopes);
-  print_spread("constant", {network.constant.data(), network.constant.data() + network.outputs()});
+  if (relu)
+    print_spread("constant",
+                 {network.constant.data(), network.constant.data() + network.outputs()});
 }
 
 void print_log(const std::string& path) {
@@ -105,7 +109,8 @@ int show(const std::string& path) {
   const bool is_network = file.tensors.contains("0.weight") && file.tensors.contains("2.weight");
   if (is_network) {
     const ReluNetwork network = load_network(path);
-    print_line(path, "a network with one hidden ReLU layer");
+    print_line(path, network.power == 1 ? "a network with one hidden ReLU layer"
+                                        : "a network with one hidden layer of rectified powers");
     print_metadata(file);
     print_network(network);
     return kExitOk;

@@ -67,6 +67,9 @@ std::string certificate(const RunReport& report) {
     return text +
            "  (B) says nothing: F' has no neuron whose steepness could bound what is missing\n";
   }
+  if (std::isinf(c.lipschitz)) {
+    return text + "  (B) says nothing: slopes of powers other than 1 have no bound\n";
+  }
   text += fmt::format(
       "  (B) rms error <= {:.3g} if F - F' is {:.3g}-Lipschitz: nothing that is missing is "
       "steeper\n",

@@ -141,6 +141,12 @@ OpenTarget open_target(const TargetOptions& options, Seed seed,
   target.file = options.name;
   Imperfection answers = options.answers.value_or(Imperfection{});
   ReluNetwork network = load_network(options.name);
+  if (network.power != 1) {
+    throw BadInput(fmt::format(
+        "{}: its power is {}, and learners that ask know relu alone; examples of it are for "
+        "`crease draw` and `crease fit`",
+        options.name, network.power));
+  }
   target.identity = "network " + to_string(digest_of(network));
   target.oracle = make_network_oracle(std::move(network));
   if (!options.softmax.empty()) {

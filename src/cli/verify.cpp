@@ -14,6 +14,7 @@
 #include "src/cli/number_options.hpp"
 #include "src/cli/sampled_error.hpp"
 #include "src/cli/verbs.hpp"
+#include "src/gaussian_covariance.hpp"
 
 namespace crease {
 namespace {
@@ -29,7 +30,12 @@ struct VerifyOptions {
 };
 
 /// sd(F) under N(0, I); none where F is constant as far as its rounding shows.
-std::optional<double> scale_of(const ReluNetwork& target) {
+std::optional<double> scale_of(Device& device, const ReluNetwork& target) {
+  if (target.power != 1) {
+    const GaussianVariance variance = *variance_of(device, target);
+    if (variance.value <= variance.error) return std::nullopt;
+    return std::sqrt(variance.value);
+  }
   // Neurons that cancel to a constant leave this much of sum |u| |w| as rounding.
   constexpr double kRounding = 64 * std::numeric_limits<double>::epsilon();
   double size = 0;
@@ -48,12 +54,18 @@ std::optional<double> scale_of(const ReluNetwork& target) {
 /// The exact distance of networks small enough for it to take no time.
 std::optional<GaussianDistance> distance_of(Device& device, const ReluNetwork& target,
                                             const ReluNetwork& learned) {
-  constexpr Index kMostNeurons = 4096;  // of both together: seconds
-  if (target.neurons() + learned.neurons() > kMostNeurons) return std::nullopt;
+  // Of both together: seconds. A pair of powers takes microseconds.
+  const Index most = target.power == 1 && learned.power == 1 ? 4096 : 1024;
+  if (target.neurons() + learned.neurons() > most) return std::nullopt;
   return gaussian_distance(device, target, learned);
 }
 
-void print_json(const VerifyOptions& options, const SampledError& error,
+struct Powers {
+  double target = 1;
+  double learned = 1;
+};
+
+void print_json(const VerifyOptions& options, Powers powers, const SampledError& error,
                 const std::optional<GaussianDistance>& distance, std::optional<double> scale,
                 const NetworkMatch& found) {
   nlohmann::ordered_json json;
@@ -65,6 +77,7 @@ void print_json(const VerifyOptions& options, const SampledError& error,
   }
   json["modulo"] = nullptr;
   if (options.softmax) json["modulo"] = "the common function of the outputs";
+  json["power"] = {{"target", powers.target}, {"learned", powers.learned}};
   json["rms_error"] = error.rms;
   json["gaussian_distance"] = nullptr;
   if (distance) {
@@ -85,10 +98,15 @@ void print_json(const VerifyOptions& options, const SampledError& error,
   fmt::print("{}\n", json.dump());
 }
 
-void print_table(const VerifyOptions& options, const SampledError& error,
+void print_table(const VerifyOptions& options, Powers powers, const SampledError& error,
                  const std::optional<GaussianDistance>& distance, std::optional<double> scale,
                  const NetworkMatch& found, const std::string& device) {
   if (options.softmax) fmt::print("modulo             the common function of the outputs\n");
+  if (powers.target != 1 || powers.learned != 1) {
+    fmt::print("power              {} of the target, {} of the learned network{}\n", powers.target,
+               powers.learned,
+               powers.target == powers.learned ? "" : ": they have no neuron in common");
+  }
   if (scale) {
     fmt::print("relative error     {:.3g}   99 % interval {:.3g} to {:.3g} (normal theory)\n",
                error.rms / *scale, error.rms_low / *scale, error.rms_high / *scale);
@@ -130,12 +148,13 @@ int verify(const VerifyOptions& options) {
   const auto device = open_device(options.device);
   const SampledError error = sample_error(*device, target, learned, options.samples, options.seed);
   const NetworkMatch found = match(target, learned);
-  const std::optional<double> scale = scale_of(target);
+  const std::optional<double> scale = scale_of(*device, target);
   const std::optional<GaussianDistance> distance = distance_of(*device, target, learned);
+  const Powers powers = {target.power, learned.power};
   if (options.json) {
-    print_json(options, error, distance, scale, found);
+    print_json(options, powers, error, distance, scale, found);
   } else {
-    print_table(options, error, distance, scale, found, device->name());
+    print_table(options, powers, error, distance, scale, found, device->name());
   }
   return kExitOk;
 }

@@ -2,10 +2,22 @@
 #include <crease/files.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <filesystem>
+#include <optional>
 
 namespace crease {
 namespace {
+
+constexpr const char* kPower = "power";
+
+/// The shortest decimal number that reads back as the same double.
+std::string text_of(double value) {
+  char text[32];
+  const auto [end, error] = std::to_chars(text, text + sizeof text, value);
+  return {text, error == std::errc{} ? end : text};
+}
 
 std::string text_of(const std::vector<Index>& shape) {
   std::string text = "[";
@@ -43,6 +55,34 @@ class Parts {
     std::copy(tensor.values.begin(), tensor.values.end(), part.data());
   }
 
+  /// From the metadata, or an array of one number; 1 where neither is there.
+  double power() const {
+    std::optional<double> power;
+    if (const auto told = file_.metadata.find(kPower); told != file_.metadata.end()) {
+      const std::string& text = told->second;
+      const char* end = text.data() + text.size();
+      power.emplace();
+      const auto [stopped, error] = std::from_chars(text.data(), end, *power);
+      if (error != std::errc{} || stopped != end) refuse_power("\"" + text + "\"");
+    }
+    if (has(kPower)) {
+      const Tensor& array = need(kPower);
+      if (array.values.size() != 1) refuse_power("an array " + text_of(array.shape));
+      if (power && *power != array.values[0]) {
+        refuse("its power is " + text_of(*power) + " in the metadata and " +
+               text_of(array.values[0]) + " as an array");
+      }
+      power = array.values[0];
+    }
+    if (!power) return 1;
+    if (!std::isfinite(*power) || *power <= 0) refuse_power(text_of(*power));
+    return *power;
+  }
+
+  [[noreturn]] void refuse_power(const std::string& what) const {
+    refuse("its power is " + what + "; expected one finite number above 0");
+  }
+
   [[noreturn]] void refuse(const std::string& what) const {
     throw FileError(path_ + " is not a network crease knows: " + what);
   }
@@ -63,23 +103,20 @@ ReluNetwork load_network(const std::string& path) {
   const Parts parts(path, file);
 
   // A deeper network has these names too, and reading two of its layers would be silently wrong.
-  static const std::vector<std::string> kNames = {"0.weight", "0.bias", "2.weight", "2.bias",
-                                                  "skip.weight"};
+  static const std::vector<std::string> kNames = {"0.weight", "0.bias",      "2.weight",
+                                                  "2.bias",   "skip.weight", kPower};
   for (const auto& [name, tensor] : file.tensors) {
     if (std::find(kNames.begin(), kNames.end(), name) == kNames.end()) {
       parts.refuse("\"" + name +
-                   "\" is no part of it; expected 0.weight, 0.bias, 2.weight, 2.bias and "
-                   "skip.weight only");
+                   "\" is no part of it; expected 0.weight, 0.bias, 2.weight, 2.bias, "
+                   "skip.weight and power only");
     }
   }
   const auto activation = file.metadata.find("activation");
   if (activation != file.metadata.end() && activation->second != "relu") {
     parts.refuse("its activation is \"" + activation->second + "\"; expected relu");
   }
-  const auto power = file.metadata.find("power");
-  if (power != file.metadata.end() && power->second != "1") {
-    parts.refuse("its power is \"" + power->second + "\"; expected 1");
-  }
+  const double power = parts.power();
 
   const Tensor& hidden = parts.need("0.weight");
   const Tensor& output = parts.need("2.weight");
@@ -115,6 +152,12 @@ ReluNetwork load_network(const std::string& path) {
   if (parts.has("0.bias")) parts.fill("0.bias", {neurons}, network.bias);
   if (parts.has("2.bias")) parts.fill("2.bias", {outputs}, network.constant);
   if (parts.has("skip.weight")) parts.fill("skip.weight", {outputs, inputs}, network.linear);
+  network.power = power;
+  try {
+    check(network);
+  } catch (const BadInput& error) {
+    parts.refuse(error.what());
+  }
   return network;
 }
 
@@ -133,6 +176,13 @@ void save_network(const std::string& path, const ReluNetwork& network) {
   if (std::any_of(linear.data(), linear.data() + linear.size(),
                   [](double value) { return value != 0.0; })) {
     file.tensors["skip.weight"] = tensor_of(linear, {p, d});
+  }
+  if (network.power != 1) {
+    file.metadata[kPower] = text_of(network.power);
+    // PyTorch refuses arrays that it does not know, so only where there is no place for metadata.
+    if (std::filesystem::path(path).extension() == ".npz") {
+      file.tensors[kPower] = {{}, {network.power}};
+    }
   }
   write_tensors(path, file);
 }

@@ -325,7 +325,9 @@ void SampleRun::certify_network(const ReluNetwork& of_z, const ReluNetwork& netw
 Learned<ReluNetwork> SampleRun::finish(const ReluNetwork& of_z, const Goal& goal) {
   ReluNetwork network =
       whitening_.empty() ? ReluNetwork(report_.inputs, 0, report_.outputs) : in_inputs(of_z);
-  if (!device_lost_ && !whitening_.empty()) certify_network(of_z, network, goal);
+  if (!device_lost_ && !whitening_.empty()) {
+    run([&] { certify_network(of_z, network, goal); }, [] { return true; });
+  }
   report_.neurons = network.neurons();
   report_.total_seconds = seconds();
   if (!device_lost_) report_.peak_device_bytes = device_.stats().peak_bytes;

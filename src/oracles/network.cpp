@@ -20,14 +20,17 @@ class NetworkOracle final : public Oracle {
     on(device).evaluate(x, y);
   }
   bool answer_line(Device& device, const Line& line, ConstDeviceView t, DeviceView y) override {
+    if (network_.power != 1) return false;
     on(device).evaluate_line(line, t, y);
     return true;
   }
   bool answer_lines(Device& device, const Lines& lines, ConstDeviceView t, DeviceView y) override {
+    if (network_.power != 1) return false;
     on(device).evaluate_lines(lines, t, y);
     return true;
   }
   bool answer_fan(Device& device, const Fan& fan, DeviceView y) override {
+    if (network_.power != 1) return false;
     on(device).evaluate_fan(fan, y);
     return true;
   }

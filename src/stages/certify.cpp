@@ -14,8 +14,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 void check_arguments(std::span<const double> errors, double failure, double lipschitz,
                      bool may_be_silent) {
   require(failure > 0.0 && failure < 1.0, "certify: failure must be in (0, 1)");
-  require(std::isfinite(lipschitz) && lipschitz >= 0.0,
-          "certify: the Lipschitz constant must be finite and not negative");
+  require(lipschitz >= 0.0, "certify: the Lipschitz constant must not be negative");
   require(std::all_of(errors.begin(), errors.end(),
                       [=](double e) { return e >= 0.0 && (may_be_silent || std::isfinite(e)); }),
           "certify: errors must be finite and not negative");
@@ -61,7 +60,7 @@ double log_at_most(Index n, Index hits, double q) {
 // sqrt(inside * T^2 + 2 T L a(z) + L^2 b(z)), Q(z) = mass; scaled, so that no square over- or
 // underflows.
 double rms_with_tail(double inside, double threshold, double lipschitz, double mass) {
-  if (mass >= 1.0) return kInfinity;
+  if (mass >= 1.0 || std::isinf(lipschitz)) return kInfinity;
   const double scale = std::max(threshold, lipschitz);
   if (scale == 0.0) return 0.0;
   const TailMoments tail = tail_moments(inverse_normal_tail(mass));
@@ -204,6 +203,7 @@ double largest_lipschitz_guess(const ReluNetwork& network) {
     }
     steepest = std::max(steepest, 2.0 * weight * output);
   }
+  if (steepest > 0.0 && network.power != 1) return kInfinity;
   return steepest;
 }
 

@@ -26,7 +26,9 @@ namespace crease {
 /// errors     finite (or may_be_silent), not negative, in the order the points were drawn
 ///            (iso_split halves them)
 /// failure    in (0, 1)
-/// lipschitz  finite, not negative; 0 promises a constant |F - F'|
+/// lipschitz  not negative; 0 promises a constant |F - F'|, infinity nothing: then (B) says
+/// nothing,
+///            rms_bound is infinity
 ///
 /// n = 0, or all of them silent, vouches for nothing: mass 1, rms_bound infinity. All errors 0 and
 /// L = 0: rms_bound 0. Throws BadInput where an argument is out of range.
@@ -67,7 +69,7 @@ double iso_split(std::span<const double> errors, double failure, double lipschit
 double upper_mean_of_bounded(std::span<const double> y, double failure);
 
 /// 2 max_j |u_j| |w_j|: a default for L, "if what is missing is no steeper than this". 0 without
-/// neurons.
+/// neurons that are not dead. Infinity with other powers than 1: their slopes have no bound.
 double largest_lipschitz_guess(const ReluNetwork& network);
 
 /// failure / (look (look + 1)), the level of the look-th certificate of one run, look >= 1: over

@@ -79,6 +79,10 @@ TEST_F(CompressTest, BadInputIsRefused) {
   expect_refused(with("many", file("x.npz")), "--neurons");
   expect_refused(with("3", file("x.onnx")), "expected a name ending in");
   expect_refused(with("3", path), "--out: expected another file");
+  const std::string power =
+      made("p.npz", {"gaussian", "--inputs", "3", "--neurons", "4", "--power", "2"});
+  expect_refused({"compress", power, "--neurons", "3", "--out", file("x.npz")},
+                 "expected a network of power 1, not 2");
   expect_refused({"compress", path, "--out", file("x.npz")}, "--neurons");
   expect_refused({"compress", path, "--neurons", "3"}, "--out");
   expect_refused({"compress", file("none.npz"), "--neurons", "3", "--out", file("x.npz")},

@@ -27,6 +27,19 @@ TEST_F(DrawTest, TheExamplesAreTheNetworks) {
   }
 }
 
+TEST_F(DrawTest, ExamplesOfAnotherPowerAreItsOwn) {
+  const std::string path =
+      made("net.npz", {"gaussian", "--inputs", "3", "--neurons", "5", "--power", "2"});
+  expect_ok({"draw", path, "--samples", "7", "--out", file("d.npz")});
+  const HostMatrix x = load_matrix(file("d.npz"), "x");
+  const HostMatrix y = load_matrix(file("d.npz"), "y");
+  const auto device = make_cpu_device();
+  const HostMatrix expected = evaluate(*device, load_network(path), x);
+  ASSERT_EQ(y.rows(), 7);
+  for (Index i = 0; i < y.size(); ++i) EXPECT_EQ(y.data()[i], expected.data()[i]);
+  expect_ok({"draw", path, "--samples", "7", "--noise", "0.1", "--out", file("noisy.npz")});
+}
+
 TEST_F(DrawTest, NoiseAndGrossErrorsChangeTheAnswersAlone) {
   const std::string path = made("net.safetensors", {"gaussian", "--inputs", "2", "--neurons", "3"});
   expect_ok({"draw", path, "--samples", "50", "--out", file("clean.npz")});

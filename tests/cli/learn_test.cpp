@@ -260,6 +260,12 @@ TEST_F(LearnTest, PlacesThatCannotBeWrittenAreRefusedBeforeAnythingIsAsked) {
   EXPECT_THAT(folder_.names(), ElementsAre("target.safetensors"));
 }
 
+TEST_F(LearnTest, OtherPowersAreForTheLearnersFromExamples) {
+  const std::string power =
+      made("p.npz", {"gaussian", "--inputs", "3", "--neurons", "2", "--power", "2"});
+  expect_refused({"learn", power, "--out", file("x.npz")}, "crease fit");
+}
+
 TEST_F(LearnTest, UnknownDevicesAreRefused) {
   expect_refused({"learn", target_, "--out", file("x.npz"), "--device", "gpu"},
                  "--device: expected auto or cpu or cuda, not \"gpu\"");

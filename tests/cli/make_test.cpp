@@ -48,6 +48,20 @@ TEST_F(MakeTest, OptionsReachTheFamily) {
   for (Index i = 0; i < 12; ++i) EXPECT_EQ(mix.bias(i, 0), expected.bias(i, 0));
 }
 
+TEST_F(MakeTest, APowerMeansANetworkWithoutBiases) {
+  for (const std::string extension : {".npz", ".safetensors"}) {
+    const ReluNetwork network = load_network(
+        made("p" + extension, {"gaussian", "--inputs", "3", "--neurons", "2", "--power", "2.5"}));
+    EXPECT_EQ(network.power, 2.5);
+    EXPECT_EQ(network.bias(1, 0), 0);
+    EXPECT_EQ(network.constant(0, 0), 0);
+  }
+  const ReluNetwork relu =
+      load_network(made("r.npz", {"gaussian", "--inputs", "3", "--neurons", "2", "--power", "1"}));
+  EXPECT_EQ(relu.power, 1);
+  EXPECT_EQ(relu.bias(1, 0), 0);
+}
+
 TEST_F(MakeTest, SomeFamiliesNeedNoNeurons) {
   EXPECT_EQ(load_network(made("b.npz", {"bump", "--inputs", "3"})).neurons(), 3);
   EXPECT_EQ(load_network(made("a.npz", {"affine", "--inputs", "3"})).neurons(), 0);
@@ -80,6 +94,10 @@ TEST_F(MakeTest, BadFamiliesAndNumbersAreRefused) {
   refused({"gaussian", "--inputs", "3"}, "--neurons: expected with the family gaussian");
   refused({"gaussian", "--inputs", "3", "--neurons", "4", "--gap", "1"}, "--gap: belongs to");
   refused({"gaussian", "--inputs", "3", "--neurons", "4", "--on", "1"}, "--on");
+  refused({"gaussian", "--inputs", "3", "--neurons", "4", "--power", "0"}, "--power: expected");
+  refused({"gaussian", "--inputs", "3", "--neurons", "4", "--power", "2", "--spread", "0"},
+          "--spread: expected without --power");
+  refused({"rare", "--inputs", "3", "--neurons", "4", "--power", "2"}, "--power: expected with");
   refused({"bump", "--inputs", "3", "--width", "0"}, "--width: expected a number greater than 0");
   refused({"bump", "--inputs", "3", "--width", "nan"}, "--width");
   refused({"bump", "--inputs", "3", "--on", "4", "--neurons", "9"}, "--neurons: expected 7");

@@ -31,6 +31,17 @@ TEST_F(ShowTest, ANetworkWithoutNeuronsIsDescribed) {
   EXPECT_THAT(text, ContainsRegex("linear part +yes\n"));
 }
 
+TEST_F(ShowTest, APowerIsPartOfTheDescription) {
+  for (const std::string name : {"n.npz", "n.safetensors"}) {
+    const std::string path =
+        made(name, {"gaussian", "--inputs", "4", "--neurons", "3", "--power", "2.5"});
+    const std::string text = expect_ok({"show", path}).out;
+    EXPECT_THAT(text, HasSubstr("one hidden layer of rectified powers"));
+    EXPECT_THAT(text, ContainsRegex("power +2.5, no biases\n"));
+    EXPECT_THAT(text, HasSubstr("|u| |w|^power"));
+  }
+}
+
 TEST_F(ShowTest, OtherArraysAreListed) {
   save_matrix(file("x.npz"), "x", HostMatrix{{1, 2, 3}, {4, 5, 6}}.view());
   const std::string text = expect_ok({"show", file("x.npz")}).out;

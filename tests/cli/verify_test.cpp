@@ -70,6 +70,42 @@ TEST_F(VerifyTest, AKnownErrorIsMeasuredWithinItsInterval) {
   EXPECT_LT(json["largest_error"], 0.25 * 7);    // P(some |x_0| > 7 in n) < 3e-7
 }
 
+TEST_F(VerifyTest, ANetworkOfAnotherPowerIsItselfAndKnownErrorsAreMeasured) {
+  const std::string path = made(
+      "n.npz", {"gaussian", "--inputs", "5", "--neurons", "7", "--outputs", "2", "--power", "2.5"});
+  const Json same = verified(path, path, {"--samples", "100"});
+  EXPECT_EQ(same["power"], (Json{{"target", 2.5}, {"learned", 2.5}}));
+  EXPECT_EQ(same["relative_error"], 0.0);
+  EXPECT_EQ(same["gaussian_distance"], (Json{{"value", 0.0}, {"floor", 0.0}, {"sampled", false}}));
+  EXPECT_EQ(same["neurons"]["matched"], 7);
+
+  // F' = 1.25 F: the error is F / 4, whose mean counts too.
+  ReluNetwork network = load_network(path);
+  const double sd = gaussian_standard_deviation(network);
+  const double rms = gaussian_distance(network, ReluNetwork(5, 0, 2)).value;
+  for (Index i = 0; i < network.output.size(); ++i) network.output.data()[i] *= 1.25;
+  save_network(file("m.npz"), network);
+  const Json json = verified(path, file("m.npz"));
+  EXPECT_NEAR(json["gaussian_distance"]["value"].get<double>(), 0.25 * rms, 1e-13 * rms);
+  EXPECT_NEAR(json["largest_parameter_error"]["scales"].get<double>(), 0.25, 0x1p-48);
+  EXPECT_EQ(json["neurons"]["matched"], 7);
+  EXPECT_LE(json["relative_error_confidence"][0].get<double>(), 0.25 * rms / sd);
+  EXPECT_GE(json["relative_error_confidence"][1].get<double>(), 0.25 * rms / sd);
+}
+
+TEST_F(VerifyTest, NetworksOfDifferentPowersHaveNoNeuronInCommon) {
+  const std::string two =
+      made("2.npz", {"gaussian", "--inputs", "5", "--neurons", "7", "--power", "2"});
+  const std::string relu = made("1.npz", {"gaussian", "--inputs", "5", "--neurons", "7"});
+  const Json json = verified(two, relu, {"--samples", "1000"});
+  EXPECT_EQ(json["neurons"]["missing"], 7);
+  EXPECT_EQ(json["neurons"]["spurious"], 7);
+  EXPECT_EQ(json["gaussian_distance"]["sampled"], true);
+  EXPECT_THAT(
+      expect_ok({"verify", two, relu, "--samples", "100"}).out,
+      HasSubstr("2 of the target, 1 of the learned network: they have no neuron in common"));
+}
+
 TEST_F(VerifyTest, AMissingNeuronIsCounted) {
   const std::string path = made("n.npz", {"gaussian", "--inputs", "5", "--neurons", "7"});
   ReluNetwork network = load_network(path);

@@ -28,6 +28,7 @@ class NetworkFileTest : public ::testing::Test {
     EXPECT_EQ(a.neurons(), b.neurons());
     EXPECT_EQ(a.inputs(), b.inputs());
     EXPECT_EQ(a.outputs(), b.outputs());
+    EXPECT_EQ(bytes_of<double>({a.power}), bytes_of<double>({b.power}));
   }
   std::string refusal(const TensorFile& file) {
     write_tensors(path_, file);
@@ -155,12 +156,91 @@ TEST_F(NetworkFileTest, DeeperNetworksAreRefusedAndNotCutShort) {
   EXPECT_THAT(refusal(file), HasSubstr("\"4.weight\" is no part of it"));
 }
 
-TEST_F(NetworkFileTest, OtherActivationsAndPowersAreRefused) {
+ReluNetwork of_power(double power) {
+  ReluNetwork network(2, 2, 1);
+  network.weights = {{0.1, 2}, {4, 5}};
+  network.output = {{1, 2}};
+  network.power = power;
+  return network;
+}
+
+TEST_F(NetworkFileTest, APowerComesBackBitForBitFromBothFormats) {
+  for (const double power : {2.0, 0.5, 1 / 3.0, 1e-300, 1e300, std::nextafter(1.0, 2.0)}) {
+    for (const std::string name : {"a.npz", "a.safetensors"}) {
+      save_network(folder_.file(name), of_power(power));
+      expect_same_bits(load_network(folder_.file(name)), of_power(power));
+    }
+  }
+}
+
+TEST_F(NetworkFileTest, ThePowerIsWrittenOnlyWhereItIsNotOne) {
+  save_network(path_, of_power(1));
+  EXPECT_FALSE(read_tensors(path_).metadata.contains("power"));
+  save_network(path_, of_power(2.5));
+  TensorFile file = read_tensors(path_);
+  EXPECT_EQ(file.metadata.at("power"), "2.5");
+  EXPECT_FALSE(file.tensors.contains("power")) << "PyTorch would refuse it";
+
+  const std::string npz = folder_.file("a.npz");
+  save_network(npz, of_power(1));
+  EXPECT_FALSE(read_tensors(npz).tensors.contains("power"));
+  save_network(npz, of_power(2.5));
+  file = read_tensors(npz);
+  EXPECT_THAT(file.tensors.at("power").shape, IsEmpty());
+  EXPECT_THAT(file.tensors.at("power").values, ElementsAre(2.5));
+}
+
+TEST_F(NetworkFileTest, APowerIsReadFromEitherPlaceAndRefusedWhereTheyDiffer) {
+  TensorFile file = good_;
+  file.tensors.erase("0.bias");
+  file.tensors.erase("2.bias");
+  file.tensors["power"] = {{1}, {2}};
+  write_tensors(path_, file);
+  EXPECT_EQ(load_network(path_).power, 2);
+  file.metadata["power"] = "2.0";
+  write_tensors(path_, file);
+  EXPECT_EQ(load_network(path_).power, 2);
+  file.metadata["power"] = "1";
+  EXPECT_THAT(refusal(file), HasSubstr("its power is 1 in the metadata and 2 as an array"));
+  file.tensors.erase("power");
+  write_tensors(path_, file);
+  EXPECT_EQ(load_network(path_).power, 1);
+}
+
+TEST_F(NetworkFileTest, BadPowersAreRefused) {
+  for (const std::string bad : {"", "two", "2x", " 2", "0", "-1", "nan", "inf", "1e999"}) {
+    TensorFile file = good_;
+    file.metadata["power"] = bad;
+    EXPECT_THAT(refusal(file), HasSubstr("expected one finite number above 0")) << bad;
+  }
+  for (const Tensor& bad : {Tensor{{1}, {0}}, Tensor{{}, {-2}}, Tensor{{1}, {std::nan("")}},
+                            Tensor{{1}, {HUGE_VAL}}, Tensor{{0}, {}}, Tensor{{2}, {2, 2}}}) {
+    TensorFile file = good_;
+    file.tensors["power"] = bad;
+    EXPECT_THAT(refusal(file), HasSubstr("expected one finite number above 0"));
+  }
+}
+
+TEST_F(NetworkFileTest, OtherPowersWithBiasesLinearPartOrConstantAreRefused) {
+  const std::vector<std::pair<std::string, std::string>> parts = {
+      {"0.bias", "bias"}, {"2.bias", "constant"}, {"skip.weight", "linear"}};
+  for (const auto& [name, part] : parts) {
+    TensorFile file = good_;
+    file.metadata["power"] = "2";
+    file.tensors["0.bias"].values = {0, 0, 0};
+    file.tensors["2.bias"].values = {0};
+    file.tensors["skip.weight"] = {{1, 2}, {0, 0}};
+    write_tensors(path_, file);
+    EXPECT_EQ(load_network(path_).power, 2);
+    file.tensors[name].values[0] = 1;
+    EXPECT_THAT(refusal(file), HasSubstr(part + " must be 0 where the power is not 1"));
+  }
+}
+
+TEST_F(NetworkFileTest, OtherActivationsAreRefused) {
   TensorFile file = good_;
   file.metadata["activation"] = "tanh";
   EXPECT_THAT(refusal(file), HasSubstr("its activation is \"tanh\"; expected relu"));
-  file.metadata = {{"activation", "relu"}, {"power", "2"}};
-  EXPECT_THAT(refusal(file), HasSubstr("its power is \"2\"; expected 1"));
   file.metadata = {{"format", "pt"}};
   write_tensors(path_, file);
   EXPECT_NO_THROW(load_network(path_));

@@ -61,6 +61,11 @@ def safetensors_parts():
         "network": network(),
         "network_with_skip": network(3, 2, 2, True),
         "network_without_neurons": network(2, 0, 1),
+        "network_of_a_power": (
+            header_of({"0.weight": entry([1, 2], 0, 16), "2.weight": entry([1, 1], 16, 24)},
+                      {"format": "crease", "activation": "relu", "power": "2.5"}),
+            doubles(1, -2, 3),
+        ),
         "types": (header_of(every), bytes(range(at))),
         "matrix": (header_of({"x": x}), doubles(1, -2)),
         "not_finite": (header_of({"x": x}), doubles(float("nan"), float("inf"))),
@@ -148,6 +153,10 @@ def archives():
     return {
         "stored": good,
         "network": zipped(weights),
+        "network_of_a_power": zipped(
+            {**weights, "0.bias.npy": npy(npy_dictionary(shape="(1,)"), doubles(0)),
+             "power.npy": npy(npy_dictionary(shape="()"), doubles(2.5))}
+        ),
         "deflated": zipped({"x.npy": matrix}, zipfile.ZIP_DEFLATED),
         "bomb": bomb,
         "empty": zipped({}),

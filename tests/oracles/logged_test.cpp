@@ -351,6 +351,9 @@ TEST(DigestTest, NetworksAndPointsThatDifferInOneBitHaveOtherDigests) {
   network.constant = HostMatrix{{7}};
   const Digest before = digest_of(network);
   EXPECT_EQ(digest_of(network), before);
+  network.power = 2;
+  EXPECT_NE(digest_of(network), before);
+  network.power = 1;
   network.linear(0, 1) = -0.0;
   EXPECT_NE(digest_of(network), before);
   const double x[] = {1, 2};

@@ -3,12 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <limits>
 
 #include "kernels/ops.hpp"
 #include "tests/support/devices.hpp"
 #include "tests/support/near.hpp"
-#include "tests/support/planted_network.hpp"
+#include "tests/support/planted_power.hpp"
 
 namespace crease {
 namespace {
@@ -60,6 +61,30 @@ TEST_P(NetworkOracleTest, ItAnswersOnEveryDeviceThatAsks) {
     oracle->answer(*asking, upload(*asking, x), y);
     EXPECT_TRUE(near_sum(download(*asking, y), expected, HostMatrix(6, 1, kMagnitude), 9));
   }
+}
+
+TEST_P(NetworkOracleTest, OtherPowersAreAnsweredPointByPoint) {
+  const ReluNetwork network = planted_power(3, 4, 2, 2.5, 2);
+  for (const Imperfection::Kind kind : {Imperfection::Kind::float64, Imperfection::Kind::float32}) {
+    Imperfection format;
+    format.kind = kind;
+    const auto oracle = make_imperfect_oracle(make_network_oracle(network), format);
+    const DeviceMatrix one = upload(device(), normals(1, 3, 5));
+    const DeviceMatrix points = upload(device(), normals(2, 3, 3));
+    const DeviceMatrix t = upload(device(), normals(2, 1, 4));
+    const std::array<Index, 2> all = {0, 2};
+    const HostMatrix before = {{7, 7}, {7, 7}};
+    DeviceMatrix y = upload(device(), before);
+    EXPECT_FALSE(oracle->answer_line(device(), {one, one}, t, y));
+    EXPECT_FALSE(oracle->answer_lines(device(), {one, one, all}, t, y));
+    EXPECT_FALSE(oracle->answer_fan(device(), {points, one, t}, y));
+    EXPECT_TRUE(same_bits(download(device(), y), before));
+  }
+  const auto oracle = make_network_oracle(network);
+  const HostMatrix x = normals(6, 3, 3);
+  DeviceMatrix y(device(), 6, 2);
+  oracle->answer(device(), upload(device(), x), y);
+  EXPECT_TRUE(same_bits(download(device(), y), evaluate(device(), network, x)));
 }
 
 TEST(NetworkOracleDataTest, WhatIsNoNetworkIsRefused) {

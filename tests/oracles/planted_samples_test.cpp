@@ -9,7 +9,7 @@
 
 #include "tests/support/devices.hpp"
 #include "tests/support/near.hpp"
-#include "tests/support/planted_network.hpp"
+#include "tests/support/planted_power.hpp"
 
 namespace crease {
 namespace {
@@ -85,6 +85,23 @@ TEST_P(PlantedSamplesTest, TheNoiseHasTheSizeThatIsAskedForOverTheRmsOfTheOutput
   const double expected = std::pow(0.25 * root_mean_square(), 2);
   const auto count = static_cast<double>(kRows * kOutputs);
 
+  EXPECT_NEAR(square / count, expected, 5 * expected * std::sqrt(2 / count));
+}
+
+TEST_P(PlantedSamplesTest, OtherPowersAreDrawnWithNoiseOfTheirOwnSize) {
+  constexpr Index kRows = 4000;
+  const ReluNetwork power = planted_power(kInputs, 7, kOutputs, 2.5, 11);
+  const auto clean = make_planted_samples(power, Seed{3}, kRows);
+  const auto noisy = make_planted_samples(power, Seed{3}, kRows, {0.25, 0, 10});
+  const Examples a = draw(*clean, kRows);
+  const Examples b = draw(*noisy, kRows);
+  EXPECT_TRUE(same_bits(a.y, evaluate(device(), power, a.x)));
+  double square = 0;
+  for (Index i = 0; i < a.y.size(); ++i) square += std::pow(b.y.data()[i] - a.y.data()[i], 2);
+  const double moment =
+      std::pow(gaussian_distance(power, ReluNetwork(kInputs, 0, kOutputs)).value, 2);
+  const double expected = 0.25 * 0.25 * moment / kOutputs;
+  const auto count = static_cast<double>(kRows * kOutputs);
   EXPECT_NEAR(square / count, expected, 5 * expected * std::sqrt(2 / count));
 }
 

@@ -141,7 +141,7 @@ TEST(CertifyTest, ArgumentsOutOfRangeAreRefused) {
     EXPECT_THROW(upper_mean_of_bounded(errors, failure), BadInput);
     EXPECT_THROW(look_failure(failure, 1), BadInput);
   }
-  for (const double lipschitz : {-1.0, kInfinity, std::nan("")}) {
+  for (const double lipschitz : {-1.0, std::nan("")}) {
     EXPECT_THROW(certify(errors, 0.05, lipschitz), BadInput);
   }
   for (const double error : {-1.0, kInfinity, std::nan("")}) {
@@ -169,6 +169,26 @@ TEST(CertifyTest, TheLipschitzGuessIsTwiceTheSteepestNeuron) {
   EXPECT_EQ(largest_lipschitz_guess(network), 200.0);
   network.output(1, 1) = 1.0;
   EXPECT_EQ(largest_lipschitz_guess(network), 130.0);
+}
+
+TEST(CertifyTest, SlopesOfOtherPowersHaveNoBoundAndNothingFollowsFromThem) {
+  ReluNetwork network(2, 2, 2);
+  network.power = 2;
+  EXPECT_EQ(largest_lipschitz_guess(network), 0.0);
+  network.weights = {{3, 4}, {0, 1}};
+  network.output = {{5, 0}, {12, 100}};
+  EXPECT_EQ(largest_lipschitz_guess(network), kInfinity);
+
+  const std::vector<double> errors = {1.0, 2.0};
+  const Certificate bounded = certify(errors, 0.05, 1.0);
+  for (const std::vector<double>& each : {errors, std::vector<double>(2, 0.0)}) {
+    EXPECT_EQ(certify(each, 0.05, kInfinity).rms_bound, kInfinity);
+  }
+  const Certificate unbounded = certify(errors, 0.05, kInfinity);
+  EXPECT_EQ(unbounded.lipschitz, kInfinity);
+  EXPECT_EQ(unbounded.mass, bounded.mass);
+  EXPECT_EQ(unbounded.largest_error, bounded.largest_error);
+  EXPECT_EQ(unbounded.rms_error, bounded.rms_error);
 }
 
 TEST(CertifyTest, TheMassOfAnEventIsThatOfClopperAndPearson) {

@@ -116,6 +116,31 @@ TEST_P(ExamplesTest, BlocksAreTheSameRowsAndAsLongAsTheirScratchAllows) {
   EXPECT_EQ(next, 10);
 }
 
+TEST_P(ExamplesTest, AConstantIsTheLastInputHoweverTheyAreKept) {
+  for (const Index most_bytes : {100 * kRowBytes, 2 * kRowBytes}) {
+    for (const bool rewinds : {true, false}) {
+      Counted source(kX, kY, rewinds);
+      Examples::Plan plan;
+      plan.rows = 5;
+      plan.held_out = 2;
+      plan.constant = true;
+      plan.most_bytes = most_bytes;
+      Examples examples(device(), source, plan);
+      EXPECT_EQ(examples.inputs(), kX.cols() + 1);
+      EXPECT_EQ(download(device(), examples.held_out_x())(1, kX.cols()), 1);
+      for (int pass = 0; pass < 2; ++pass) {
+        examples.pass([&](Index first, ConstDeviceView x, ConstDeviceView) {
+          const HostMatrix rows = download(device(), x);
+          for (Index i = 0; i < rows.rows(); ++i) {
+            EXPECT_EQ(rows(i, 0), kX(2 + first + i, 0));
+            EXPECT_EQ(rows(i, kX.cols()), 1);
+          }
+        });
+      }
+    }
+  }
+}
+
 TEST_P(ExamplesTest, TheFirstRowsAreOneMatrixHoweverTheyAreKept) {
   for (const Index most_bytes : {100 * kRowBytes, 2 * kRowBytes}) {
     Counted source(kX, kY, true);

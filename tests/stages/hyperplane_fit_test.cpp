@@ -341,6 +341,31 @@ TEST_P(HyperplaneFitTest, NoNeuronsLeaveAnAffineFunction) {
   EXPECT_TRUE(at_most(fit.rms, fit.first_rms));
 }
 
+TEST_P(HyperplaneFitTest, WithoutOffsetsNoneIsFittedAndDenseStepsAndIterationsAgree) {
+  truth_ = planted_network(6, 4, 1, 3);
+  truth_.bias = HostMatrix(4, 1);
+  truth_.constant = HostMatrix(1, 1);
+  planes_ = hyperplanes_of(truth_);
+  sigma_ = 1e-3;
+  host_x_ = normals(800, 6, 103);
+  answer();
+  Hyperplanes start = turned(0.1);
+  for (Index i = 0; i < 4; ++i) start.planes(i, 6) = 0;
+  FitRows all = rows();
+  all.offsets = false;
+  std::vector<double> rms;
+  for (const Index dense : {0, 1000}) {
+    const HyperplaneFit fit = fit_hyperplanes(device(), all, start, plan(dense));
+    for (Index i = 0; i < 4; ++i) EXPECT_EQ(fit.network.planes(i, 6), 0);
+    EXPECT_EQ(fit.network.linear(0, 6), 0);
+    EXPECT_EQ(fit.cg_iterations > 0, dense == 0);
+    expect_at_floor(fit);
+    rms.push_back(fit.rms);
+  }
+  EXPECT_NEAR(rms[0], rms[1], 1e-3 * rms[1]);  // both at the optimum, where rms is flat
+  EXPECT_THROW(fit_hyperplanes(device(), all, turned(0.1), {}), BadInput);
+}
+
 TEST_P(HyperplaneFitTest, WhatCannotBeFittedIsRefused) {
   plant(3, 2, 1, 60, 1e-6);
   const auto refused = [&](const HostMatrix& x, const HostMatrix& y, const HostMatrix& w) {

@@ -62,7 +62,8 @@ HostMatrix exact_values(const ReluNetwork& network, const HostMatrix& x) {
       }
     }
     for (Index j = 0; j < network.neurons(); ++j) {
-      const long double active = std::max(0.0L, offset(network, j, x.row(n)));
+      long double active = std::max(0.0L, offset(network, j, x.row(n)));
+      if (network.power != 1) active = std::pow(active, static_cast<long double>(network.power));
       for (Index o = 0; o < network.outputs(); ++o) {
         sum[static_cast<std::size_t>(o)] += network.output(o, j) * active;
       }
