@@ -22,6 +22,10 @@ class Ops {
  public:
   virtual ~Ops() = default;
 
+  /// Scratch that blocks of rows work fastest with: what stays in a processor's cache, or enough to
+  /// fill a GPU.
+  virtual Index block_bytes() const = 0;
+
   virtual void fill_gaussian(Seed seed, std::uint64_t stream, Index first_row, double scale,
                              DeviceView out) = 0;
   virtual void line_points(const Line& line, ConstDeviceView t, DeviceView out) = 0;

@@ -25,7 +25,7 @@ struct TwoLayerProblem {
 struct TwoLayerPlan {
   std::optional<Index> rows;      // examples to take; none: all that the source has
   std::optional<Index> held_out;  // of them, never fitted; none: a tenth, at most 4096
-  int tries = 4;                  // joint diagonalisations ...
+  int tries = 8;                  // joint diagonalisations ...
   int iterations = 50;            // ... of so many steps of alternating least squares each
   int starts = 4;                 // candidates that are fitted, at most
   Index fit_steps = 80;

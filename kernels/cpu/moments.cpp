@@ -53,6 +53,13 @@ void CpuOps::rectified_slope(double power, double least, DeviceView y) {
 #pragma omp parallel for num_threads(threads_for(kPerElement* y.rows* y.cols)) schedule(static)
   for (Index i = 0; i < y.rows; ++i) {
     double* row = y.data + i * y.ld;
+    if (power == 1) {  // without a branch: signs are random
+      for (Index j = 0; j < y.cols; ++j) {
+        const double step = row[j] > 0 ? 1.0 : 0.0;
+        row[j] = row[j] != row[j] ? row[j] : step;
+      }
+      continue;
+    }
     for (Index j = 0; j < y.cols; ++j) row[j] = rectified_slope_of(power, least, row[j]);
   }
 }

@@ -10,6 +10,7 @@ class CpuOps final : public Ops {
  public:
   explicit CpuOps(int threads) : threads_(threads) {}
 
+  Index block_bytes() const override { return Index{1} << 22; }
   void fill_gaussian(Seed seed, std::uint64_t stream, Index first_row, double scale,
                      DeviceView out) override;
   void line_points(const Line& line, ConstDeviceView t, DeviceView out) override;

@@ -11,6 +11,7 @@ class CudaOps final : public Ops {
  public:
   explicit CudaOps(CudaContext& context) : context_(context) {}
 
+  Index block_bytes() const override { return Index{1} << 25; }
   void fill_gaussian(Seed seed, std::uint64_t stream, Index first_row, double scale,
                      DeviceView out) override;
   void line_points(const Line& line, ConstDeviceView t, DeviceView out) override;

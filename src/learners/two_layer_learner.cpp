@@ -153,13 +153,27 @@ class TwoLayerLearner {
                      "no start: all candidate directions collapsed (answers that are linear, or "
                      "directions nearly parallel)");
     }
+    fit_from_each(starts, k);
+    // Nothing but a wrong local minimum: further starts, from fourth moments too, and more of them.
+    for (int further = 0; further < 2; ++further) {
+      if (best_.residual < plan_.exact || problem_.robust || best_.surplus < kRight) return;
+      if (further > 0) start.tries = start.most = 3 * plan_.tries;
+      if (further == 0 && start.fourth) continue;
+      start.fourth = true;
+      fit_from_each(two_layer_starts(device_, run_.examples(), labels, moments, bounds_, k,
+                                     problem_.power, run_.random(), start),
+                    k);
+    }
+  }
+
+  void fit_from_each(const std::vector<HostMatrix>& starts, Index k) {
     for (const HostMatrix& v : starts) {
       Fitted fitted = fit_from(v);
       if (!has_best_ || fitted.residual < best_.residual) best_ = std::move(fitted);
       has_best_ = true;
       in_hand_.reset();
       run_.progress("least_squares", k, best_.residual);
-      if (best_.residual < plan_.exact || problem_.robust || best_.surplus < kRight) break;
+      if (best_.residual < plan_.exact || problem_.robust || best_.surplus < kRight) return;
       run_.end_where_asked();
     }
   }

@@ -318,7 +318,7 @@ std::vector<HostMatrix> two_layer_starts(Device& device, Examples& examples,
     };
     bool collapsed = false;
     for (Index i = 0; i < k; ++i) {
-      for (Index j = 0; j < i; ++j) collapsed |= dot(v.row(i), v.row(j), d) > kParallel;
+      for (Index j = 0; j < i; ++j) collapsed |= std::fabs(dot(v.row(i), v.row(j), d)) > kParallel;
     }
     const auto is_double = [&](const HostMatrix& other) {
       for (Index i = 0; i < k; ++i) {

@@ -11,7 +11,6 @@ namespace {
 
 constexpr Index kNumber = sizeof(double);
 constexpr Index kChunkBytes = Index{1} << 26;  // enough rows for a product at full speed
-constexpr Index kBlockBytes = Index{1} << 25;  // of scratch
 
 }  // namespace
 
@@ -136,7 +135,7 @@ void Examples::pass_over(Index count, const Visit& visit) {
 }
 
 void Examples::pass_in_blocks(Index count, Index numbers, const VisitBlock& visit) {
-  const Index most = std::max<Index>(1, kBlockBytes / (numbers * kNumber));
+  const Index most = std::max<Index>(1, device_.ops().block_bytes() / (numbers * kNumber));
   pass_over(count, [&](Index, ConstDeviceView x, ConstDeviceView y) {
     for (Index top = 0; top < x.rows; top += most) {
       const Index rows = std::min(most, x.rows - top);

@@ -46,7 +46,7 @@ class Examples {
   void pass_over(Index count, const Visit& visit);
 
   /// The same in blocks for work that needs `numbers` numbers of scratch a row, so that a block's
-  /// stay below 32 MiB: visit(x, y).
+  /// stay within Ops::block_bytes(): visit(x, y).
   using VisitBlock = std::function<void(ConstDeviceView x, ConstDeviceView y)>;
   void pass_in_blocks(Index count, Index numbers, const VisitBlock& visit);
 

@@ -13,6 +13,9 @@ namespace crease {
 namespace {
 
 constexpr Index kNumber = sizeof(double);
+constexpr Index kLeastRows = 2000;
+constexpr Index kRowsPerUnknown = 4;  // of k d; exact answers need no more, and all rows verify
+constexpr double kShrinks = 0.1;      // a step of the one before, from the third on
 
 class RowSpace {
  public:
@@ -43,7 +46,7 @@ class RowSpace {
     DeviceMatrix squares(device_, k_, k_);
     fill(device_, 0.0, squares);
     double beta = 0;
-    examples_.pass_in_blocks(examples_.rows(), k_, [&](ConstDeviceView, ConstDeviceView y) {
+    examples_.pass_in_blocks(used(), k_, [&](ConstDeviceView, ConstDeviceView y) {
       const DeviceMatrix z = basis_of(y);
       gram(device_, z, beta, squares);
       beta = 1;
@@ -93,7 +96,10 @@ class RowSpace {
     return result;
   }
 
-  double rows() const { return static_cast<double>(examples_.rows()); }
+  double rows() const { return static_cast<double>(used()); }
+  Index used() const {
+    return std::min(examples_.rows(), std::max(kLeastRows, kRowsPerUnknown * k_ * d_));
+  }
 
  private:
   /// Points beyond the margin on one side of every neuron.
@@ -130,18 +136,17 @@ class RowSpace {
     const DeviceMatrix margin = minus(margins, 0, k_);
     DeviceMatrix squares(device_, k_, k_ * k_), sums(device_, k_, k_), counts(device_, k_, 1);
     double beta = 0;
-    examples_.pass_in_blocks(
-        examples_.rows(), k_ * (k_ + 3), [&](ConstDeviceView x, ConstDeviceView y) {
-          const DeviceMatrix z = basis_of(y);
-          const DeviceMatrix mask = mask_of(x, there, margin, sign);
-          DeviceMatrix products(device_, x.rows, k_ * k_), ones(device_, x.rows, 1);
-          row_products(device_, z, z, products);
-          fill(device_, 1.0, ones);
-          multiply(device_, mask, Transpose::yes, products, Transpose::no, 1.0, beta, squares);
-          multiply(device_, mask, Transpose::yes, z, Transpose::no, 1.0, beta, sums);
-          multiply(device_, mask, Transpose::yes, ones, Transpose::no, 1.0, beta, counts);
-          beta = 1;
-        });
+    examples_.pass_in_blocks(used(), k_ * (k_ + 3), [&](ConstDeviceView x, ConstDeviceView y) {
+      const DeviceMatrix z = basis_of(y);
+      const DeviceMatrix mask = mask_of(x, there, margin, sign);
+      DeviceMatrix products(device_, x.rows, k_ * k_), ones(device_, x.rows, 1);
+      row_products(device_, z, z, products);
+      fill(device_, 1.0, ones);
+      multiply(device_, mask, Transpose::yes, products, Transpose::no, 1.0, beta, squares);
+      multiply(device_, mask, Transpose::yes, z, Transpose::no, 1.0, beta, sums);
+      multiply(device_, mask, Transpose::yes, ones, Transpose::no, 1.0, beta, counts);
+      beta = 1;
+    });
     Side result{download(device_, squares), download(device_, sums), {}};
     const HostMatrix count = download(device_, counts);
     for (Index i = 0; i < k_; ++i) result.counts.push_back(count(i, 0));
@@ -163,19 +168,18 @@ class RowSpace {
     const DeviceMatrix margin = minus(margins, first, count);
     DeviceMatrix squares(device_, count * d_, d_), right(device_, count, d_);
     double beta = 0;
-    examples_.pass_in_blocks(
-        examples_.rows(), count * (d_ + 3), [&](ConstDeviceView x, ConstDeviceView y) {
-          const DeviceMatrix z = basis_of(y);
-          DeviceMatrix mask = mask_of(x, there, margin, 1);
-          DeviceMatrix heights(device_, x.rows, count), products(device_, x.rows, count * d_);
-          multiply(device_, z, Transpose::no, nulls, Transpose::yes, 1.0, 0.0, heights);
-          if (power_ != 1) rectified_power(device_, 1 / power_, heights);
-          row_products(device_, mask, x, products);
-          multiply(device_, products, Transpose::yes, x, Transpose::no, 1.0, beta, squares);
-          multiply_elements(device_, mask, heights);
-          multiply(device_, heights, Transpose::yes, x, Transpose::no, 1.0, beta, right);
-          beta = 1;
-        });
+    examples_.pass_in_blocks(used(), count * (d_ + 3), [&](ConstDeviceView x, ConstDeviceView y) {
+      const DeviceMatrix z = basis_of(y);
+      DeviceMatrix mask = mask_of(x, there, margin, 1);
+      DeviceMatrix heights(device_, x.rows, count), products(device_, x.rows, count * d_);
+      multiply(device_, z, Transpose::no, nulls, Transpose::yes, 1.0, 0.0, heights);
+      if (power_ != 1) rectified_power(device_, 1 / power_, heights);
+      row_products(device_, mask, x, products);
+      multiply(device_, products, Transpose::yes, x, Transpose::no, 1.0, beta, squares);
+      multiply_elements(device_, mask, heights);
+      multiply(device_, heights, Transpose::yes, x, Transpose::no, 1.0, beta, right);
+      beta = 1;
+    });
     const HostMatrix sums = download(device_, squares);
     const HostMatrix sides = download(device_, right);
     for (Index i = 0; i < count; ++i) {
@@ -216,6 +220,7 @@ std::optional<HostMatrix> directions_from_row_space(Device& device, Examples& ex
   HostMatrix v = start;
   std::vector<double> margins(static_cast<std::size_t>(k), plan.margin);
   const double reach = std::sqrt(2 * std::log(std::max(space.rows(), 2.0)));
+  double before = 1;
   for (Index iteration = 0; iteration < plan.iterations; ++iteration) {
     if (!space.find_nulls(v, margins, iteration == 0)) return std::nullopt;
     std::optional<HostMatrix> next = space.regress(v, margins);
@@ -231,6 +236,8 @@ std::optional<HostMatrix> directions_from_row_space(Device& device, Examples& ex
     }
     v = std::move(*next);
     if (largest < plan.still) break;
+    if (iteration > 1 && largest > kShrinks * before) return std::nullopt;  // errors in answers
+    before = largest;
   }
   return v;
 }

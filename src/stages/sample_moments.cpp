@@ -11,7 +11,6 @@ namespace crease {
 namespace {
 
 constexpr Index kNumber = sizeof(double);
-constexpr Index kBlockBytes = Index{1} << 26;  // of a block of products: enough for a GEMM's speed
 
 /// [x, y, 1] of the rows of a chunk.
 void put_side_by_side(Device& device, ConstDeviceView x, ConstDeviceView y, ConstDeviceView bounds,
@@ -30,8 +29,8 @@ void for_blocks(Device& device, Examples& examples, const SampleView& view, Inde
   const Index rows = view.rows > 0 ? std::min(view.rows, examples.rows()) : examples.rows();
   const Index seen = view.turn.empty() ? examples.inputs() : view.turn.rows();
   const Index row_bytes = (numbers_a_row + seen + view.labels) * kNumber;
-  const Index most = std::clamp<Index>(std::min(view.most_bytes, kBlockBytes) / row_bytes, 1,
-                                       examples.chunk_rows());
+  const Index most = std::clamp<Index>(
+      std::min(view.most_bytes, device.ops().block_bytes()) / row_bytes, 1, examples.chunk_rows());
   DeviceMatrix turn;
   DeviceMatrix turned;
   if (!view.turn.empty()) {
@@ -76,7 +75,8 @@ SampleMeans sample_means(Device& device, Examples& examples, ConstDeviceView bou
   const Index width = d + p + 1;
   DeviceMatrix squares(device, width, width);
   fill(device, 0.0, squares);
-  const Index most = std::clamp<Index>(kBlockBytes / (width * kNumber), 1, examples.chunk_rows());
+  const Index most =
+      std::clamp<Index>(device.ops().block_bytes() / (width * kNumber), 1, examples.chunk_rows());
   DeviceMatrix block(device, most, width);
   bool any = false;
   examples.pass([&](Index, ConstDeviceView x, ConstDeviceView y) {

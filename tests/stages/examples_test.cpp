@@ -105,8 +105,8 @@ TEST_P(ExamplesTest, BlocksAreTheSameRowsAndAsLongAsTheirScratchAllows) {
   plan.held_out = 3;
   Examples examples(device(), source, plan);
   Index next = 3;
-  // 2^22 numbers of scratch in 32 MiB: two rows of 2^21 at a time.
-  examples.pass_in_blocks(7, Index{1} << 21, [&](ConstDeviceView x, ConstDeviceView y) {
+  const Index numbers = device().ops().block_bytes() / 2 / 8;  // two rows at a time
+  examples.pass_in_blocks(7, numbers, [&](ConstDeviceView x, ConstDeviceView y) {
     EXPECT_EQ(x.rows, next < 9 ? 2 : 1);
     EXPECT_EQ(y.rows, x.rows);
     EXPECT_EQ(download(device(), x)(0, 0), kX(next, 0));
