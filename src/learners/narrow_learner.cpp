@@ -81,7 +81,7 @@ class NarrowLearner {
     plan.least_says = problem_.biases ? "(k + 1) (d + 1)" : "(k + 1) d";
     plan.biases = problem_.biases;
     run_.take(plan);
-    run_.whiten();
+    means_ = run_.whiten();
     const Index k = problem_.neurons.value_or(1);
     const Index rows = run_.examples().rows() + run_.examples().held_out_x().rows;
     if (rows < kRowsPerUnknown * k * inputs_) {
@@ -92,10 +92,9 @@ class NarrowLearner {
 
   /// A function without neurons ends the run.
   void fit_linear() {
-    const SampleMeans means = sample_means(device_, run_.examples());
-    const double square = means.answer_squares(0, 0);
-    for (Index j = 0; j < width(); ++j) linear_.push_back(means.cross(0, j));
-    const double variance = square - means.answers[0] * means.answers[0];
+    const double square = means_.answer_squares(0, 0);
+    for (Index j = 0; j < width(); ++j) linear_.push_back(means_.cross(0, j));
+    const double variance = square - means_.answers[0] * means_.answers[0];
     if (!problem_.biases && !(variance > kConstant * square)) {
       done_ = true;
       throw EndOfRun(Outcome::not_reached, "the answers are constant");
@@ -285,7 +284,7 @@ class NarrowLearner {
     const auto predict = [&](ConstDeviceView x, DeviceView out) {
       evaluate(device_, found, x, run_.control().budget.device_bytes / 4, out);
     };
-    return surplus_moments(device_, run_.examples(), directions, predict, rows);
+    return residual_surplus(device_, run_.examples(), directions, predict, run_.random(), rows);
   }
 
   /// rms over that of y, held out; of the fit where nothing was.
@@ -343,6 +342,7 @@ class NarrowLearner {
   SampleRun run_;
   Index inputs_;
   Index outputs_;
+  SampleMeans means_;
   std::vector<double> linear_;
   std::optional<NarrowSearch> search_;
   std::optional<ReluNetwork> final_;  // of z

@@ -20,8 +20,10 @@ namespace {
 constexpr double kCollinear = 10;   // times d eps: smallest over largest eigenvalue of E x x^T
 constexpr double kOffCentre = 6;    // sqrt(n / d) |mean| of whitened inputs
 constexpr double kNotGaussian = 6;  // deviations of a fourth moment
+constexpr double kLeastSquare = 1e-280;
+constexpr double kMostSquare = 1e280;
 constexpr double kNumbersPerUnknown = 3;
-constexpr Index kShapeRows = 65536;
+constexpr Index kSomeRows = 65536;
 constexpr double kCut = 4;  // robust: deviations
 constexpr double kQuantile = 0.8;
 constexpr double kQuantileOfNormal = 1.2815515655446004;
@@ -50,6 +52,44 @@ double shape_score(Device& device, ConstDeviceView z) {
     score = std::max(score, std::fabs(fourth - 3) / std::sqrt(96 / n));
   }
   return score;
+}
+
+/// Squares that neither overflow nor vanish.
+void require_range(const SampleMeans& raw) {
+  double largest = 0;
+  for (Index j = 0; j < raw.input_squares.rows(); ++j) {
+    largest = std::max(largest, raw.input_squares(j, j));
+    require(std::isfinite(raw.input_squares(j, j)),
+            "the inputs are out of range: their squares overflow");
+  }
+  require(largest > kLeastSquare,
+          "the inputs are out of range: their squares vanish, or all are 0");
+  for (Index o = 0; o < raw.answer_squares.rows(); ++o) {
+    require(raw.answer_squares(o, o) < kMostSquare,
+            "the answers are out of range: their squares overflow");
+  }
+}
+
+/// Means of z = W x from those of x.
+SampleMeans turned_means(const SampleMeans& raw, const HostMatrix& whitening) {
+  const Index width = whitening.rows();
+  SampleMeans means = raw;
+  HostMatrix half(width, width);
+  for (Index i = 0; i < width; ++i) {
+    means.inputs[static_cast<std::size_t>(i)] = dot(whitening.row(i), raw.inputs.data(), width);
+    for (Index j = 0; j < width; ++j) {
+      half(i, j) = dot(whitening.row(i), raw.input_squares.row(j), width);
+    }
+    for (Index o = 0; o < raw.cross.rows(); ++o) {
+      means.cross(o, i) = dot(whitening.row(i), raw.cross.row(o), width);
+    }
+  }
+  for (Index i = 0; i < width; ++i) {
+    for (Index j = 0; j < width; ++j) {
+      means.input_squares(i, j) = dot(half.row(i), whitening.row(j), width);
+    }
+  }
+  return means;
 }
 
 }  // namespace
@@ -155,8 +195,9 @@ void SampleRun::whiten_affine(const SampleMeans& raw) {
   whitening_(d, d) = 1;
 }
 
-void SampleRun::whiten() {
+SampleMeans SampleRun::whiten() {
   const SampleMeans raw = sample_means(device_, *examples_);
+  require_range(raw);
   const std::vector<double> values = symmetric_eigen(raw.input_squares).values;
   require(values.front() >
               kCollinear * static_cast<double>(values.size()) * 2 * kRounding * values.back(),
@@ -169,11 +210,19 @@ void SampleRun::whiten() {
   }
   examples_->turn_inputs(whitening_);
   say_what_is_odd();
+  return turned_means(raw, whitening_);
+}
+
+Index SampleRun::some_rows() const {
+  const Index row_bytes =
+      static_cast<Index>(sizeof(double)) * (2 * examples_->inputs() + examples_->outputs());
+  const Index fit = std::max<Index>(1, control_.budget.device_bytes / 4 / row_bytes);
+  return std::min({kSomeRows, fit, examples_->rows()});
 }
 
 void SampleRun::say_what_is_odd() {
   const Index d = report_.inputs;
-  const Index rows = std::min(kShapeRows, examples_->rows());
+  const Index rows = some_rows();
   const Examples::Rows some = examples_->first(rows);
   const ConstDeviceView z = some.x.col_block(0, d);
   if (!biases_) {

@@ -39,8 +39,8 @@ class SampleRun {
   void take(const Plan& plan);
 
   /// Whitens them and warns where they are not centred (without biases) or not Gaussian. Throws
-  /// BadInput on collinear inputs.
-  void whiten();
+  /// BadInput on collinear inputs. Returns the means of the whitened examples.
+  SampleMeans whiten();
 
   /// learn() to its end, or to what ends it: EndOfRun anywhere; a lost device or a failing source
   /// once has_network() is true, which before that are passed on.
@@ -55,6 +55,8 @@ class SampleRun {
   const RunReport& report() const { return report_; }
   /// Inputs of the networks of z: d, with biases d + 1.
   Index inputs() const { return whitening_.cols(); }
+  /// Rows that tell a median or a fourth moment well enough and fit into memory.
+  Index some_rows() const;
   bool gaussian() const { return gaussian_; }  // nothing speaks against it
 
   double seconds() const;

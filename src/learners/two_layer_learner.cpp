@@ -19,16 +19,19 @@
 namespace crease {
 namespace {
 
-constexpr double kClip = 2.5 * 1.4826;  // robust start: times the median absolute deviation
-constexpr Index kClipRows = 65536;
+constexpr double kClip = 2.5 * 1.4826;   // robust start: times the median absolute deviation
 constexpr double kRank = 1e-7;           // of the largest singular value of Y
 constexpr double kRowSpaceExact = 1e-8;  // relative residual: the row space was that of the truth
 constexpr double kConstant = 1e-14;      // variance over mean square: rounding of the mean
 constexpr double kRounded = 1e-13;       // relative residual: nothing is left to fit
 constexpr double kNearlyExact = 1e-10;
+constexpr Index kStartRows = 20000;         // that moments are taken from, ...
+constexpr Index kStartRowsPerUnknown = 20;  // ... or so many a direction's number
 constexpr Index kFinishSteps = 3;
-constexpr double kRight = 5;    // of the residual's second moments, in deviations
-constexpr double kDead = 1e-6;  // of the largest output
+constexpr Index kFirstSteps = 3;  // before the row space is tried ...
+constexpr double kFell = 0.2;     // ... where the residual fell to less of what it was
+constexpr double kRight = 5;      // of the residual's second moments, in deviations
+constexpr double kDead = 1e-6;    // of the largest output
 constexpr double kDuplicate = 1 - 1e-4;
 constexpr Index kPruneSteps = 30;
 
@@ -85,14 +88,15 @@ class TwoLayerLearner {
     plan.least_says = "2 (d + p)";
     plan.biases = problem_.biases;
     run_.take(plan);
-    run_.whiten();
-    if (problem_.robust) bounds_ = upload(device_, clip_bounds());
+    means_ = run_.whiten();
+    if (!problem_.robust) return;
+    bounds_ = upload(device_, clip_bounds());
     means_ = sample_means(device_, run_.examples(), bounds_);
   }
 
   /// Medians of every output -+ 2.5 deviations.
   HostMatrix clip_bounds() {
-    const Examples::Rows rows = run_.examples().first(std::min(kClipRows, run_.examples().rows()));
+    const Examples::Rows rows = run_.examples().first(run_.some_rows());
     const HostMatrix y = download(device_, rows.y);
     HostMatrix bounds(2, y.cols());
     for (Index o = 0; o < y.cols(); ++o) {
@@ -139,7 +143,9 @@ class TwoLayerLearner {
     start.most = plan_.starts;
     start.fourth = p == 1;
     const LinearLabels labels = even_labels(means_, k);
-    const SpanMoments moments = span_moments(device_, run_.examples(), means_, labels, bounds_);
+    const Index rows = std::max(kStartRows, kStartRowsPerUnknown * k * inputs_);
+    const SpanMoments moments =
+        span_moments(device_, run_.examples(), means_, labels, bounds_, rows);
     std::vector<HostMatrix> starts =
         two_layer_starts(device_, run_.examples(), labels, moments, bounds_, k, problem_.power,
                          run_.random(), start);
@@ -178,28 +184,21 @@ class TwoLayerLearner {
     }
   }
 
-  Fitted fit_from(const HostMatrix& start) {
-    Fitted fitted;
-    fitted.network = {start,
-                      best_outputs(feature_means(device_, run_.examples(), start, problem_.power)),
-                      problem_.power};
-    if (run_.examples().outputs() >= start.rows() && !problem_.robust) {
-      RowSpacePlan row_space;
-      row_space.most_bytes = run_.control().budget.device_bytes / 2;
-      const auto exact = directions_from_row_space(device_, run_.examples(), means_, start,
-                                                   problem_.power, row_space);
-      if (exact) {
-        RectifiedSum network{
-            *exact, best_outputs(feature_means(device_, run_.examples(), *exact, problem_.power)),
-            problem_.power};
-        const double residual = relative_residual(device_, run_.examples(), network);
-        if (residual < kRowSpaceExact) {  // verified on the examples, or thrown away
-          fitted.network = std::move(network);
-          fitted.residual = residual;
-          fitted.method = "row space";
-        }
-      }
+  /// directions of any signs
+  Fitted fit_from(const HostMatrix& directions) {
+    const HostMatrix start =
+        fix_signs(device_, run_.examples(), directions, problem_.power).directions;
+    Fitted fitted = with_outputs(start);
+    const bool has_row_space = outputs_ >= start.rows() && !problem_.robust;
+    bool tried = false;
+    if (has_row_space && fits_cheaply(start.rows())) {
+      // A few steps tell answers with errors, for which the row space is none, from exact ones.
+      fitted.residual = relative_residual(device_, run_.examples(), fitted.network);
+      const double before = fitted.residual;
+      refine(fitted, kFirstSteps);
+      tried = fitted.residual > kFell * before;
     }
+    if (has_row_space && !tried) take_row_space(fitted.network.directions, fitted);
     if (fitted.residual > kRounded) {
       const Index steps = fitted.residual < kNearlyExact ? kFinishSteps : plan_.fit_steps;
       refine(fitted, steps);
@@ -216,7 +215,41 @@ class TwoLayerLearner {
       }
     }
     if (fitted.residual > plan_.exact) fitted.surplus = surplus_of(fitted.network);
+    if (tried && fitted.surplus >= kRight && take_row_space(start, fitted)) {
+      refine(fitted, kFinishSteps);
+      fitted.surplus = 0;
+    }
     return fitted;
+  }
+
+  /// Rows for the closed form of the normal matrix, whose steps cost next to nothing.
+  bool fits_cheaply(Index k) const {
+    const EliminatedFitPlan fit;
+    return run_.gaussian() && !problem_.biases && problem_.power == 1 &&
+           static_cast<double>(run_.examples().rows()) >=
+               fit.gaussian_rows * static_cast<double>(k * inputs_);
+  }
+
+  Fitted with_outputs(const HostMatrix& directions) {
+    const FeatureMeans means = feature_means(device_, run_.examples(), directions, problem_.power);
+    Fitted fitted;
+    fitted.network = {directions, best_outputs(means), problem_.power};
+    return fitted;
+  }
+
+  /// Verified on all examples, or thrown away.
+  bool take_row_space(const HostMatrix& start, Fitted& fitted) {
+    RowSpacePlan plan;
+    plan.most_bytes = run_.control().budget.device_bytes / 2;
+    const auto exact =
+        directions_from_row_space(device_, run_.examples(), means_, start, problem_.power, plan);
+    if (!exact) return false;
+    Fitted found = with_outputs(*exact);
+    found.residual = relative_residual(device_, run_.examples(), found.network);
+    if (!(found.residual < kRowSpaceExact)) return false;
+    found.method = "row space";
+    fitted = std::move(found);
+    return true;
   }
 
   void refine(Fitted& fitted, Index steps) {
@@ -247,7 +280,8 @@ class TwoLayerLearner {
       rectified_features(device_, x, v, network.power, f);
       multiply(device_, f, Transpose::no, u, Transpose::yes, 1.0, 0.0, out);
     };
-    return surplus_moments(device_, run_.examples(), svd(directions).right, predict);
+    return residual_surplus(device_, run_.examples(), svd(directions).right, predict,
+                            run_.random());
   }
 
   /// An exact fit with a neuron that does nothing, or stands twice, is one with too many.

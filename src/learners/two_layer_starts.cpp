@@ -20,14 +20,16 @@ constexpr double kDouble = 1e-3;      // of a cosine: the same candidate once mo
 constexpr int kVariateSteps = 2;
 constexpr Index kNumber = sizeof(double);
 
-HostMatrix square_sum(const std::vector<HostMatrix>& moments, Index d) {
-  HostMatrix sum(d, d);
-  for (const HostMatrix& m : moments) {
-    for (Index i = 0; i < d; ++i) {
-      for (Index j = 0; j < d; ++j) sum(i, j) += 0.5 * dot(m.row(i), m.row(j), d);
-    }
+/// 1/2 sum of M M over symmetric M.
+HostMatrix square_sum(Device& device, const std::vector<HostMatrix>& moments, Index d) {
+  HostMatrix stacked(0, d);
+  for (const HostMatrix& moment : moments) {
+    for (Index i = 0; i < d; ++i) stacked.append_row(moment.row(i), d);
   }
-  return sum;
+  DeviceMatrix sum(device, d, d);
+  const DeviceMatrix there = upload(device, stacked);
+  multiply(device, there, Transpose::yes, there, Transpose::no, 0.5, 0.0, sum);
+  return download(device, sum);
 }
 
 void append_rows(const HostMatrix& more, HostMatrix& rows) {
@@ -229,12 +231,14 @@ SampleView view_of(Device& device, const LinearLabels& labels, ConstDeviceView b
 }
 
 SpanMoments span_moments(Device& device, Examples& examples, const SampleMeans& means,
-                         const LinearLabels& labels, ConstDeviceView bounds) {
+                         const LinearLabels& labels, ConstDeviceView bounds, Index rows) {
   const Index d = examples.inputs();
-  const LabelMoments moments = label_moments(device, examples, view_of(device, labels, bounds, 0));
+  SampleView view = view_of(device, labels, bounds, 0);
+  view.rows = rows;
+  const LabelMoments moments = label_moments(device, examples, view);
   SpanMoments result;
   for (Index l = 0; l < labels.count(); ++l) result.second.push_back(moments.hermite(l));
-  result.span = square_sum(result.second, d);
+  result.span = square_sum(device, result.second, d);
   const auto p = static_cast<Index>(means.answers.size());
   for (Index o = 0; o < p; ++o) {
     const double mean = means.answers[static_cast<std::size_t>(o)];
@@ -265,7 +269,7 @@ Index visible_dimensions(Device& device, Examples& examples, const SampleMeans& 
         label_moments(device, examples, view_of(device, answers, bounds, s));
     std::vector<HostMatrix> second;
     for (Index l = 0; l < p; ++l) second.push_back(chance.hermite(l));
-    HostMatrix span = square_sum(second, d);
+    HostMatrix span = square_sum(device, second, d);
     for (Index l = 0; l < p; ++l) {
       for (Index i = 0; i < d; ++i) {
         for (Index j = 0; j < d; ++j) span(i, j) += chance.first(l, i) * chance.first(l, j);
@@ -329,7 +333,7 @@ std::vector<HostMatrix> two_layer_starts(Device& device, Examples& examples,
       return true;
     };
     if (collapsed || std::any_of(starts.begin(), starts.end(), is_double)) continue;
-    starts.push_back(fix_signs(device, examples, v, power).directions);
+    starts.push_back(std::move(v));
     if (static_cast<int>(starts.size()) == plan.most) break;
   }
   return starts;

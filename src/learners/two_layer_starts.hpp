@@ -28,20 +28,20 @@ LinearLabels even_labels(const SampleMeans& means, Index most);
 SampleView view_of(Device& device, const LinearLabels& labels, ConstDeviceView bounds, Index shift);
 
 /// span = B^T B + 1/2 sum_l M_l^2 from the first and second Hermite moments B = E y x^T, M_l = E
-/// l (x x^T - I): its range is the span of V.
+/// l (x x^T - I), over the first `rows` rows (0: all): its range is the span of V.
 struct SpanMoments {
   std::vector<HostMatrix> second;  // M_l [d, d]
   HostMatrix span;                 // [d, d]
 };
 SpanMoments span_moments(Device& device, Examples& examples, const SampleMeans& means,
-                         const LinearLabels& labels, ConstDeviceView bounds);
+                         const LinearLabels& labels, ConstDeviceView bounds, Index rows = 0);
 
 /// Eigenvalues of that matrix above 1.1 times the largest of three whose labels were shifted
 /// against x: the dimension of the span of V that these examples show, at least 0.
 Index visible_dimensions(Device& device, Examples& examples, const SampleMeans& means,
                          const SpanMoments& moments, ConstDeviceView bounds);
 
-/// Candidates for V [k, d], unit rows, signs fixed, the best first: T_l = P^T M_l P, P the span's k
+/// Candidates for V [k, d], unit rows of any signs, the best first: T_l = P^T M_l P, P the span's k
 /// leading eigenvectors, diagonalised jointly; with `fourth`, slices of the fourth Hermite moments
 /// in these k dimensions besides (one output: its M alone gives the span and no more). Candidates
 /// with two rows nearly parallel, and near doubles, are left out; there may be none.

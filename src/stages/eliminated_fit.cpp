@@ -23,7 +23,7 @@ constexpr double kSteepSlack = 0.1;  // power < 1
 constexpr double kRounded = 1e-13;   // residual over |Y| below which any loss is accepted
 constexpr int kMostRejections = 8;
 constexpr int kMostPoor = 5;
-constexpr double kPoor = 0.9;      // of the loss, after a step that promised more
+constexpr double kPoor = 0.1;      // of the gain that a step promised
 constexpr double kPromise = 1e-2;  // variances a parameter
 
 /// A network and what all rows say of it.
@@ -260,7 +260,7 @@ EliminatedFit fit_eliminated(Device& device, Examples& examples, const Rectified
     moved_by = largest_step(at.network.directions, next->network.directions);
     const double variance = at.loss / std::max(static_cast<double>(p) - parameters / n, 1e-3);
     const bool promised = predicted * n > kPromise * variance * parameters;
-    poor = next->loss > kPoor * at.loss && promised ? poor + 1 : 0;
+    poor = promised && at.loss - next->loss < kPoor * predicted ? poor + 1 : 0;
     if (result.gaussian && poor >= kMostPoor) {  // the inputs are not Gaussian enough for it
       result.gaussian = false;
       model.reset();

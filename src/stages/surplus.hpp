@@ -4,23 +4,29 @@
 #include <functional>
 
 #include "src/stages/examples.hpp"
+#include "src/stages/random.hpp"
 
 namespace crease {
 
-/// The second Hermite moments of the residual R = y - F'(x) in m directions, standardised: with
-/// r_o the residual of output o, centred and of unit variance, and z = span x ~ N(0, I_m),
-///   E r_o z_a z_b (a < b),   E r_o (z_a^2 - 1) / sqrt(2),
-/// N = p m (m + 1) / 2 numbers of variance 1 / n where R is independent of x. Result: (n times
-/// their mean square - 1) sqrt(N / 2), about N(0, 1) then; large where a neuron is lacking or
-/// wrong. Says nothing where the examples are fitted exactly (R is rounding), little where there
-/// are few more examples than parameters.
-///
-/// span     [m, d] orthonormal rows
-/// predict  F'(x) [b, p] of x [b, d]
-/// rows     the first so many, those that F' was fitted to: on others its own error shows; 0: all
-/// One pass. Waits.
+/// F'(x) [b, p] of x [b, d].
 using Predict = std::function<void(ConstDeviceView x, DeviceView out)>;
-double surplus_moments(Device& device, Examples& examples, const HostMatrix& span,
-                       const Predict& predict, Index rows = 0);
+
+/// How far the residual R = y - F'(x) of the first `rows` rows (0: all) is from one that is
+/// independent of x: the larger of two numbers that are about N(0, 1) then, or less where F' was
+/// fitted to these rows. On other rows the error of F' itself would show. z = span x ~ N(0, I_m).
+///   Second Hermite moments: with r_o the residual of output o, centred and of unit variance,
+///     E r_o z_a z_b (a < b),   E r_o (z_a^2 - 1) / sqrt(2),
+///   N = p m (m + 1) / 2 numbers of variance 1 / n: (n times their mean square - 1) sqrt(N / 2). A
+///   neuron that is lacking shows, unless the others could make its second moment good: k m > m
+///   (m + 1) / 2.
+///   Hinges: what 64 features |<u, z>|, u random, explain of R by least squares, times n, is chi
+///   square of 64 p degrees of freedom, standardised.
+/// Says nothing where the examples are fitted exactly (R is rounding), little where there are few
+/// more examples than parameters.
+///
+/// span  [m, d] orthonormal rows
+/// Two passes. Waits.
+double residual_surplus(Device& device, Examples& examples, const HostMatrix& span,
+                        const Predict& predict, Random& random, Index rows = 0);
 
 }  // namespace crease
