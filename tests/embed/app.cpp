@@ -64,11 +64,27 @@ int learn() {
   return 0;
 }
 
+// The same from examples alone, which somebody else drew.
+int fit() {
+  const auto device = crease::make_cpu_device({.threads = 1});
+  crease::ReluNetwork unknown(3, 2, 1);
+  unknown.weights(0, 0) = unknown.weights(1, 1) = 1;
+  unknown.output(0, 0) = 2;
+  unknown.output(0, 1) = -1;
+  const auto examples = crease::make_planted_samples(unknown, {.value = 7}, 2000);
+  const auto learned = crease::learn_narrow(*device, *examples, {.neurons = 2});
+  if (learned.report.outcome != crease::Outcome::reached) return fail("the fit did not succeed");
+  if (crease::match(unknown, learned.network, 1e-9).matched != 2)
+    return fail("the fit has other neurons");
+  return 0;
+}
+
 }  // namespace
 
 int main() {
   try {
-    return learn();
+    const int learned = learn();
+    return learned != 0 ? learned : fit();
   } catch (const std::exception& error) {
     return fail(error.what());
   }

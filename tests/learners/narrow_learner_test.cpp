@@ -7,6 +7,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "src/stages/eliminated_fit.hpp"
 #include "src/stages/numbers.hpp"
 #include "tests/support/devices.hpp"
 #include "tests/support/failing_device.hpp"
@@ -92,6 +93,32 @@ TEST_P(NarrowLearnerTest, UnderNoiseTheErrorIsThatOfLeastSquaresAndTheReportSays
   EXPECT_THAT(result.report.message, HasSubstr("noise floor"));
   ASSERT_TRUE(result.report.certificate);
   EXPECT_EQ(result.report.certificate->points, kRows / 5);
+}
+
+// The fit ends in the minimum next to the truth, whatever its start was: as near as a step of .03
+// standard errors, which is less than 1 % of the error's size. That falls with the root of n.
+TEST_P(NarrowLearnerTest, TheErrorUnderNoiseIsThatOfAFitFromTheTruthAndFallsWithTheRootOfN) {
+  const RectifiedSum truth = planted(3, 8, 7);
+  std::vector<double> scaled;
+  for (const Index rows : {1500, 24000}) {
+    const HostMatrix x = normals(rows, 8, 5);
+    const HostMatrix y = with_noise(values_of(truth, x), 0.2, 9);
+    const double error = error_of(learned(x, y, of_width(3)).network, truth);
+
+    const auto source = make_matrix_samples(x, y);
+    Examples::Plan plan;
+    plan.held_out = std::min<Index>(rows / 5, 20000);
+    plan.rows = rows - plan.held_out;
+    Examples examples(device(), *source, plan);
+    const RectifiedSum fit = fit_eliminated(device(), examples, truth).network;
+    ReluNetwork best(8, 3, 1);
+    best.weights = fit.directions;
+    best.output = fit.outputs;
+    EXPECT_LT(error, 1.02 * error_of(best, truth)) << rows;
+    scaled.push_back(error * std::sqrt(static_cast<double>(rows)));
+  }
+  // Each is sigma |y| sqrt(chi square of 24 / .8), 15 % a deviation: three of their quotient.
+  EXPECT_NEAR(std::log(scaled[1] / scaled[0]), 0, 3 * std::sqrt(2.0) * 0.15);
 }
 
 TEST_P(NarrowLearnerTest, CloseNeuronsAreToldApartOrAreOne) {
@@ -328,6 +355,29 @@ TEST_P(NarrowLearnerTest, ASourceThatFailsAfterTheFirstFitLeavesTheNetworkSoFar)
     }
   }
   EXPECT_TRUE(some);
+}
+
+TEST(NarrowLearner, FiveTimesAsManyExamplesNeedNoMoreMemory) {
+  const ReluNetwork truth = [] {
+    const RectifiedSum sum = planted(2, 6, 1);
+    ReluNetwork network(6, 2, 1);
+    network.weights = sum.directions;
+    network.output = sum.outputs;
+    return network;
+  }();
+  std::vector<Index> peaks;
+  for (const Index rows : {40000, 200000}) {
+    const auto fresh = make_cpu_device();
+    const auto source = make_planted_samples(truth, Seed{1}, rows, {.noise = 0.1});
+    RunControl control;
+    control.budget.device_bytes = Index{1} << 20;  // half of it: 9,362 rows
+    const Learned<ReluNetwork> result = learn_narrow(*fresh, *source, of_width(2), {}, control);
+    EXPECT_THAT(result.report.message, HasSubstr("noise floor"));
+    peaks.push_back(result.report.peak_device_bytes);
+  }
+  // Held-out examples, a fifth and at most 20,000, are kept: 8 (d + 1) bytes each, and twice that
+  // while they are evaluated.
+  EXPECT_LE(peaks[1] - peaks[0], 2 * 12000 * 8 * (6 + 1 + 4));
 }
 
 TEST(NarrowLearner, ALostDeviceEndsItBeforeTheFirstFitAndIsAnOutcomeAfterIt) {
