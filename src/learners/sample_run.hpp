@@ -73,7 +73,7 @@ class SampleRun {
   /// a gross error: beyond four deviations of its output's residual (80 % quantile over 1.28).
   std::vector<double> held_out_errors(const ReluNetwork& of_z, bool robust = false);
 
-  /// Where `unknowns` were fitted to fewer than three times as many numbers, the residual says
+  /// Where `unknowns` were fitted to fewer than five times as many numbers, the residual says
   /// nothing: how much better that is than what was held out. Else empty.
   std::string too_few(double numbers, double unknowns, double fitted, double held_out) const;
 

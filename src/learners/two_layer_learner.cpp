@@ -166,6 +166,7 @@ class TwoLayerLearner {
       if (further > 0) start.tries = start.most = 3 * plan_.tries;
       if (further == 0 && start.fourth) continue;
       start.fourth = true;
+      start.agree = false;
       fit_from_each(two_layer_starts(device_, run_.examples(), labels, moments, bounds_, k,
                                      problem_.power, run_.random(), start),
                     k);

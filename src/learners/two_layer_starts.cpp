@@ -306,7 +306,7 @@ std::vector<HostMatrix> two_layer_starts(Device& device, Examples& examples,
   }
   std::vector<HostMatrix> starts;
   for (const JointDiagonal& candidate :
-       jointly_diagonalize(device, slices, random, plan.tries, plan.iterations)) {
+       jointly_diagonalize(device, slices, random, plan.tries, plan.iterations, plan.agree)) {
     HostMatrix v(0, d);
     for (Index i = 0; i < k; ++i) {
       std::vector<double> row(static_cast<std::size_t>(d), 0.0);

@@ -49,6 +49,7 @@ struct StartPlan {
   int tries = 4;
   int iterations = 50;
   int most = 4;
+  bool agree = true;    // tries end once two of them agree
   bool fourth = false;  // for powers other than 1, third ones instead
 };
 std::vector<HostMatrix> two_layer_starts(Device& device, Examples& examples,

@@ -13,12 +13,12 @@ struct EliminatedFitPlan {
   double cut = 4;         // robust: residuals beyond so many deviations do not count
   double damping = 1e-3;  // at first
   double least_damping = 1e-12;
-  double frozen = 0.02;        // steps of all directions below this: the model stays as it is
-  Index model_rows = 0;        // of a model from examples; 0: max(12 k d, 8000)
-  double gaussian_rows = 20;   // times k d rows, and power 1: the closed form
-  bool gaussian = true;        // may it be taken; never for more neurons than inputs
-  double exact = 3e-15;        // relative residual that ends the fit ...
-  double still = 1e-14;        // ... and the largest step of a direction ...
+  double frozen = 0.02;       // steps of all directions below this: the model stays as it is
+  Index model_rows = 0;       // of a model from examples; 0: max(12 k d, 8000)
+  double gaussian_rows = 20;  // times k d rows, and power 1: the closed form
+  bool gaussian = true;       // may it be taken; never for more neurons than inputs
+  double exact = 3e-15;       // relative residual that ends the fit ...
+  double still = 1e-14;       // ... and the largest step of a direction ...
   // ... and a predicted gain of so many variances a parameter: steps of .03 standard errors.
   double little = 1e-3;
   std::function<bool()> stop;  // asked before every step; may be empty

@@ -150,17 +150,27 @@ std::optional<HostMatrix> start(ConstHostView slices, Random& random) {
   return vectors;
 }
 
+constexpr double kSame = 1.01;  // of the least residual
+
 }  // namespace
 
 std::vector<JointDiagonal> jointly_diagonalize(Device& device, ConstHostView slices, Random& random,
-                                               int tries, int iterations) {
+                                               int tries, int iterations, bool agree) {
   require(slices.cols >= 1 && slices.rows >= slices.cols && slices.rows % slices.cols == 0,
           "jointly_diagonalize: slices must be [S k, k]");
   require(tries >= 1 && iterations >= 1,
           "jointly_diagonalize: there must be a try and an iteration");
   Alternating alternating(device, slices);
   std::vector<JointDiagonal> found;
-  for (int t = 0; t < tries; ++t) {
+  const auto agreed = [&] {
+    double least = std::numeric_limits<double>::infinity(), second = least;
+    for (const JointDiagonal& one : found) {
+      second = std::min(second, std::max(least, one.residual));
+      least = std::min(least, one.residual);
+    }
+    return found.size() > 1 && second <= kSame * least;
+  };
+  for (int t = 0; t < tries && !(agree && agreed()); ++t) {
     std::optional<HostMatrix> factors = start(slices, random);
     if (!factors) continue;
     const std::optional<double> residual = alternating.run(*factors, iterations);

@@ -19,11 +19,12 @@ struct JointDiagonal {
 /// symmetric tensor) from the eigenvectors of T(z1) T(z2)^-1, T(z) = sum z_s T_s with Gaussian z
 /// (Jennrich's algorithm; Leurgans, Ross, Abel 1993), once for every try. A stops after
 /// `iterations`, or once its residual changes by less than 1e-7 of itself in ten of them. Tries
-/// whose matrices are singular give no candidate; there may be none.
+/// whose matrices are singular give no candidate; there may be none. With `agree` they end once the
+/// best two residuals are within 1 % of each other, most likely of one optimum.
 ///
 /// slices  [S k, k]: T_s one above the other
 /// BadInput on other shapes. Waits.
 std::vector<JointDiagonal> jointly_diagonalize(Device& device, ConstHostView slices, Random& random,
-                                               int tries, int iterations);
+                                               int tries, int iterations, bool agree = false);
 
 }  // namespace crease

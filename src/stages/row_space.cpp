@@ -15,6 +15,7 @@ namespace {
 constexpr Index kNumber = sizeof(double);
 constexpr Index kLeastRows = 2000;
 constexpr Index kRowsPerUnknown = 4;  // of k d; exact answers need no more, and all rows verify
+constexpr double kExactNull = 1e-12;  // eigenvalue, of the largest
 constexpr double kShrinks = 0.1;      // a step of the one before, from the third on
 
 class RowSpace {
@@ -62,9 +63,10 @@ class RowSpace {
   /// Row i of nulls_: the null vector of neuron i's off side. At first both signs of v are tried:
   /// the smaller eigenvalue wins.
   bool find_nulls(HostMatrix& v, const std::vector<double>& margins, bool both_signs) {
-    Side off = side(v, margins, -1);
-    Side on = side(v, margins, 1);
+    const Side off = side(v, margins, -1, true);
+    const Side on = side(v, margins, 1, both_signs);
     nulls_ = HostMatrix(k_, k_);
+    largest_null_ = 0;
     for (Index i = 0; i < k_; ++i) {
       const auto ii = static_cast<std::size_t>(i);
       if (!(off.counts[ii] > 0)) return false;
@@ -78,11 +80,15 @@ class RowSpace {
           for (Index j = 0; j < d_; ++j) v(i, j) = -v(i, j);
         }
       }
+      largest_null_ = std::max(largest_null_, eigen.values.front() / eigen.values.back());
       const double sign = dot(eigen.vectors.row(0), sums, k_) < 0 ? -1 : 1;
       for (Index j = 0; j < k_; ++j) nulls_(i, j) = sign * eigen.vectors(0, j);
     }
     return true;
   }
+
+  /// Every null vector was one, to rounding: no point was on the wrong side.
+  bool nulls_are_exact() const { return largest_null_ < kExactNull; }
 
   /// argmin over unit v_i of the sum of (<v, x> - h_i^(1/power))^2 over its on side.
   std::optional<HostMatrix> regress(const HostMatrix& v, const std::vector<double>& margins) {
@@ -131,18 +137,23 @@ class RowSpace {
     return upload(device_, row);
   }
 
-  Side side(const HostMatrix& v, const std::vector<double>& margins, double sign) {
+  Side side(const HostMatrix& v, const std::vector<double>& margins, double sign,
+            bool with_squares) {
     const DeviceMatrix there = upload(device_, v);
     const DeviceMatrix margin = minus(margins, 0, k_);
     DeviceMatrix squares(device_, k_, k_ * k_), sums(device_, k_, k_), counts(device_, k_, 1);
     double beta = 0;
+    fill(device_, 0.0, squares);
     examples_.pass_in_blocks(used(), k_ * (k_ + 3), [&](ConstDeviceView x, ConstDeviceView y) {
       const DeviceMatrix z = basis_of(y);
       const DeviceMatrix mask = mask_of(x, there, margin, sign);
-      DeviceMatrix products(device_, x.rows, k_ * k_), ones(device_, x.rows, 1);
-      row_products(device_, z, z, products);
+      DeviceMatrix ones(device_, x.rows, 1);
+      if (with_squares) {
+        DeviceMatrix products(device_, x.rows, k_ * k_);
+        row_products(device_, z, z, products);
+        multiply(device_, mask, Transpose::yes, products, Transpose::no, 1.0, beta, squares);
+      }
       fill(device_, 1.0, ones);
-      multiply(device_, mask, Transpose::yes, products, Transpose::no, 1.0, beta, squares);
       multiply(device_, mask, Transpose::yes, z, Transpose::no, 1.0, beta, sums);
       multiply(device_, mask, Transpose::yes, ones, Transpose::no, 1.0, beta, counts);
       beta = 1;
@@ -202,8 +213,9 @@ class RowSpace {
   Index d_;
   double power_;
   const RowSpacePlan& plan_;
-  DeviceMatrix basis_;  // [k, p]
-  HostMatrix nulls_;    // [k, k]: h_i = <nulls_i, z>
+  double largest_null_ = 0;  // smallest over largest eigenvalue of an off side, the worst neuron's
+  DeviceMatrix basis_;       // [k, p]
+  HostMatrix nulls_;         // [k, k]: h_i = <nulls_i, z>
 };
 
 }  // namespace
@@ -235,7 +247,7 @@ std::optional<HostMatrix> directions_from_row_space(Device& device, Examples& ex
           std::clamp(step * reach, plan.least_margin, plan.margin);
     }
     v = std::move(*next);
-    if (largest < plan.still) break;
+    if (largest < plan.still || space.nulls_are_exact()) break;
     if (iteration > 1 && largest > kShrinks * before) return std::nullopt;  // errors in answers
     before = largest;
   }

@@ -9,8 +9,10 @@ namespace crease {
 struct RowSpacePlan {
   double margin = 0.6;  // first |<v_i, x>| beyond which the side of neuron i is taken as known
   double least_margin = 1e-9;
-  double rank = 1e-7;    // of the largest singular value of Y: U has full column rank above
-  double still = 1e-13;  // step of a direction that ends the iterations
+  double rank = 1e-7;  // of the largest singular value of Y: U has full column rank above
+  // Step of a direction that ends the iterations: with sides known beyond a margin of that order,
+  // null vectors and regressions are exact.
+  double still = 1e-7;
   Index iterations = 12;
   Index most_bytes = Index{1} << 30;
 };
