@@ -23,6 +23,7 @@ constexpr double kSteepSlack = 0.1;  // power < 1
 constexpr double kRounded = 1e-13;   // residual over |Y| below which any loss is accepted
 constexpr int kMostRejections = 8;
 constexpr int kMostPoor = 5;
+constexpr double kStale = 0.5;     // of the gain that a frozen model promised
 constexpr double kPoor = 0.1;      // of the gain that a step promised
 constexpr double kPromise = 1e-2;  // variances a parameter
 
@@ -261,6 +262,8 @@ EliminatedFit fit_eliminated(Device& device, Examples& examples, const Rectified
     const double variance = at.loss / std::max(static_cast<double>(p) - parameters / n, 1e-3);
     const bool promised = predicted * n > kPromise * variance * parameters;
     poor = promised && at.loss - next->loss < kPoor * predicted ? poor + 1 : 0;
+    // Patterns have changed, which counts for much where rows are few: a new model.
+    if (!result.gaussian && at.loss - next->loss < kStale * predicted) model.reset();
     if (result.gaussian && poor >= kMostPoor) {  // the inputs are not Gaussian enough for it
       result.gaussian = false;
       model.reset();

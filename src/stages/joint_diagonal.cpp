@@ -150,7 +150,7 @@ std::optional<HostMatrix> start(ConstHostView slices, Random& random) {
   return vectors;
 }
 
-constexpr double kSame = 1.01;  // of the least residual
+constexpr double kSame = 1.0001;  // of the least residual
 
 }  // namespace
 

@@ -20,7 +20,7 @@ struct JointDiagonal {
 /// (Jennrich's algorithm; Leurgans, Ross, Abel 1993), once for every try. A stops after
 /// `iterations`, or once its residual changes by less than 1e-7 of itself in ten of them. Tries
 /// whose matrices are singular give no candidate; there may be none. With `agree` they end once the
-/// best two residuals are within 1 % of each other, most likely of one optimum.
+/// best two residuals are within 1e-4 of each other, most likely of one optimum.
 ///
 /// slices  [S k, k]: T_s one above the other
 /// BadInput on other shapes. Waits.
