@@ -366,18 +366,18 @@ TEST(NarrowLearner, FiveTimesAsManyExamplesNeedNoMoreMemory) {
     return network;
   }();
   std::vector<Index> peaks;
-  for (const Index rows : {40000, 200000}) {
+  for (const Index rows : {10000, 50000}) {
     const auto fresh = make_cpu_device();
     const auto source = make_planted_samples(truth, Seed{1}, rows, {.noise = 0.1});
     RunControl control;
-    control.budget.device_bytes = Index{1} << 20;  // half of it: 9,362 rows
+    control.budget.device_bytes = Index{1} << 18;  // half of it: 2,340 rows
     const Learned<ReluNetwork> result = learn_narrow(*fresh, *source, of_width(2), {}, control);
     EXPECT_THAT(result.report.message, HasSubstr("noise floor"));
     peaks.push_back(result.report.peak_device_bytes);
   }
   // Held-out examples, a fifth and at most 20,000, are kept: 8 (d + 1) bytes each, and twice that
   // while they are evaluated.
-  EXPECT_LE(peaks[1] - peaks[0], 2 * 12000 * 8 * (6 + 1 + 4));
+  EXPECT_LE(peaks[1] - peaks[0], 2 * 8000 * 8 * (6 + 1 + 4));
 }
 
 TEST(NarrowLearner, ALostDeviceEndsItBeforeTheFirstFitAndIsAnOutcomeAfterIt) {
