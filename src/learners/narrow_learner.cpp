@@ -110,7 +110,7 @@ class NarrowLearner {
 
   void find_neurons() {
     if (problem_.neurons) {
-      search_->search(*problem_.neurons, plan_.starts, plan_.rounds);
+      search_->search(*problem_.neurons, plan_.starts, plan_.rounds, [this] { return settled(); });
       return;
     }
     // Few starts for every k: with neurons lacking the best one is not worth much.
@@ -119,10 +119,10 @@ class NarrowLearner {
       // Fewer rows than unknowns fit anything.
       if ((k + 1) * width() > run_.examples().rows()) return;
       const double before = search_->has_best() ? search_->best().error : HUGE_VAL;
-      search_->search(k, std::min(kQuickStarts, plan_.starts), 0);
+      search_->search(k, std::min(kQuickStarts, plan_.starts), 0, {});
       if (search_->best().error >= problem_.accuracy &&
           !(search_->best().error < kWorth * before) && ++in_vain >= kInVain) {
-        search_->search(k, plan_.starts, plan_.rounds);
+        search_->search(k, plan_.starts, plan_.rounds, [this] { return settled(); });
       }
       if (search_->best().error < problem_.accuracy) return;
       if (search_->best().error < kWorth * before) {
@@ -130,10 +130,15 @@ class NarrowLearner {
       } else if (in_vain >= kInVain) {
         return;
       }
-      fit_all_rows();
-      if (surplus(search_->best().network, search_->most_rows()) < kRight) return;
+      if (settled()) return;
       run_.end_where_asked();
     }
+  }
+
+  /// What is left looks like errors alone.
+  bool settled() {
+    fit_all_rows();
+    return surplus(search_->best().network, search_->most_rows()) < kRight;
   }
 
   void fit_all_rows() {

@@ -317,12 +317,12 @@ void NarrowSearch::first_round(Index k, int starts) {
   }
 }
 
-void NarrowSearch::search(Index k, int starts, int rounds) {
+void NarrowSearch::search(Index k, int starts, int rounds, const std::function<bool()>& settled) {
   errors_.clear();
   agreed_ = false;
   first_round(k, starts);
   for (int round = 0; round < rounds && best_.error >= accuracy_; ++round) {
-    if (agreed_ && round > 0) break;
+    if (agreed_ && (round > 0 || settled())) break;
     if (!next_round(k)) break;
   }
 }

@@ -3,6 +3,7 @@
 
 #include <crease/sample_learners.hpp>
 
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -32,8 +33,8 @@ class NarrowSearch {
                const std::vector<double>& linear);
 
   /// k neurons from so many starts, and from the best network so far where that has fewer; then
-  /// rounds.
-  void search(Index k, int starts, int rounds);
+  /// rounds, but where the starts agree and settled() says that what they leave is errors alone.
+  void search(Index k, int starts, int rounds, const std::function<bool()>& settled);
 
   /// Levenberg-Marquardt over all hyperplanes from `start`, over the rows for k neurons, or `rows`
   /// where they are more.
