@@ -23,11 +23,13 @@ struct TwoLayerProblem {
 
 /// What the run will use.
 struct TwoLayerPlan {
-  std::optional<Index> rows;      // examples to take; none: all that the source has
-  std::optional<Index> held_out;  // of them, never fitted; none: a tenth, at most 4096
-  int tries = 8;                  // joint diagonalisations ...
-  int iterations = 50;            // ... of so many steps of alternating least squares each
-  int starts = 4;                 // candidates that are fitted, at most
+  std::optional<Index> rows;  // examples to take; none: all that the source has
+  // Of them, the first ones, never fitted: examples must come in random order. None: a tenth, at
+  // most 4096, and what a quarter of the memory holds.
+  std::optional<Index> held_out;
+  int tries = 8;        // joint diagonalisations ...
+  int iterations = 50;  // ... of so many steps of alternating least squares each
+  int starts = 4;       // candidates that are fitted, at most
   Index fit_steps = 80;
   double exact = 1e-12;  // relative residual below which a fit is exact: neurons too many
                          // are looked for, and no further candidate is
@@ -39,11 +41,12 @@ struct TwoLayerPlan {
 /// and to finish, Levenberg-Marquardt with U eliminated. Inputs of any covariance are whitened; of
 /// a mean that is not 0 beyond chance a warning is given (the start is then biased, the fit not).
 ///
-/// `reached` if the held-out examples lie within the accuracy. Where y has errors of its own they
-/// cannot: `not_reached`, with a message that says whether what is left looks like errors alone (no
-/// second Hermite moment of the residual stands out: "at the noise floor") or like a network that
-/// is not the right one. Where robust, held-out answers with gross errors are the certificate's
-/// silent points. After the first fit a lost device and a source that fails are outcomes too.
+/// `reached` if the rms of the held-out examples lies within the accuracy times sd(F') over the
+/// inputs' law, or that of the answers where that is less. Where y has errors of its own it cannot:
+/// `not_reached`, with a message that says whether what is left looks like errors alone (no second
+/// Hermite moment of the residual stands out: "at the noise floor") or like a network that is not
+/// the right one. Where robust, held-out answers with gross errors are the certificate's silent
+/// points. After the first fit a lost device and a source that fails are outcomes too.
 ///
 /// Throws BadInput before anything is fitted: k > d, fewer than 2 (d + p) training rows, inputs
 /// that are collinear, an endless source without plan.rows, numbers out of range; OracleError on a
@@ -57,7 +60,7 @@ Learned<ReluNetwork> learn_two_layer(Device& device, SampleSource& source,
 /// What the caller wants of y = sum_i lambda_i relu(<u_i, x>) + errors: one output, few neurons of
 /// any signs, more than inputs where need be.
 struct NarrowProblem {
-  std::optional<Index> neurons;  // k, at least so many; none: one more as long as that helps
+  std::optional<Index> neurons;  // k, at most so many; none: one more as long as that helps
   bool biases = false;           // relu(<u_i, x> + b_i), and a constant
   double accuracy = 1e-4;        // wanted rms(y - F') / sd(F') on held-out examples
   double failure = 0.01;         // of the certificate
@@ -65,7 +68,7 @@ struct NarrowProblem {
 
 struct NarrowPlan {
   std::optional<Index> rows;      // examples to take; none: all that the source has
-  std::optional<Index> held_out;  // of them, never fitted; none: a fifth, at most 20,000
+  std::optional<Index> held_out;  // as there; none: a fifth, at most 20,000
   int starts = 12;                // searches for all neurons at once, at most
   int rounds = 3;                 // further ones, for what the residual shows, at most
   Index most_neurons = 64;        // where k is not known

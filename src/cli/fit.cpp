@@ -137,18 +137,23 @@ void add_fit(CLI::App& app, int& exit_code) {
       ->required();
   add_whole_or_word_option(verb, "--neurons", "neurons k (auto: found from the examples)", 1,
                            "auto", [o](std::optional<Index> k) { o->neurons = k; });
-  add_real_option(verb, "--power", "two-layer: neurons max(z, 0)^P (1)", kPositive,
+  add_real_option(verb, "--power",
+                  "two-layer: neurons max(z, 0)^P, P at most 64, not with --biases (1)", kPositive,
                   [o](double p) { o->power = p; });
-  verb.add_flag("--robust", o->robust, "two-layer: some numbers of y may have gross errors");
-  verb.add_flag("--biases", o->biases, "neurons relu(<w, x> + b), b found by the fit");
+  verb.add_flag("--robust", o->robust,
+                "two-layer: some numbers of y, at most about 15 %, may have gross errors");
+  verb.add_flag(
+      "--biases", o->biases,
+      "neurons relu(<w, x> + b), b found by the fit; and a constant, which for two-layer takes one "
+      "of the k");
   verb.add_option("--out", o->out, "file to write, .safetensors or .npz")->required();
   verb.add_option("--report", o->report, "file for a report, JSON");
   add_whole_option(verb, "--rows", "examples to take, from the first one on (all)", 1,
                    [o](Index n) { o->rows = n; });
   add_whole_option(
       verb, "--held-out",
-      "of them, examples that no fit sees, for the certificate (two-layer: a tenth, at most "
-      "4096; narrow: a fifth, at most 20000)",
+      "of them, the first ones, that no fit sees, for the certificate (two-layer: a tenth, at most "
+      "4096; narrow: a fifth, at most 20000); 0: nothing is vouched for, nothing reached",
       0, [o](Index n) { o->held_out = n; });
   add_real_option(verb, "--accuracy",
                   "wanted relative error of the held-out examples (two-layer 1e-8, narrow 1e-4)",
@@ -159,10 +164,11 @@ void add_fit(CLI::App& app, int& exit_code) {
   add_real_option(verb, "--seconds", "most time, but for the certificate (no limit)", kPositive,
                   [o](double s) { o->run.budget.seconds = s; });
   add_device_options(verb, o->device);
-  add_whole_option(verb, "--device-bytes",
-                   "memory of the device that examples may take; more are read from the file again "
-                   "and again (2^30)",
-                   kLeastDeviceBytes, [o](Index n) { o->run.budget.device_bytes = n; });
+  add_whole_option(
+      verb, "--device-bytes",
+      "memory of the device, half of it for examples; more are read from the file again and "
+      "again (2^30)",
+      kLeastDeviceBytes, [o](Index n) { o->run.budget.device_bytes = n; });
   verb.add_flag("--quiet", o->quiet, "print nothing");
   verb.callback([options, &exit_code] { exit_code = fit(*options); });
 }

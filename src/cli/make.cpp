@@ -11,6 +11,7 @@
 #include "src/cli/number_options.hpp"
 #include "src/cli/verbs.hpp"
 #include "src/families.hpp"
+#include "src/gaussian_powers.hpp"
 
 namespace crease {
 namespace {
@@ -68,6 +69,9 @@ int make(MakeOptions& options) {
     }
   }
   if (options.plan.power) {
+    if (*options.plan.power > kMostPower) {
+      throw CLI::ValidationError("--power", fmt::format("expected at most {}", kMostPower));
+    }
     if (options.plan.family != "gaussian") {
       throw CLI::ValidationError("--power", "expected with the family gaussian alone");
     }

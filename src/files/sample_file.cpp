@@ -85,15 +85,23 @@ class FileSamples final : public SampleSource {
   }
 
   bool rewind() override {
+    // Read again in every pass: what changes in between would be a mixture of two files.
+    if (changed_at() != opened_) throw FileError(file_.path() + ": changed while it was read");
     x_.rewind();
     y_.rewind();
     return true;
   }
 
  private:
+  std::filesystem::file_time_type changed_at() const {
+    std::error_code error;
+    return std::filesystem::last_write_time(file_.path(), error);
+  }
+
   InputFile file_;
   Rows x_;
   Rows y_;
+  std::filesystem::file_time_type opened_ = changed_at();
 };
 
 void require_finite(const HostMatrix& values, Index first, const char* name) {

@@ -46,7 +46,8 @@ std::unique_ptr<TensorStream> open_tensor(const InputFile& file, const std::stri
   auto stream = format_of(file) == Format::npz ? open_npz_array(file, name)
                                                : open_safetensors_tensor(file, name);
   if (!stream) {
-    throw FileError(file.path() + " has no array \"" + name + "\"; expected " + name + " [n, d]");
+    throw FileError(file.path() + " has no array \"" + name + "\"; expected " + name +
+                    (name == "y" ? " [n, p]" : " [n, d]"));
   }
   return stream;
 }

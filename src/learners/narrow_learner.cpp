@@ -20,6 +20,7 @@
 namespace crease {
 namespace {
 
+constexpr Index kMostNeurons = 100000;
 constexpr double kConstant = 1e-14;  // variance over mean square: rounding of the mean
 constexpr double kLinear = 1e-10;    // rms that a linear function leaves, over that of y
 constexpr Index kRowsPerUnknown = 3;
@@ -51,7 +52,7 @@ class NarrowLearner {
 
   Learned<ReluNetwork> learn() {
     require(outputs_ == 1, "the narrow learner is for one output: there are " +
-                               std::to_string(outputs_) + " (learn_two_layer() is for several)");
+                               std::to_string(outputs_) + "; the two-layer learner is for several");
     const auto all = [this] {
       take_examples();
       fit_linear();
@@ -72,6 +73,8 @@ class NarrowLearner {
   bool has_network() const { return final_ || (search_ && search_->has_best()); }
 
   void take_examples() {
+    require(problem_.neurons.value_or(1) <= kMostNeurons,
+            "k must be at most " + std::to_string(kMostNeurons));
     SampleRun::Plan plan;
     plan.rows = plan_.rows;
     plan.held_out = plan_.held_out;
@@ -95,7 +98,7 @@ class NarrowLearner {
     const double square = means_.answer_squares(0, 0);
     for (Index j = 0; j < width(); ++j) linear_.push_back(means_.cross(0, j));
     const double variance = square - means_.answers[0] * means_.answers[0];
-    if (!problem_.biases && !(variance > kConstant * square)) {
+    if (!(variance > kConstant * square)) {
       done_ = true;
       throw EndOfRun(Outcome::not_reached, "the answers are constant");
     }
@@ -106,6 +109,7 @@ class NarrowLearner {
     if (!(line.fitted <= kLinear)) return;
     done_ = true;
     final_ = skip_network(line.network);
+    search_->set_best(std::move(line));
   }
 
   void find_neurons() {
@@ -186,7 +190,7 @@ class NarrowLearner {
   /// another one is close by and could do their work; the least important first.
   std::vector<Index> superfluous(const Hyperplanes& network) {
     const std::vector<double> importance = search_->importance(network);
-    const auto n = static_cast<double>(search_->most_rows());
+    const auto n = static_cast<double>(search_->fit_rows(network.neurons()));
     const double chance =
         kChance * std::sqrt(static_cast<double>(width()) / n) * search_->best().error;
     std::vector<std::pair<double, Index>> order;
@@ -296,10 +300,7 @@ class NarrowLearner {
   double relative_error(const ReluNetwork& network) {
     const std::vector<double> errors = run_.held_out_errors(network);
     if (errors.empty()) return search_->best().error;
-    double square = 0;
-    const HostMatrix y = download(device_, run_.examples().held_out_y());
-    square = dot(y.data(), y.data(), y.size());
-    return square > 0 ? std::sqrt(dot(errors, errors) / square) : 0;
+    return std::sqrt(dot(errors, errors) / static_cast<double>(errors.size())) / search_->answers();
   }
 
   /// Hyperplanes through 0 and what is left over as the linear part.

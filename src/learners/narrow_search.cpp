@@ -53,9 +53,15 @@ NarrowSearch::NarrowSearch(SampleRun& run, const NarrowPlan& plan, double accura
       dims_(run.report().inputs) {
   const ConstDeviceView held_out = run.examples().held_out_y();
   const ConstDeviceView y = held_out.rows > 0 ? held_out : rows(fit_rows(1)).y;
-  DeviceMatrix norm(device_, 1, 1);
-  column_norms(device_, y, norm);
-  answers_ = download(device_, norm)(0, 0) / std::sqrt(static_cast<double>(y.rows));
+  const HostMatrix values = download(device_, y);
+  double sum = 0;
+  for (Index i = 0; i < values.size(); ++i) sum += values.data()[i];
+  // A constant is not what is to be learned.
+  const double mean = inputs_ > dims_ ? sum / static_cast<double>(values.size()) : 0;
+  double square = 0;
+  for (Index i = 0; i < values.size(); ++i) square += std::pow(values.data()[i] - mean, 2);
+  answers_ = std::sqrt(square / static_cast<double>(values.size()));
+  if (!(answers_ > 0)) answers_ = 1;
 }
 
 Index NarrowSearch::most_rows() const {
@@ -299,8 +305,8 @@ void NarrowSearch::first_round(Index k, int starts) {
         start.add(std::vector<double>(anywhere.row(i), anywhere.row(i) + inputs_), 0);
       }
     } else {
-      const std::optional<HostMatrix> directions = proposal(kind, coordinates, k);
-      if (!directions) continue;
+      std::optional<HostMatrix> directions = proposal(kind, coordinates, k);
+      if (!directions) directions = random_directions(k, coordinates.z.cols());
       const HyperplaneFit fit = fit_few(coordinates, kFewRows, coordinates.z.cols(), *directions);
       if (fit.rms > kMuchWorse * least) continue;
       least = std::min(least, fit.rms);

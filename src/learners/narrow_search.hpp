@@ -43,7 +43,7 @@ class NarrowSearch {
   /// What the rms over the rows for k neurons would gain without each (SolvedScales::importance).
   std::vector<double> importance(const Hyperplanes& network);
 
-  double answers() const { return answers_; }  // rms of y, of the held-out examples
+  double answers() const { return answers_; }  // root mean square of y, less its mean with biases
 
   const NarrowCandidate& best() const { return best_; }
   bool has_best() const { return has_best_; }
@@ -51,13 +51,12 @@ class NarrowSearch {
     best_ = std::move(candidate);
     has_best_ = true;
   }
-  /// Several starts came to the same held-out error, above the accuracy.
-  bool agreed() const { return agreed_; }
   /// Directions in which the answers bend, [m, d] orthonormal; of the last search.
   const HostMatrix& span() const { return span_.basis; }
 
-  /// Rows of a fit that fit into memory at once, at most all.
+  /// Rows of a fit that fit into memory at once, at most all; and those of a fit of k neurons.
   Index most_rows() const;
+  Index fit_rows(Index k) const;
 
   /// rms(y - F') over rms(y), held out; over the rows of the fits where nothing was.
   double error_of(const Hyperplanes& network);
@@ -75,7 +74,6 @@ class NarrowSearch {
     DeviceMatrix r;    // [n, 1]
   };
 
-  Index fit_rows(Index k) const;
   FitRows rows(Index count);
   SampleView residual_label(const Hyperplanes& network) const;
   HermiteSpan span_of(const Hyperplanes& network, Index m, const HostMatrix& guides);

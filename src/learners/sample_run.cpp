@@ -1,16 +1,13 @@
-// Examples taken, whitened and watched; networks of z and of x; the end of a run.
+// Examples taken, whitened and watched; networks of z and of x.
 #include "src/learners/sample_run.hpp"
-
-#include <crease/gaussian.hpp>
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <numbers>
 #include <utility>
 
 #include "kernels/ops.hpp"
 #include "src/small_dense.hpp"
-#include "src/stages/certify.hpp"
 #include "src/stages/numbers.hpp"
 #include "src/stages/whitening.hpp"
 
@@ -20,18 +17,17 @@ namespace {
 constexpr double kCollinear = 10;   // times d eps: smallest over largest eigenvalue of E x x^T
 constexpr double kOffCentre = 6;    // sqrt(n / d) |mean| of whitened inputs
 constexpr double kNotGaussian = 6;  // deviations of a fourth moment
+constexpr double kNoWeight = 1e-8;  // of the bias: a neuron that is on for all inputs, or off
+constexpr double kNotStandard = 6;  // deviations of a first or second moment
 constexpr double kLeastSquare = 1e-280;
 constexpr double kMostSquare = 1e280;
-constexpr double kNumbersPerUnknown = 5;
 constexpr Index kSomeRows = 65536;
-constexpr double kCut = 4;  // robust: deviations
-constexpr double kQuantile = 0.8;
-constexpr double kQuantileOfNormal = 1.2815515655446004;
-constexpr double kExact = 1e-12;  // of rms y: an error that is rounding
 
-/// Deviations by which fourth moments of whitened inputs differ from those of N(0, I), the largest:
-/// E |z|^4 = d (d + 2) +- sqrt(8 d (d + 2) / n) (Mardia 1970), E z_j^4 = 3 +- sqrt(96 / n).
-double shape_score(Device& device, ConstDeviceView z) {
+/// Deviations by which fourth moments of n whitened inputs differ from those of N(0, I), the
+/// largest: E |z|^4 = d (d + 2), of variance 8 d (d + 2) / n where they are whitened by their own
+/// covariance (Mardia 1970), (d + 3) times that by a known one, and in between where it is that of
+/// `all` inputs; E z_j^4 = 3 +- sqrt(96 / n).
+double shape_score(Device& device, ConstDeviceView z, Index all_rows) {
   const Index d = z.cols;
   const auto n = static_cast<double>(z.rows);
   DeviceMatrix squares(device, z.rows, d), lengths(device, z.rows, 1), one(device, d, 1);
@@ -46,7 +42,9 @@ double shape_score(Device& device, ConstDeviceView z) {
   const double all_root = download(device, all)(0, 0);
   const auto inputs = static_cast<double>(d);
   const double expected = inputs * (inputs + 2);
-  double score = std::fabs(all_root * all_root / n - expected) / std::sqrt(8 * expected / n);
+  const double foreign = 1 - n / static_cast<double>(all_rows);
+  const double variance = 8 * expected * (1 + (inputs + 2) * foreign) / n;
+  double score = std::fabs(all_root * all_root / n - expected) / std::sqrt(variance);
   for (Index j = 0; j < d; ++j) {
     const double fourth = each_root(0, j) * each_root(0, j) / n;
     score = std::max(score, std::fabs(fourth - 3) / std::sqrt(96 / n));
@@ -70,23 +68,53 @@ void require_range(const SampleMeans& raw) {
   }
 }
 
-/// Means of z = W x from those of x.
+/// E x x^T, or the covariance of all but the last, which is 1, over the roots of its diagonal.
+HostMatrix correlations(const SampleMeans& raw, bool affine) {
+  const Index d = raw.input_squares.rows() - (affine ? 1 : 0);
+  HostMatrix result(d, d);
+  for (Index i = 0; i < d; ++i) {
+    for (Index j = 0; j < d; ++j) {
+      result(i, j) = raw.input_squares(i, j);
+      if (affine) {
+        result(i, j) -=
+            raw.inputs[static_cast<std::size_t>(i)] * raw.inputs[static_cast<std::size_t>(j)];
+      }
+    }
+  }
+  std::vector<double> roots;
+  for (Index i = 0; i < d; ++i) roots.push_back(std::sqrt(std::max(result(i, i), 0.0)));
+  for (Index i = 0; i < d; ++i) {
+    for (Index j = 0; j < d; ++j) {
+      const double both = roots[static_cast<std::size_t>(i)] * roots[static_cast<std::size_t>(j)];
+      result(i, j) = both > 0 ? result(i, j) / both : 0;
+    }
+  }
+  return result;
+}
+
+/// Whether x may be from N(0, I): means and second moments within chance of 0 and I.
+bool are_standard(const SampleMeans& raw, Index inputs, Index rows) {
+  const double root = std::sqrt(static_cast<double>(rows));
+  for (Index i = 0; i < inputs; ++i) {
+    if (std::fabs(raw.inputs[static_cast<std::size_t>(i)]) * root > kNotStandard) return false;
+    for (Index j = 0; j <= i; ++j) {
+      const double off = std::fabs(raw.input_squares(i, j) - (i == j ? 1 : 0));
+      if (off * root > kNotStandard * (i == j ? std::numbers::sqrt2 : 1)) return false;
+    }
+  }
+  return true;
+}
+
+/// Means of z = W x from those of x; the squares are I.
 SampleMeans turned_means(const SampleMeans& raw, const HostMatrix& whitening) {
   const Index width = whitening.rows();
   SampleMeans means = raw;
-  HostMatrix half(width, width);
+  means.input_squares = HostMatrix(width, width);
   for (Index i = 0; i < width; ++i) {
     means.inputs[static_cast<std::size_t>(i)] = dot(whitening.row(i), raw.inputs.data(), width);
-    for (Index j = 0; j < width; ++j) {
-      half(i, j) = dot(whitening.row(i), raw.input_squares.row(j), width);
-    }
+    means.input_squares(i, i) = 1;
     for (Index o = 0; o < raw.cross.rows(); ++o) {
       means.cross(o, i) = dot(whitening.row(i), raw.cross.row(o), width);
-    }
-  }
-  for (Index i = 0; i < width; ++i) {
-    for (Index j = 0; j < width; ++j) {
-      means.input_squares(i, j) = dot(half.row(i), whitening.row(j), width);
     }
   }
   return means;
@@ -148,9 +176,15 @@ void SampleRun::take(const Plan& plan) {
   const std::optional<Index> left = source_.rows_left();
   require(plan.rows || left, "examples without end: say how many to take");
   const Index rows = plan.rows.value_or(left.value_or(0));
+  const Index row_bytes = static_cast<Index>(sizeof(double)) *
+                          (source_.input_dim() + source_.output_dim() + (plan.biases ? 1 : 0));
+  const Index memory = std::max<Index>(1, control_.budget.device_bytes / 4 / row_bytes);
   const Index held_out =
-      plan.held_out.value_or(std::min(rows / plan.held_out_share, plan.most_held_out));
+      plan.held_out.value_or(std::min({rows / plan.held_out_share, plan.most_held_out, memory}));
   require(held_out >= 0, "held-out examples: at least 0");
+  require(held_out <= 2 * memory, "so many held-out examples do not fit into half of the memory: " +
+                                      std::to_string(held_out) + ", at most " +
+                                      std::to_string(2 * memory));
   require(rows - held_out >= plan.least_rows,
           "too few examples: " + std::to_string(rows - held_out) + " to fit and " +
               std::to_string(held_out) + " held out; " + std::to_string(plan.least_rows) +
@@ -161,7 +195,9 @@ void SampleRun::take(const Plan& plan) {
   examples.held_out = held_out;
   examples.constant = biases_;
   examples.most_bytes = std::max<Index>(1, control_.budget.device_bytes / 2);
-  examples.before_chunk = [this] { end_where_asked(); };
+  examples.before_chunk = [this] {
+    if (!certifying_) end_where_asked();
+  };
   // Said also where reading them is as far as the run gets.
   report_.queries["training"] = rows - held_out;
   report_.queries["held_out"] = held_out;
@@ -198,7 +234,7 @@ void SampleRun::whiten_affine(const SampleMeans& raw) {
 SampleMeans SampleRun::whiten() {
   const SampleMeans raw = sample_means(device_, *examples_);
   require_range(raw);
-  const std::vector<double> values = symmetric_eigen(raw.input_squares).values;
+  const std::vector<double> values = symmetric_eigen(correlations(raw, biases_)).values;
   require(values.front() >
               kCollinear * static_cast<double>(values.size()) * 2 * kRounding * values.back(),
           biases_ ? "the inputs are collinear: one of them is an affine combination of the others"
@@ -209,6 +245,11 @@ SampleMeans SampleRun::whiten() {
     whiten_linear(raw);
   }
   examples_->turn_inputs(whitening_);
+  standard_ = are_standard(raw, report_.inputs, examples_->rows());
+  if (!standard_) {
+    warn(
+        "the inputs are not from N(0, I): they were whitened, and statement (B) is not about them");
+  }
   say_what_is_odd();
   return turned_means(raw, whitening_);
 }
@@ -233,16 +274,19 @@ void SampleRun::say_what_is_odd() {
     const double off = std::sqrt(static_cast<double>(rows) / static_cast<double>(d) *
                                  dot(mean.data(), mean.data(), d));
     if (off > kOffCentre) {
-      warn("the inputs are not centred (score " + std::to_string(off) +
-           "): the start from moments is biased");
+      warn(
+          "the inputs are not centred: the start from moments is biased; biases would take the "
+          "mean "
+          "away");
       gaussian_ = false;
     }
   }
-  const double score = shape_score(device_, z);
+  const double score = shape_score(device_, z, examples_->rows());
   if (score > kNotGaussian) {
     gaussian_ = false;
-    warn("the inputs are not Gaussian (fourth moments off by " + std::to_string(score) +
-         " deviations): moments are a poor start, the fit does not need them");
+    warn(
+        "the inputs are not Gaussian: moments are a poor start, and more starts may be needed; the "
+        "fit itself is good for any inputs");
   }
 }
 
@@ -257,8 +301,10 @@ void SampleRun::run(const std::function<void()>& learn, const std::function<bool
     report_.outcome = Outcome::device_lost;
     report_.message = error.what();
     device_lost_ = true;
-  } catch (const BadInput&) {
-    throw;
+  } catch (const BadInput& error) {  // numbers that no one foresaw
+    if (!has_network()) throw;
+    report_.outcome = Outcome::not_reached;
+    report_.message = error.what();
   } catch (const Error& error) {
     if (!has_network()) throw;
     report_.outcome = Outcome::oracle_failed;
@@ -282,9 +328,18 @@ ReluNetwork SampleRun::in_inputs(const ReluNetwork& of_z) const {
     }
     return out;
   };
+  std::vector<Index> live;
   for (Index i = 0; i < of_z.neurons(); ++i) {
     const std::vector<double> row = turned(of_z.weights.row(i));
     const double length = std::sqrt(dot(row.data(), row.data(), d));
+    if (biases_ && length <= kNoWeight * std::fabs(row.back())) {  // it is a constant
+      const double value = std::max(of_z.bias(i, 0) + row.back(), 0.0);
+      for (Index o = 0; o < of_z.outputs(); ++o) {
+        network.constant(o, 0) += of_z.output(o, i) * value;
+      }
+      continue;
+    }
+    live.push_back(i);
     const double unit = length > 0 ? length : 1;
     for (Index j = 0; j < d; ++j) network.weights(i, j) = row[static_cast<std::size_t>(j)] / unit;
     network.bias(i, 0) = (of_z.bias(i, 0) + (biases_ ? row.back() : 0.0)) / unit;
@@ -296,7 +351,18 @@ ReluNetwork SampleRun::in_inputs(const ReluNetwork& of_z) const {
     for (Index j = 0; j < d; ++j) network.linear(o, j) = row[static_cast<std::size_t>(j)];
     if (biases_) network.constant(o, 0) += row.back();
   }
-  return network;
+  if (static_cast<Index>(live.size()) == of_z.neurons()) return network;
+  ReluNetwork fewer(d, static_cast<Index>(live.size()), of_z.outputs());
+  fewer.linear = network.linear;
+  fewer.constant = network.constant;
+  fewer.power = network.power;
+  for (Index i = 0; i < fewer.neurons(); ++i) {
+    const Index from = live[static_cast<std::size_t>(i)];
+    std::copy(network.weights.row(from), network.weights.row(from) + d, fewer.weights.row(i));
+    fewer.bias(i, 0) = network.bias(from, 0);
+    for (Index o = 0; o < of_z.outputs(); ++o) fewer.output(o, i) = network.output(o, from);
+  }
+  return fewer;
 }
 
 /// Of z without its constant, where it has one: ~ N(0, I_d).
@@ -314,86 +380,6 @@ ReluNetwork SampleRun::in_white_inputs(const ReluNetwork& of_z) const {
     network.constant(o, 0) = of_z.constant(o, 0) + of_z.linear(o, d);
   }
   return network;
-}
-
-std::vector<double> SampleRun::held_out_errors(const ReluNetwork& of_z, bool robust) {
-  HostMatrix left = download(device_, examples_->held_out_y());
-  const Index p = left.cols();
-  if (left.rows() == 0) return {};
-  const HostMatrix values =
-      evaluate(device_, of_z, download(device_, examples_->held_out_x()).view());
-  std::vector<double> most(static_cast<std::size_t>(p), std::numeric_limits<double>::infinity());
-  for (Index o = 0; o < p; ++o) {
-    double square = 0;
-    std::vector<double> sizes;
-    for (Index i = 0; i < left.rows(); ++i) {
-      square += left(i, o) * left(i, o);
-      left(i, o) -= values(i, o);
-      sizes.push_back(std::fabs(left(i, o)));
-    }
-    if (!robust) continue;
-    const auto rank = sizes.begin() + static_cast<std::ptrdiff_t>(
-                                          kQuantile * static_cast<double>(sizes.size() - 1));
-    std::nth_element(sizes.begin(), rank, sizes.end());
-    most[static_cast<std::size_t>(o)] =
-        std::max(kCut * *rank / kQuantileOfNormal,
-                 kExact * std::sqrt(square / static_cast<double>(left.rows())));
-  }
-  std::vector<double> errors;
-  for (Index i = 0; i < left.rows(); ++i) {
-    double error = std::sqrt(dot(left.row(i), left.row(i), p));
-    for (Index o = 0; o < p; ++o) {
-      if (std::fabs(left(i, o)) > most[static_cast<std::size_t>(o)]) {
-        error = std::numeric_limits<double>::infinity();
-      }
-    }
-    errors.push_back(error);
-  }
-  return errors;
-}
-
-std::string SampleRun::too_few(double numbers, double unknowns, double fitted,
-                               double held_out) const {
-  if (numbers >= kNumbersPerUnknown * unknowns) return "";
-  return "too few examples: " + std::to_string(static_cast<long>(numbers)) +
-         " numbers were fitted with " + std::to_string(static_cast<long>(unknowns)) +
-         " unknowns, to a relative error of " + std::to_string(fitted) +
-         "; what was held out is off by " + std::to_string(held_out);
-}
-
-void SampleRun::certify_network(const ReluNetwork& of_z, const ReluNetwork& network,
-                                const Goal& goal) {
-  const std::vector<double> errors = held_out_errors(of_z, goal.robust);
-  if (errors.empty()) {
-    if (report_.message.empty()) report_.message = "nothing was held out: nothing is vouched for";
-    return;
-  }
-  const Certificate certificate =
-      certify(errors, goal.failure, largest_lipschitz_guess(network), goal.robust);
-  // Over inputs as they came: N(0, I) is what they are once whitened.
-  const double sd = gaussian_standard_deviation(device_, in_white_inputs(of_z));
-  report_.certificate = certificate;
-  report_.rms_error = certificate.rms_error;
-  if (sd > 0) report_.relative_error = certificate.rms_error / sd;
-  if (!report_.message.empty()) return;
-  if (sd > 0 && certificate.rms_error <= goal.accuracy * sd &&
-      certificate.silent < certificate.points) {
-    report_.outcome = Outcome::reached;
-  } else {
-    report_.message = goal.why();
-  }
-}
-
-Learned<ReluNetwork> SampleRun::finish(const ReluNetwork& of_z, const Goal& goal) {
-  ReluNetwork network =
-      whitening_.empty() ? ReluNetwork(report_.inputs, 0, report_.outputs) : in_inputs(of_z);
-  if (!device_lost_ && !whitening_.empty()) {
-    run([&] { certify_network(of_z, network, goal); }, [] { return true; });
-  }
-  report_.neurons = network.neurons();
-  report_.total_seconds = seconds();
-  if (!device_lost_) report_.peak_device_bytes = device_.stats().peak_bytes;
-  return {std::move(network), std::move(report_)};
 }
 
 }  // namespace crease

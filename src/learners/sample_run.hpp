@@ -70,12 +70,13 @@ class SampleRun {
   ReluNetwork in_inputs(const ReluNetwork& of_z) const;
 
   /// |y - F'(z)| (Euclidean) of every held-out example; infinity where `robust` and the answer has
-  /// a gross error: beyond four deviations of its output's residual (80 % quantile over 1.28).
+  /// a gross error: beyond four robust_deviation()s of its output's residual.
   std::vector<double> held_out_errors(const ReluNetwork& of_z, bool robust = false);
 
   /// Where `unknowns` were fitted to fewer than five times as many numbers, the residual says
   /// nothing: how much better that is than what was held out. Else empty.
-  std::string too_few(double numbers, double unknowns, double fitted, double held_out) const;
+  std::string too_few(double numbers, double unknowns, double fitted,
+                      std::optional<double> held_out) const;
 
   struct Goal {
     double accuracy = 0;
@@ -91,6 +92,7 @@ class SampleRun {
   void whiten_linear(const SampleMeans& raw);
   void whiten_affine(const SampleMeans& raw);
   void say_what_is_odd();
+  std::string why_not(const Goal& goal, const Certificate& certificate, double of_answers) const;
   ReluNetwork in_white_inputs(const ReluNetwork& of_z) const;
   void certify_network(const ReluNetwork& of_z, const ReluNetwork& network, const Goal& goal);
 
@@ -104,6 +106,8 @@ class SampleRun {
   HostMatrix whitening_;  // z = whitening (x, 1) or whitening x
   bool biases_ = false;
   bool gaussian_ = true;
+  bool standard_ = true;  // nothing speaks against N(0, I)
+  bool certifying_ = false;
   bool device_lost_ = false;
 };
 

@@ -25,13 +25,17 @@ constexpr double kRowSpaceExact = 1e-8;  // relative residual: the row space was
 constexpr double kConstant = 1e-14;      // variance over mean square: rounding of the mean
 constexpr double kRounded = 1e-13;       // relative residual: nothing is left to fit
 constexpr double kNearlyExact = 1e-10;
+constexpr int kSameFits = 3;  // that end at the same residual: it is the minimum
+constexpr double kSameResidual = 1e-4;
 constexpr Index kStartRows = 20000;         // that moments are taken from, ...
 constexpr Index kStartRowsPerUnknown = 20;  // ... or so many a direction's number
 constexpr Index kFinishSteps = 3;
-constexpr Index kFirstSteps = 3;  // before the row space is tried ...
-constexpr double kFell = 0.2;     // ... where the residual fell to less of what it was
-constexpr double kRight = 5;      // of the residual's second moments, in deviations
-constexpr double kDead = 1e-6;    // of the largest output
+constexpr Index kRobust = 4;         // times the steps: convergence is linear there
+constexpr Index kFirstSteps = 3;     // before the row space is tried ...
+constexpr double kFell = 0.2;        // ... where the residual fell to less of what it was
+constexpr Index kAllMoments = 2000;  // that a residual is asked for
+constexpr double kRight = 5;         // of the residual's second moments, in deviations
+constexpr double kDead = 1e-6;       // of the largest output
 constexpr double kDuplicate = 1 - 1e-4;
 constexpr Index kPruneSteps = 30;
 
@@ -40,6 +44,8 @@ struct Fitted {
   double residual = 1;  // relative, on the training rows
   double surplus = 0;   // what is left of second Hermite moments, in deviations
   const char* method = "fit";
+  bool spent = false;        // the fit had no more steps
+  std::vector<double> cuts;  // robust: of the residual, per output
 };
 
 class TwoLayerLearner {
@@ -80,7 +86,8 @@ class TwoLayerLearner {
 
   void take_examples() {
     require(!problem_.neurons || (*problem_.neurons >= 1 && *problem_.neurons <= inputs_),
-            "k must be between 1 and the number of inputs: directions must be independent");
+            "k must be between 1 and the number of inputs, " + std::to_string(inputs_) + ", not " +
+                std::to_string(problem_.neurons.value_or(0)) + ": directions must be independent");
     SampleRun::Plan plan;
     plan.rows = plan_.rows;
     plan.held_out = plan_.held_out;
@@ -89,9 +96,20 @@ class TwoLayerLearner {
     plan.biases = problem_.biases;
     run_.take(plan);
     means_ = run_.whiten();
+    require_answers_vary();
     if (!problem_.robust) return;
     bounds_ = upload(device_, clip_bounds());
     means_ = sample_means(device_, run_.examples(), bounds_);
+  }
+
+  void require_answers_vary() const {
+    bool constant = true;
+    for (Index o = 0; o < outputs_; ++o) {
+      const double mean = means_.answers[static_cast<std::size_t>(o)];
+      const double square = means_.answer_squares(o, o);
+      constant = constant && !(square - mean * mean > kConstant * square);
+    }
+    if (constant) throw EndOfRun(Outcome::not_reached, "the answers are constant");
   }
 
   /// Medians of every output -+ 2.5 deviations.
@@ -104,7 +122,8 @@ class TwoLayerLearner {
       for (Index i = 0; i < y.rows(); ++i) values.push_back(y(i, o));
       const double middle = median(values);
       for (double& value : values) value = std::fabs(value - middle);
-      const double reach = kClip * median(values) + 1e-300;
+      // Where half of the answers are the same, the median of the deviations is 0.
+      const double reach = std::max(kClip * median(values), robust_deviation(values)) + 1e-300;
       bounds(0, o) = middle - reach;
       bounds(1, o) = middle + reach;
     }
@@ -114,34 +133,40 @@ class TwoLayerLearner {
   /// Rank of Y below p (exact answers), or the dimensions that the moments show.
   Index count_neurons() {
     const Index p = run_.examples().outputs();
-    const Index d = run_.examples().inputs();
     const std::vector<double> values = symmetric_eigen(means_.answer_squares).values;
     const Index rank = std::count_if(values.begin(), values.end(), [&](double value) {
       return value > kRank * kRank * values.back();
     });
-    if (rank < p) return std::clamp<Index>(rank, 1, d);
     const LinearLabels labels = even_labels(means_, p);
     const SpanMoments moments = span_moments(device_, run_.examples(), means_, labels, bounds_);
     const Index visible = visible_dimensions(device_, run_.examples(), means_, moments, bounds_);
-    return std::clamp<Index>(visible, 1, d);
+    return std::clamp<Index>(rank < p ? std::max(rank, visible) : visible, 1, inputs_);
   }
 
+  /// Where k is not known, one neuron more as long as what is left depends on the inputs.
   void fit() {
-    const Index p = run_.examples().outputs();
-    const auto varies = [this](Index o) {
-      const double mean = means_.answers[static_cast<std::size_t>(o)];
-      const double square = means_.answer_squares(o, o);
-      return square - mean * mean > kConstant * square;
-    };
-    bool constant = true;
-    for (Index o = 0; o < p; ++o) constant = constant && !varies(o);
-    if (constant) throw EndOfRun(Outcome::not_reached, "the answers are constant");
-    const Index k = problem_.neurons ? *problem_.neurons : count_neurons();
+    if (problem_.neurons) {
+      fit_width(*problem_.neurons);
+      return;
+    }
+    for (Index k = count_neurons(); k <= inputs_; ++k) {
+      fit_width(k);
+      if (!is_wrong()) return;
+      run_.end_where_asked();
+    }
+  }
+
+  /// The best fit so far is neither exact nor at the noise floor.
+  bool is_wrong() const { return best_.residual >= plan_.exact && best_.surplus >= kRight; }
+
+  void fit_width(Index k) {
+    const Index p = outputs_;
+    same_ = 0;
     StartPlan start;
     start.tries = plan_.tries;
     start.iterations = plan_.iterations;
     start.most = plan_.starts;
-    start.fourth = p == 1;
+    start.fourth = p == 1 && affords_fourth(1, k);
     const LinearLabels labels = even_labels(means_, k);
     const Index rows = std::max(kStartRows, kStartRowsPerUnknown * k * inputs_);
     const SpanMoments moments =
@@ -149,38 +174,50 @@ class TwoLayerLearner {
     std::vector<HostMatrix> starts =
         two_layer_starts(device_, run_.examples(), labels, moments, bounds_, k, problem_.power,
                          run_.random(), start);
-    if (starts.empty() && !start.fourth) {  // columns of U may be parallel
+    if (starts.empty() && !start.fourth &&
+        affords_fourth(labels.count(), k)) {  // columns of U may be parallel
       start.fourth = true;
       starts = two_layer_starts(device_, run_.examples(), labels, moments, bounds_, k,
                                 problem_.power, run_.random(), start);
     }
-    if (starts.empty()) {
+    if (starts.empty() && !has_best_ && (problem_.neurons || k == inputs_)) {
       throw EndOfRun(Outcome::not_reached,
                      "no start: all candidate directions collapsed (answers that are linear, or "
                      "directions nearly parallel)");
     }
     fit_from_each(starts, k);
-    // Nothing but a wrong local minimum: further starts, from fourth moments too, and more of them.
-    for (int further = 0; further < 2; ++further) {
-      if (best_.residual < plan_.exact || problem_.robust || best_.surplus < kRight) return;
+    // Nothing but a wrong local minimum: further starts, from higher moments too, and more of them;
+    // of answers as they are, where clipping may have spoilt their moments.
+    for (int further = 0; further < 2 && is_wrong(); ++further) {
+      if (same_ >= kSameFits) return;
       if (further > 0) start.tries = start.most = 3 * plan_.tries;
-      if (further == 0 && start.fourth) continue;
-      start.fourth = true;
+      if (further == 0 && start.fourth && !problem_.robust) continue;
+      start.fourth = start.fourth || affords_fourth(labels.count(), k);
       start.agree = false;
-      fit_from_each(two_layer_starts(device_, run_.examples(), labels, moments, bounds_, k,
+      fit_from_each(two_layer_starts(device_, run_.examples(), labels, moments,
+                                     further == 0 ? ConstDeviceView() : bounds_.view(), k,
                                      problem_.power, run_.random(), start),
                     k);
     }
   }
 
+  /// Fourth moments are [r k^2, k^2] numbers, there and here.
+  bool affords_fourth(Index labels, Index k) const {
+    return problem_.power != 1 ||
+           labels * k * k * k * k <= run_.control().budget.device_bytes / 4 / 8;
+  }
+
   void fit_from_each(const std::vector<HostMatrix>& starts, Index k) {
     for (const HostMatrix& v : starts) {
       Fitted fitted = fit_from(v);
+      in_hand_.reset();
+      const bool same =
+          has_best_ && std::fabs(fitted.residual - best_.residual) < kSameResidual * best_.residual;
+      same_ = same ? same_ + 1 : 0;
       if (!has_best_ || fitted.residual < best_.residual) best_ = std::move(fitted);
       has_best_ = true;
-      in_hand_.reset();
       run_.progress("least_squares", k, best_.residual);
-      if (best_.residual < plan_.exact || problem_.robust || best_.surplus < kRight) return;
+      if (!is_wrong() || same_ >= kSameFits) return;
       run_.end_where_asked();
     }
   }
@@ -215,7 +252,7 @@ class TwoLayerLearner {
         }
       }
     }
-    if (fitted.residual > plan_.exact) fitted.surplus = surplus_of(fitted.network);
+    if (fitted.residual > plan_.exact) fitted.surplus = surplus_of(fitted);
     if (tried && fitted.surplus >= kRight && take_row_space(start, fitted)) {
       refine(fitted, kFinishSteps);
       fitted.surplus = 0;
@@ -225,10 +262,9 @@ class TwoLayerLearner {
 
   /// Rows for the closed form of the normal matrix, whose steps cost next to nothing.
   bool fits_cheaply(Index k) const {
-    const EliminatedFitPlan fit;
-    return run_.gaussian() && !problem_.biases && problem_.power == 1 &&
-           static_cast<double>(run_.examples().rows()) >=
-               fit.gaussian_rows * static_cast<double>(k * inputs_);
+    EliminatedFitPlan fit;
+    fit.gaussian = run_.gaussian() && !problem_.biases;
+    return has_closed_form(fit, run_.examples().rows(), k, inputs_, problem_.power);
   }
 
   Fitted with_outputs(const HostMatrix& directions) {
@@ -255,25 +291,38 @@ class TwoLayerLearner {
 
   void refine(Fitted& fitted, Index steps) {
     EliminatedFitPlan fit;
-    fit.most_steps = steps;
+    fit.most_steps = problem_.robust ? kRobust * steps : steps;
     fit.robust = problem_.robust;
     fit.gaussian = run_.gaussian() && !problem_.biases;
     fit.stop = [this] { return run_.ends(); };
     fit.taken = [&](const RectifiedSum& network, double residual) {
       if (!in_hand_ || residual < in_hand_->residual) {
-        in_hand_ = Fitted{network, residual, 0, fitted.method};
+        in_hand_.emplace();
+        in_hand_->network = network;
+        in_hand_->residual = residual;
+        in_hand_->method = fitted.method;
       }
       run_.progress("least_squares", network.neurons(), residual);
     };
     EliminatedFit result = fit_eliminated(device_, run_.examples(), fitted.network, fit);
     fitted.network = std::move(result.network);
     fitted.residual = result.relative_residual;
+    fitted.spent = result.spent;
+    fitted.cuts = std::move(result.cuts);
   }
 
-  /// In the span of V, of inputs alone.
-  double surplus_of(const RectifiedSum& network) {
-    HostMatrix directions = network.directions;
-    for (Index i = 0; i < directions.rows() && problem_.biases; ++i) directions(i, inputs_) = 0;
+  /// Of inputs alone: all of them where their moments are few, else in the span of V.
+  double surplus_of(const Fitted& fitted) {
+    const RectifiedSum& network = fitted.network;
+    HostMatrix span;
+    if (inputs_ * inputs_ * outputs_ <= kAllMoments) {
+      span = HostMatrix(inputs_, width());
+      for (Index j = 0; j < inputs_; ++j) span(j, j) = 1;
+    } else {
+      HostMatrix directions = network.directions;
+      for (Index i = 0; i < directions.rows() && problem_.biases; ++i) directions(i, inputs_) = 0;
+      span = svd(std::move(directions)).right;
+    }
     const DeviceMatrix v = upload(device_, network.directions);
     const DeviceMatrix u = upload(device_, network.outputs);
     const auto predict = [&](ConstDeviceView x, DeviceView out) {
@@ -281,8 +330,7 @@ class TwoLayerLearner {
       rectified_features(device_, x, v, network.power, f);
       multiply(device_, f, Transpose::no, u, Transpose::yes, 1.0, 0.0, out);
     };
-    return residual_surplus(device_, run_.examples(), svd(directions).right, predict,
-                            run_.random());
+    return residual_surplus(device_, run_.examples(), span, predict, run_.random(), 0, fitted.cuts);
   }
 
   /// An exact fit with a neuron that does nothing, or stands twice, is one with too many.
@@ -318,6 +366,7 @@ class TwoLayerLearner {
         }
         fewer.network.outputs = HostMatrix(run_.examples().outputs(), k - 1);
         refine(fewer, kPruneSteps);
+        in_hand_.reset();
         if (!(fewer.residual < plan_.exact)) return false;
         fewer.method = best_.method;
         best_ = std::move(fewer);
@@ -340,14 +389,16 @@ class TwoLayerLearner {
     const Index k = best_.network.neurons();
     const std::string few = run_.too_few(static_cast<double>(run_.examples().rows() * outputs_),
                                          static_cast<double>(k * (width() + outputs_)),
-                                         best_.residual, run_.report().relative_error.value_or(0));
+                                         best_.residual, run_.report().relative_error);
     if (!few.empty()) return few;
+    if (best_.spent) return "the fit had not come to its end when its steps were spent";
     if (best_.surplus < kRight) {
       return "at the noise floor: what is left of the answers looks like errors alone";
     }
     return "not the right network: what is left still depends on the inputs (" +
            std::to_string(static_cast<long>(best_.surplus)) +
-           " deviations): too few neurons, or not of this form";
+           " deviations): " + (problem_.neurons ? "too few neurons, " : "") +
+           (problem_.biases ? "or not of this form" : "or not of this form (biases?)");
   }
 
   Device& device_;
@@ -360,6 +411,7 @@ class TwoLayerLearner {
   SampleMeans means_;
   Fitted best_;
   bool has_best_ = false;
+  int same_ = 0;                   // fits in a row that ended at the residual of the best one
   std::optional<Fitted> in_hand_;  // of the fit that is being done, where that should end early
 };
 

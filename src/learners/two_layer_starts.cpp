@@ -220,8 +220,8 @@ SampleView view_of(Device& device, const LinearLabels& labels, ConstDeviceView b
     multiply(device, y, Transpose::no, *from_y, Transpose::yes, 1.0, 0.0, out);
     multiply(device, x, Transpose::no, *from_x, Transpose::yes, 1.0, 1.0, out);
     add_row(device, *constant, out);
-    const Index by = out.rows > 0 ? shift % out.rows : 0;
-    if (by == 0) return;
+    if (shift == 0 || out.rows < 2) return;
+    const Index by = std::max<Index>(shift % out.rows, 1);
     DeviceMatrix whole(device, out.rows, out.cols);
     copy(device, out, whole);
     copy(device, whole.view().row_block(0, out.rows - by), out.row_block(by, out.rows - by));

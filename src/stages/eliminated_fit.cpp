@@ -15,14 +15,13 @@ namespace {
 constexpr Index kLeastModelRows = 8000;
 constexpr Index kModelRowsPerUnknown = 12;
 constexpr Index kScaleRows = 65536;  // that the robust scale is taken from
-constexpr double kScaleQuantile = 0.8;
-constexpr double kQuantileOfNormal = 1.2815515655446004;  // |g| is below it with chance 0.8
 constexpr double kSlack = 1e-12;
 constexpr double kRobustSlack = 1e-3;
 constexpr double kSteepSlack = 0.1;  // power < 1
 constexpr double kRounded = 1e-13;   // residual over |Y| below which any loss is accepted
 constexpr int kMostRejections = 8;
 constexpr int kMostPoor = 5;
+constexpr double kHardlyLess = 0.9;
 constexpr double kStale = 0.5;     // of the gain that a frozen model promised
 constexpr double kPoor = 0.1;      // of the gain that a step promised
 constexpr double kPromise = 1e-2;  // variances a parameter
@@ -51,7 +50,7 @@ class Fit {
 
   double answers() const { return answers_; }  // mean of |y|^2
 
-  /// Best outputs unless robust, then loss and gradients: two passes, three where robust.
+  /// Best outputs unless robust, then loss and gradients: two passes.
   At evaluate(RectifiedSum network) {
     if (!plan_.robust) {
       network.outputs = best_outputs(feature_means(device_, examples_, network.directions, power_));
@@ -105,6 +104,8 @@ class Fit {
     return at;
   }
 
+  std::vector<double> cuts(const RectifiedSum& network) { return cuts_of(network); }
+
  private:
   void residual(ConstDeviceView y, ConstDeviceView f, ConstDeviceView u, DeviceView r) {
     copy(device_, y, r);
@@ -138,11 +139,7 @@ class Fit {
         });
     std::vector<double> cuts;
     for (std::vector<double>& size : sizes) {
-      const auto rank =
-          static_cast<std::ptrdiff_t>(kScaleQuantile * static_cast<double>(size.size() - 1));
-      std::nth_element(size.begin(), size.begin() + rank, size.end());
-      cuts.push_back(plan_.cut *
-                     std::max(size[static_cast<std::size_t>(rank)] / kQuantileOfNormal, 1e-300));
+      cuts.push_back(plan_.cut * std::max(robust_deviation(std::move(size)), 1e-300));
     }
     return cuts;
   }
@@ -208,12 +205,12 @@ EliminatedFit fit_eliminated(Device& device, Examples& examples, const Rectified
   };
   tell();
   EliminatedFit result;
-  result.gaussian = plan.gaussian && k <= d && start.power == 1 &&
-                    n >= plan.gaussian_rows * static_cast<double>(k * d);
+  result.gaussian = has_closed_form(plan, examples.rows(), k, d, start.power);
   const double rounded = kRounded * kRounded * fit.answers();
   double damping = plan.damping;
   double moved_by = 1;
   bool fresh = false;
+  bool ended = false;
   int poor = 0;
   std::optional<EliminatedModel> model;
   for (; result.steps < plan.most_steps; ++result.steps) {
@@ -261,7 +258,10 @@ EliminatedFit fit_eliminated(Device& device, Examples& examples, const Rectified
     moved_by = largest_step(at.network.directions, next->network.directions);
     const double variance = at.loss / std::max(static_cast<double>(p) - parameters / n, 1e-3);
     const bool promised = predicted * n > kPromise * variance * parameters;
-    poor = promised && at.loss - next->loss < kPoor * predicted ? poor + 1 : 0;
+    // What a robust loss falls by is mostly that of errors which are cut.
+    const bool vain =
+        plan.robust ? next->loss > kHardlyLess * at.loss : at.loss - next->loss < kPoor * predicted;
+    poor = promised && vain ? poor + 1 : 0;
     // Patterns have changed, which counts for much where rows are few: a new model.
     if (!result.gaussian && at.loss - next->loss < kStale * predicted) model.reset();
     if (result.gaussian && poor >= kMostPoor) {  // the inputs are not Gaussian enough for it
@@ -273,11 +273,14 @@ EliminatedFit fit_eliminated(Device& device, Examples& examples, const Rectified
     tell();
     damping = std::max(damping / 8, plan.least_damping);
     if (moved_by < plan.still || predicted * n < plan.little * variance * parameters) {
+      ended = true;
       ++result.steps;
       break;
     }
   }
+  result.spent = !ended && result.steps >= plan.most_steps && plan.most_steps > 0;
   result.relative_residual = relative_residual();
+  if (plan.robust) result.cuts = fit.cuts(at.network);
   result.network = std::move(at.network);
   return result;
 }

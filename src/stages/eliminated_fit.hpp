@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "src/stages/eliminated_model.hpp"
 
@@ -26,12 +27,21 @@ struct EliminatedFitPlan {
   std::function<void(const RectifiedSum& network, double relative_residual)> taken;
 };
 
+/// Whether the fit takes the closed form.
+inline bool has_closed_form(const EliminatedFitPlan& plan, Index rows, Index k, Index d,
+                            double power) {
+  return plan.gaussian && k <= d && power == 1 &&
+         static_cast<double>(rows) >= plan.gaussian_rows * static_cast<double>(k * d);
+}
+
 struct EliminatedFit {
   RectifiedSum network;
   double relative_residual = 1;  // root of the loss over |Y|; robust: of the clipped residuals
   Index steps = 0;
   bool gaussian = false;  // the closed form was the model to the end
   bool stopped = false;
+  bool spent = false;        // the steps were too few
+  std::vector<double> cuts;  // robust: size of residuals beyond which they do not count, per output
 };
 
 /// Minimises the mean of |y - U f(V x)|^2 over unit rows of V from `start` (whose outputs count

@@ -37,6 +37,16 @@ inline double median(std::vector<double> values) {
   return 0.5 * (*middle + *std::max_element(values.begin(), middle));
 }
 
+/// The deviation of errors by their sizes, gross ones among them: the 80 % quantile over 1.28, what
+/// it is of |g|, g ~ N(0, 1). Not the median: half of the points do not see a given neuron, and
+/// agree whatever it is.
+inline double robust_deviation(std::vector<double> sizes) {
+  if (sizes.empty()) return 0;
+  const auto rank = static_cast<std::ptrdiff_t>(0.8 * static_cast<double>(sizes.size() - 1));
+  std::nth_element(sizes.begin(), sizes.begin() + rank, sizes.end());
+  return sizes[static_cast<std::size_t>(rank)] / 1.2815515655446004;
+}
+
 inline ConstHostView row_view(const std::vector<double>& v) {
   const auto n = static_cast<Index>(v.size());
   return {v.data(), 1, n, n};

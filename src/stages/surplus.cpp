@@ -16,14 +16,10 @@ constexpr Index kHinges = 64;
 constexpr double kExplained = 1e-10;  // of the largest singular value of the features' Gram matrix
 
 /// F' - y: signs do not count.
-void residual(Device& device, const Predict& predict, ConstDeviceView x, ConstDeviceView y,
-              DeviceView r) {
-  predict(x, r);
-  subtract(device, y, r);
-}
+using Residual = std::function<void(ConstDeviceView x, ConstDeviceView y, DeviceView r)>;
 
 double surplus_of_moments(Device& device, Examples& examples, const DeviceMatrix& turn,
-                          const Predict& predict, Index rows) {
+                          const Residual& residual, Index rows) {
   const Index m = turn.rows();
   const Index p = examples.outputs();
   DeviceMatrix sums(device, p, m * m), squares(device, p, p), totals(device, p, 1);
@@ -32,7 +28,7 @@ double surplus_of_moments(Device& device, Examples& examples, const DeviceMatrix
   const auto add = [&](ConstDeviceView x, ConstDeviceView y) {
     DeviceMatrix r(device, x.rows, p), z(device, x.rows, m);
     DeviceMatrix pairs(device, x.rows, m * m), ones(device, x.rows, 1);
-    residual(device, predict, x, y, r);
+    residual(x, y, r);
     multiply(device, x, Transpose::no, turn, Transpose::yes, 1.0, 0.0, z);
     row_products(device, z, z, pairs);
     fill(device, 1.0, ones);
@@ -60,7 +56,7 @@ double surplus_of_moments(Device& device, Examples& examples, const DeviceMatrix
 }
 
 double surplus_of_hinges(Device& device, Examples& examples, const HostMatrix& span,
-                         const Predict& predict, Random& random, Index rows) {
+                         const Residual& residual, Random& random, Index rows) {
   const Index m = span.rows();
   const Index d = span.cols();
   const Index p = examples.outputs();
@@ -85,7 +81,7 @@ double surplus_of_hinges(Device& device, Examples& examples, const HostMatrix& s
     const DeviceView features = both.view().col_block(0, kHinges);
     multiply(device, x, Transpose::no, along, Transpose::yes, 1.0, 0.0, features);
     absolute(device, features);
-    residual(device, predict, x, y, both.view().col_block(kHinges, p));
+    residual(x, y, both.view().col_block(kHinges, p));
     gram(device, both, beta, squares);
     beta = 1;
   };
@@ -116,12 +112,21 @@ double surplus_of_hinges(Device& device, Examples& examples, const HostMatrix& s
 }  // namespace
 
 double residual_surplus(Device& device, Examples& examples, const HostMatrix& span,
-                        const Predict& predict, Random& random, Index rows) {
+                        const Predict& predict, Random& random, Index rows,
+                        const std::vector<double>& cuts) {
   require(span.cols() == examples.inputs(), "residual_surplus: the span must be as wide as x");
+  require(cuts.empty() || static_cast<Index>(cuts.size()) == examples.outputs(),
+          "residual_surplus: one cut an output");
   if (span.rows() == 0) return 0;
+  const DeviceMatrix bounds = cuts.empty() ? DeviceMatrix() : upload(device, row_view(cuts));
+  const Residual residual = [&](ConstDeviceView x, ConstDeviceView y, DeviceView r) {
+    predict(x, r);
+    subtract(device, y, r);
+    if (!bounds.empty()) drop_beyond(device, bounds, r);
+  };
   const Index count = rows > 0 ? std::min(rows, examples.rows()) : examples.rows();
-  return std::max(surplus_of_moments(device, examples, upload(device, span), predict, count),
-                  surplus_of_hinges(device, examples, span, predict, random, count));
+  return std::max(surplus_of_moments(device, examples, upload(device, span), residual, count),
+                  surplus_of_hinges(device, examples, span, residual, random, count));
 }
 
 }  // namespace crease

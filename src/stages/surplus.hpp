@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "src/stages/examples.hpp"
 #include "src/stages/random.hpp"
@@ -24,9 +25,11 @@ using Predict = std::function<void(ConstDeviceView x, DeviceView out)>;
 /// Says nothing where the examples are fitted exactly (R is rounding), little where there are few
 /// more examples than parameters.
 ///
+/// cuts  [p] or empty: larger residuals of an output are gross errors, and count as 0
 /// span  [m, d] orthonormal rows
 /// Two passes. Waits.
 double residual_surplus(Device& device, Examples& examples, const HostMatrix& span,
-                        const Predict& predict, Random& random, Index rows = 0);
+                        const Predict& predict, Random& random, Index rows = 0,
+                        const std::vector<double>& cuts = {});
 
 }  // namespace crease
