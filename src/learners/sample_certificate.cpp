@@ -17,7 +17,7 @@ namespace {
 
 constexpr double kNumbersPerUnknown = 5;
 constexpr double kCut = 4;           // robust: deviations
-constexpr double kExact = 1e-10;  // of rms y: less is no gross error
+constexpr double kExact = 1e-10;     // of rms y: less is no gross error
 constexpr double kOdd = 5;           // deviations of moments of inputs whose answers seem wrong
 constexpr double kMostGross = 0.15;  // of the numbers: what a robust fit bears
 constexpr double kHeavy = 8;         // largest error over their rms, of 100 or more

@@ -22,9 +22,10 @@ constexpr double kRounded = 1e-13;   // residual over |Y| below which any loss i
 constexpr int kMostRejections = 8;
 constexpr int kMostPoor = 5;
 constexpr double kHardlyLess = 0.9;
-constexpr double kStale = 0.5;     // of the gain that a frozen model promised
-constexpr double kPoor = 0.1;      // of the gain that a step promised
-constexpr double kPromise = 1e-2;  // variances a parameter
+constexpr double kFormDamping = 1e-2;  // at least, after a step of the closed form that failed
+constexpr double kStale = 0.5;         // of the gain that a frozen model promised
+constexpr double kPoor = 0.1;          // of the gain that a step promised
+constexpr double kPromise = 1e-2;      // variances a parameter
 
 /// A network and what all rows say of it.
 struct At {
@@ -244,7 +245,7 @@ EliminatedFit fit_eliminated(Device& device, Examples& examples, const Rectified
       if (tried.loss <= at.loss * (1 + slack) || tried.loss < rounded) {
         next = std::move(tried);
       } else {
-        damping = std::max(damping * 8, 1e-6);
+        damping = std::max(damping * 8, result.gaussian ? kFormDamping : 1e-6);
       }
     }
     if (!next) {

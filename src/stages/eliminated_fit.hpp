@@ -20,7 +20,7 @@ struct EliminatedFitPlan {
   bool gaussian = true;       // may it be taken; never for more neurons than inputs
   double exact = 3e-15;       // relative residual that ends the fit ...
   double still = 1e-14;       // ... and the largest step of a direction ...
-  // ... and a predicted gain of so many variances a parameter: steps of .03 standard errors.
+  // ... and a predicted gain of so many variances a parameter: a step of .03 standard errors.
   double little = 1e-3;
   std::function<bool()> stop;  // asked before every step; may be empty
   // Told of the start and of every step that was taken; may be empty.

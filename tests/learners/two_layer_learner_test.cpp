@@ -99,7 +99,7 @@ TEST_P(TwoLayerLearnerTest, UnderNoiseTheErrorIsThatOfTheExamplesAndTheReportSay
 }
 
 // The fit ends in the minimum next to the truth, whatever its start was: within 1.1 of the error
-// from there (the specification's bound; .03 standard errors is what ends a fit), and that falls
+// from there (the specification's bound; steps of .03 standard errors end a fit), and that falls
 // with the root of n.
 TEST_P(TwoLayerLearnerTest, TheErrorUnderNoiseIsThatOfAFitFromTheTruthAndFallsWithTheRootOfN) {
   const RectifiedSum truth = planted_sum(3, 4, 8, 1);
