@@ -43,18 +43,18 @@ class FitMemoryTest : public FitProgramTest {
 };
 
 TEST_F(FitMemoryTest, WhatIsReadInEveryPassTakesAFractionOfItsSizeAndNoMoreForMoreRows) {
-  const std::size_t streamed = peak_of(Index{8} << 20);
+  [[maybe_unused]] const std::size_t streamed = peak_of(Index{8} << 20);
   const Index of_all = device_peak();
   peak_of(Index{8} << 20, kMany / 2);
   const Index of_half = device_peak();
-  const std::size_t in_memory = peak_of(Index{1} << 30);
+  [[maybe_unused]] const std::size_t in_memory = peak_of(Index{1} << 30);
 
   EXPECT_EQ(of_half, of_all);
   EXPECT_LT(of_all, kBytes / 2);
 #if !defined(__SANITIZE_ADDRESS__)  // which keeps what was freed
-  EXPECT_LT(streamed, kBytes);
+  // Not against kBytes alone: the libraries of a CUDA build are more than that.
+  EXPECT_GT(in_memory, streamed + kBytes / 2);
 #endif
-  EXPECT_GT(in_memory, kBytes);
 }
 
 TEST_F(FitMemoryTest, WhatIsReadInEveryPassGivesTheBitsOfWhatIsKept) {
