@@ -67,6 +67,20 @@ std::string examples(const RunReport& report) {
 }
 
 /// What examples that no fit has seen say of all others like them.
+/// Null where (B) says something.
+const char* why_b_says_nothing(const RunReport& report) {
+  const double lipschitz = report.certificate->lipschitz;
+  if (lipschitz == 0) {
+    return "  (B) says nothing: F' has no neuron whose steepness could bound what is missing\n";
+  }
+  if (!std::isinf(lipschitz)) return nullptr;
+  return is_from_examples(report)
+             ? "  (B) says nothing: inputs are not from N(0, I), or powers other than 1 have "
+               "slopes "
+               "without bound\n"
+             : "  (B) says nothing: slopes of powers other than 1 have no bound\n";
+}
+
 std::string held_out_certificate(const RunReport& report) {
   if (!report.certificate) return "not vouched for: no held-out examples were looked at\n";
   const Certificate& c = *report.certificate;
@@ -74,19 +88,13 @@ std::string held_out_certificate(const RunReport& report) {
       fmt::format("vouched for with confidence {:.6g} % each:\n", 100 * c.confidence);
   text += fmt::format(
       "  (A) |y - F'(x)| <= {:.3g} except for a fraction <= {:.2g} of examples like these ({} held "
-      "out, no assumption)\n",
+      "out, if they came in random order)\n",
       c.largest_error, c.mass, c.points);
   if (c.silent > 0) {
     text += fmt::format("      {} of them have gross errors: they count among the exceptions\n",
                         c.silent);
   }
-  if (c.lipschitz == 0) {
-    return text +
-           "  (B) says nothing: F' has no neuron whose steepness could bound what is missing\n";
-  }
-  if (std::isinf(c.lipschitz)) {
-    return text + "  (B) says nothing: slopes of powers other than 1 have no bound\n";
-  }
+  if (const char* nothing = why_b_says_nothing(report)) return text + nothing;
   text += fmt::format(
       "  (B) rms error <= {:.3g} over N(0, I) if the inputs came from there and F - F' is "
       "{:.3g}-Lipschitz\n",
@@ -109,13 +117,7 @@ std::string certificate(const RunReport& report) {
     text += fmt::format("      {} of the points said nothing: they count among the exceptions\n",
                         c.silent);
   }
-  if (c.lipschitz == 0) {
-    return text +
-           "  (B) says nothing: F' has no neuron whose steepness could bound what is missing\n";
-  }
-  if (std::isinf(c.lipschitz)) {
-    return text + "  (B) says nothing: slopes of powers other than 1 have no bound\n";
-  }
+  if (const char* nothing = why_b_says_nothing(report)) return text + nothing;
   text += fmt::format(
       "  (B) rms error <= {:.3g} if F - F' is {:.3g}-Lipschitz: nothing that is missing is "
       "steeper\n",

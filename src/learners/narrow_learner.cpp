@@ -21,8 +21,7 @@ namespace crease {
 namespace {
 
 constexpr Index kMostNeurons = 100000;
-constexpr double kConstant = 1e-14;  // variance over mean square: rounding of the mean
-constexpr double kLinear = 1e-10;    // rms that a linear function leaves, over that of y
+constexpr double kLinear = 1e-10;  // rms that a linear function leaves, over that of y
 constexpr Index kRowsPerUnknown = 3;
 constexpr double kWorth = 0.95;  // what one neuron more must make of the error
 constexpr int kQuickStarts = 3;
@@ -37,7 +36,6 @@ constexpr double kPruneTurn = 0.1;
 constexpr double kChance = 10;    // deviations of an importance that is none
 constexpr double kClose = 0.99;   // cosine
 constexpr Index kAllInputs = 64;  // up to which a residual is looked at in all of them
-constexpr double kRight = 5;      // of the residual's second moments, in deviations
 
 class NarrowLearner {
  public:
@@ -95,10 +93,8 @@ class NarrowLearner {
 
   /// A function without neurons ends the run.
   void fit_linear() {
-    const double square = means_.answer_squares(0, 0);
     for (Index j = 0; j < width(); ++j) linear_.push_back(means_.cross(0, j));
-    const double variance = square - means_.answers[0] * means_.answers[0];
-    if (!(variance > kConstant * square)) {
+    if (is_constant(means_.answers[0], means_.answer_squares(0, 0))) {
       done_ = true;
       throw EndOfRun(Outcome::not_reached, "the answers are constant");
     }
@@ -142,7 +138,7 @@ class NarrowLearner {
   /// What is left looks like errors alone.
   bool settled() {
     fit_all_rows();
-    return surplus(search_->best().network, search_->most_rows()) < kRight;
+    return surplus(search_->best().network, search_->most_rows()) < kErrorsAlone;
   }
 
   void fit_all_rows() {
@@ -333,8 +329,8 @@ class NarrowLearner {
     if (!few.empty()) return few;
     const double left =
         oriented_ ? surplus(as_hyperplanes(network), 0) : surplus(found, search_->most_rows());
-    if (left < kRight) {
-      return "at the noise floor: what is left of the answers looks like errors alone";
+    if (left < kErrorsAlone) {
+      return kNoiseFloor;
     }
     return "not the right network: what is left still depends on the inputs (" +
            std::to_string(static_cast<long>(left)) +
@@ -361,10 +357,7 @@ class NarrowLearner {
 Learned<ReluNetwork> learn_narrow(Device& device, SampleSource& source,
                                   const NarrowProblem& problem, const NarrowPlan& plan,
                                   const RunControl& control) {
-  require(problem.accuracy > 0 && std::isfinite(problem.accuracy),
-          "the accuracy must be positive and finite");
-  require(problem.failure > 0 && problem.failure < 1,
-          "the failure probability must be between 0 and 1");
+  require_goal(problem.accuracy, problem.failure);
   require(!problem.neurons || *problem.neurons >= 1, "k must be at least 1");
   require(plan.starts >= 1 && plan.rounds >= 0 && plan.most_neurons >= 1 && plan.fit_steps >= 1,
           "the plan's counts must be at least 1");

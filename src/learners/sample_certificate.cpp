@@ -16,11 +16,12 @@ namespace crease {
 namespace {
 
 constexpr double kNumbersPerUnknown = 5;
-constexpr double kCut = 4;           // robust: deviations
-constexpr double kExact = 1e-10;     // of rms y: less is no gross error
-constexpr double kOdd = 5;           // deviations of moments of inputs whose answers seem wrong
-constexpr double kMostGross = 0.15;  // of the numbers: what a robust fit bears
-constexpr double kHeavy = 8;         // largest error over their rms, of 100 or more
+constexpr double kRoundedMean = 1e-14;  // variance over mean square
+constexpr double kCut = 4;              // robust: deviations
+constexpr double kExact = 1e-10;        // of rms y: less is no gross error
+constexpr double kOdd = 5;              // deviations of moments of inputs whose answers seem wrong
+constexpr double kMostGross = 0.15;     // of the numbers: what a robust fit bears
+constexpr double kHeavy = 8;            // largest error over their rms, of 100 or more
 constexpr Index kHeavyRows = 100;
 constexpr double kSingle = 0x1p-21;  // of rms y: rounding of examples in single precision
 
@@ -73,6 +74,15 @@ double deviation_of(const HostMatrix& y) {
 }
 
 }  // namespace
+
+void require_goal(double accuracy, double failure) {
+  require(accuracy > 0 && std::isfinite(accuracy), "the accuracy must be positive and finite");
+  require(failure > 0 && failure < 1, "the failure probability must be between 0 and 1");
+}
+
+bool is_constant(double mean, double mean_square) {
+  return !(mean_square - mean * mean > kRoundedMean * mean_square);
+}
 
 std::vector<double> SampleRun::held_out_errors(const ReluNetwork& of_z, bool robust) {
   HostMatrix left = download(device_, examples_->held_out_y());

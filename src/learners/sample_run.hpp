@@ -17,6 +17,17 @@
 
 namespace crease {
 
+/// Deviations of residual_surplus() below which a residual looks like errors alone.
+inline constexpr double kErrorsAlone = 5;
+inline constexpr const char* kNoiseFloor =
+    "at the noise floor: what is left of the answers looks like errors alone";
+
+/// Throws BadInput where they are out of range.
+void require_goal(double accuracy, double failure);
+
+/// Whether an answer of these moments is a constant, to the rounding of its mean.
+bool is_constant(double mean, double mean_square);
+
 /// What both learners from samples need around their own work. Networks are seen twice: of the
 /// inputs z that the examples have once they are whitened (E z z^T = I; with biases the last z is
 /// 1, and biases are its weights), and of the inputs x that came.

@@ -22,7 +22,6 @@ namespace {
 constexpr double kClip = 2.5 * 1.4826;   // robust start: times the median absolute deviation
 constexpr double kRank = 1e-7;           // of the largest singular value of Y
 constexpr double kRowSpaceExact = 1e-8;  // relative residual: the row space was that of the truth
-constexpr double kConstant = 1e-14;      // variance over mean square: rounding of the mean
 constexpr double kRounded = 1e-13;       // relative residual: nothing is left to fit
 constexpr double kNearlyExact = 1e-10;
 constexpr int kSameFits = 6;  // that end at the same residual: it is the minimum
@@ -34,7 +33,6 @@ constexpr Index kRobust = 4;         // times the steps: convergence is linear t
 constexpr Index kFirstSteps = 3;     // before the row space is tried ...
 constexpr double kFell = 0.2;        // ... where the residual fell to less of what it was
 constexpr Index kAllMoments = 2000;  // that a residual is asked for
-constexpr double kRight = 5;         // of the residual's second moments, in deviations
 constexpr double kDead = 1e-6;       // of the largest output
 constexpr double kDuplicate = 1 - 1e-4;
 constexpr Index kPruneSteps = 30;
@@ -105,9 +103,8 @@ class TwoLayerLearner {
   void require_answers_vary() const {
     bool constant = true;
     for (Index o = 0; o < outputs_; ++o) {
-      const double mean = means_.answers[static_cast<std::size_t>(o)];
-      const double square = means_.answer_squares(o, o);
-      constant = constant && !(square - mean * mean > kConstant * square);
+      constant = constant && is_constant(means_.answers[static_cast<std::size_t>(o)],
+                                         means_.answer_squares(o, o));
     }
     if (constant) throw EndOfRun(Outcome::not_reached, "the answers are constant");
   }
@@ -157,7 +154,7 @@ class TwoLayerLearner {
   }
 
   /// The best fit so far is neither exact nor at the noise floor.
-  bool is_wrong() const { return best_.residual >= plan_.exact && best_.surplus >= kRight; }
+  bool is_wrong() const { return best_.residual >= plan_.exact && best_.surplus >= kErrorsAlone; }
 
   void fit_width(Index k) {
     const Index p = outputs_;
@@ -253,7 +250,7 @@ class TwoLayerLearner {
       }
     }
     if (fitted.residual > plan_.exact) fitted.surplus = surplus_of(fitted);
-    if (tried && fitted.surplus >= kRight && take_row_space(start, fitted)) {
+    if (tried && fitted.surplus >= kErrorsAlone && take_row_space(start, fitted)) {
       refine(fitted, kFinishSteps);
       fitted.surplus = 0;
     }
@@ -392,8 +389,8 @@ class TwoLayerLearner {
                                          best_.residual, run_.report().relative_error);
     if (!few.empty()) return few;
     if (best_.spent) return "the fit had not come to its end when its steps were spent";
-    if (best_.surplus < kRight) {
-      return "at the noise floor: what is left of the answers looks like errors alone";
+    if (best_.surplus < kErrorsAlone) {
+      return kNoiseFloor;
     }
     return "not the right network: what is left still depends on the inputs (" +
            std::to_string(static_cast<long>(best_.surplus)) +
@@ -420,10 +417,7 @@ class TwoLayerLearner {
 Learned<ReluNetwork> learn_two_layer(Device& device, SampleSource& source,
                                      const TwoLayerProblem& problem, const TwoLayerPlan& plan,
                                      const RunControl& control) {
-  require(problem.accuracy > 0 && std::isfinite(problem.accuracy),
-          "the accuracy must be positive and finite");
-  require(problem.failure > 0 && problem.failure < 1,
-          "the failure probability must be between 0 and 1");
+  require_goal(problem.accuracy, problem.failure);
   require(problem.power > 0 && std::isfinite(problem.power),
           "the power must be positive and finite");
   // What the certificate's standard deviation can be computed for, after all is fitted.

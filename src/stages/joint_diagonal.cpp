@@ -138,7 +138,17 @@ std::optional<HostMatrix> start(ConstHostView slices, Random& random) {
       }
     }
   }
-  const HostMatrix inverse = pseudo_inverse(other, 1e-14);
+  return pencil_eigenvectors(one, other, 1e-14);
+}
+
+constexpr double kSame = 1.0001;  // of the least residual
+
+}  // namespace
+
+std::optional<HostMatrix> pencil_eigenvectors(const HostMatrix& one, const HostMatrix& other,
+                                              double cutoff) {
+  const Index k = one.rows();
+  const HostMatrix inverse = pseudo_inverse(other, cutoff);
   HostMatrix pencil(k, k);
   for (Index i = 0; i < k; ++i) {
     for (Index q = 0; q < k; ++q) {
@@ -149,10 +159,6 @@ std::optional<HostMatrix> start(ConstHostView slices, Random& random) {
   if (!real_eigenvectors(std::move(pencil), vectors)) return std::nullopt;
   return vectors;
 }
-
-constexpr double kSame = 1.0001;  // of the least residual
-
-}  // namespace
 
 std::vector<JointDiagonal> jointly_diagonalize(Device& device, ConstHostView slices, Random& random,
                                                int tries, int iterations, bool agree) {

@@ -3,11 +3,18 @@
 
 #include <crease/device.hpp>
 
+#include <optional>
 #include <vector>
 
 #include "src/stages/random.hpp"
 
 namespace crease {
+
+/// Unit eigenvectors, one a row, of one other^-1 for symmetric matrices [k, k] (singular values of
+/// the other below `cutoff` of its largest count as 0): the columns of A where both are A diag(c)
+/// A^T. No value where LAPACK finds none. Source: Jennrich's algorithm (Leurgans, Ross, Abel 1993).
+std::optional<HostMatrix> pencil_eigenvectors(const HostMatrix& one, const HostMatrix& other,
+                                              double cutoff);
 
 /// One way of writing them so.
 struct JointDiagonal {

@@ -9,6 +9,7 @@
 #include "kernels/ops.hpp"
 #include "src/small_dense.hpp"
 #include "src/stages/hyperplanes.hpp"
+#include "src/stages/joint_diagonal.hpp"
 #include "src/stages/numbers.hpp"
 #include "src/stages/sample_moments.hpp"
 
@@ -93,18 +94,10 @@ std::optional<HostMatrix> joint_eigenvectors(Device& device, ConstDeviceView z, 
   HostMatrix first(m, m), second(m, m);
   std::copy(moments.row(0), moments.row(0) + m * m, first.data());
   std::copy(moments.row(m), moments.row(m) + m * m, second.data());
-  // (B^-1 A)^T = A B^-1: both are symmetric.
-  const HostMatrix inverse = pseudo_inverse(second, 1e-12);
-  HostMatrix pencil(m, m);
-  for (Index i = 0; i < m; ++i) {
-    for (Index j = 0; j < m; ++j) {
-      for (Index l = 0; l < m; ++l) pencil(i, j) += first(i, l) * inverse(l, j);
-    }
-  }
-  HostMatrix vectors;
-  if (!real_eigenvectors(std::move(pencil), vectors)) return std::nullopt;
-  for (Index i = 0; i < vectors.size(); ++i) {
-    if (!std::isfinite(vectors.data()[i])) return std::nullopt;
+  const std::optional<HostMatrix> vectors = pencil_eigenvectors(first, second, 1e-12);
+  if (!vectors) return std::nullopt;
+  for (Index i = 0; i < vectors->size(); ++i) {
+    if (!std::isfinite(vectors->data()[i])) return std::nullopt;
   }
   return vectors;
 }

@@ -29,8 +29,8 @@ void for_blocks(Device& device, Examples& examples, const SampleView& view, Inde
   const Index rows = view.rows > 0 ? std::min(view.rows, examples.rows()) : examples.rows();
   const Index seen = view.turn.empty() ? examples.inputs() : view.turn.rows();
   const Index row_bytes = (numbers_a_row + seen + view.labels) * kNumber;
-  const Index most = std::clamp<Index>(
-      std::min(view.most_bytes, device.ops().block_bytes()) / row_bytes, 1, examples.chunk_rows());
+  const Index most =
+      std::clamp<Index>(device.ops().block_bytes() / row_bytes, 1, examples.chunk_rows());
   DeviceMatrix turn;
   DeviceMatrix turned;
   if (!view.turn.empty()) {

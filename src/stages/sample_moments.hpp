@@ -28,7 +28,6 @@ struct SampleView {
   Index labels = 1;
   std::function<void(ConstDeviceView z, ConstDeviceView y, DeviceView out)> label;
   Index rows = 0;  // the first so many training rows; 0: all
-  Index most_bytes = Index{1} << 30;
 };
 
 /// Means over rows of l_s z z^T, l_s z and l_s, for every label s.
