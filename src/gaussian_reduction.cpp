@@ -9,6 +9,7 @@
 #include "kernels/ops.hpp"
 #include "src/gaussian_bundles.hpp"
 #include "src/normal.hpp"
+#include "src/small_dense.hpp"
 
 namespace crease {
 namespace {
@@ -222,9 +223,7 @@ std::vector<Index> eliminate(Device& device, const HostMatrix& gram, const HostM
     // The inverse of what is left, afresh: the updates below lose what earlier, larger inverses
     // (of neurons nearly alike) had to cancel.
     const auto n = static_cast<Index>(left.size());
-    HostMatrix identity(n, n);
-    for (Index a = 0; a < n; ++a) identity(a, a) = 1.0;
-    DeviceMatrix whole = upload(device, identity);
+    DeviceMatrix whole = upload(device, identity(n));
     solve(device, factor_of(device, gram, left), whole);
     HostMatrix inverse = download(device, whole);
     HostMatrix values = best_coefficients(device, gram, all, left);

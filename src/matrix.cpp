@@ -25,6 +25,12 @@ HostMatrix::HostMatrix(Index rows, Index cols, double value)
       cols_(cols),
       values_(static_cast<std::size_t>(checked_size(rows, cols, "HostMatrix")), value) {}
 
+HostMatrix::HostMatrix(ConstHostView from) : HostMatrix(from.rows, from.cols) {
+  for (Index i = 0; i < from.rows; ++i) {
+    std::copy(from.data + i * from.ld, from.data + i * from.ld + from.cols, row(i));
+  }
+}
+
 HostMatrix::HostMatrix(std::initializer_list<std::initializer_list<double>> rows)
     : rows_(static_cast<Index>(rows.size())),
       cols_(rows.size() == 0 ? 0 : static_cast<Index>(rows.begin()->size())) {

@@ -19,6 +19,24 @@ void check_lapack(lapack_int info, const char* routine) {
 
 }  // namespace
 
+HostMatrix identity(Index rows, Index cols) {
+  HostMatrix unit(rows, cols);
+  for (Index i = 0; i < std::min(rows, cols); ++i) unit(i, i) = 1;
+  return unit;
+}
+
+HostMatrix identity(Index n) {
+  return identity(n, n);
+}
+
+HostMatrix transposed(const HostMatrix& a) {
+  HostMatrix t(a.cols(), a.rows());
+  for (Index i = 0; i < a.rows(); ++i) {
+    for (Index j = 0; j < a.cols(); ++j) t(j, i) = a(i, j);
+  }
+  return t;
+}
+
 std::vector<double> singular_values(HostMatrix a) {
   const auto n = static_cast<lapack_int>(a.rows());
   const auto q = static_cast<lapack_int>(a.cols());
@@ -89,19 +107,24 @@ SymmetricEigen symmetric_eigen(HostMatrix a) {
   return result;
 }
 
+HostMatrix leading(const SymmetricEigen& eigen, Index count) {
+  const Index n = eigen.vectors.rows();
+  require(count <= n, "leading: there are not so many eigenvectors");
+  HostMatrix rows(0, n);
+  for (Index i = 0; i < count; ++i) rows.append_row(eigen.vectors.row(n - 1 - i), n);
+  return rows;
+}
+
 bool real_eigenvectors(HostMatrix a, HostMatrix& vectors) {
   require(a.rows() == a.cols(), "real_eigenvectors: a must be square");
   const auto n = static_cast<lapack_int>(a.rows());
   vectors = HostMatrix(n, n);
   if (n == 0) return true;
-  HostMatrix transposed(n, n);
-  for (Index i = 0; i < n; ++i) {
-    for (Index j = 0; j < n; ++j) transposed(j, i) = a(i, j);
-  }
+  HostMatrix columns = transposed(a);
   std::vector<double> real(static_cast<std::size_t>(n));
   std::vector<double> imaginary(static_cast<std::size_t>(n));
-  if (LAPACKE_dgeev(LAPACK_COL_MAJOR, 'N', 'V', n, transposed.data(), n, real.data(),
-                    imaginary.data(), nullptr, 1, vectors.data(), n) != 0) {
+  if (LAPACKE_dgeev(LAPACK_COL_MAJOR, 'N', 'V', n, columns.data(), n, real.data(), imaginary.data(),
+                    nullptr, 1, vectors.data(), n) != 0) {
     return false;
   }
   for (Index i = 0; i + 1 < n; ++i) {  // re in row i, im in row i + 1

@@ -7,6 +7,12 @@
 
 namespace crease {
 
+/// Ones on the diagonal; [n, n] or [rows, cols].
+HostMatrix identity(Index n);
+HostMatrix identity(Index rows, Index cols);
+
+HostMatrix transposed(const HostMatrix& a);
+
 /// Singular values of a, largest first; min(rows, cols) of them.
 std::vector<double> singular_values(HostMatrix a);
 
@@ -36,6 +42,9 @@ struct SymmetricEigen {
   HostMatrix vectors;          // [n, n], orthonormal rows
 };
 SymmetricEigen symmetric_eigen(HostMatrix a);
+
+/// The eigenvectors of the `count` largest eigenvalues, largest first, as rows; count <= n.
+HostMatrix leading(const SymmetricEigen& eigen, Index count);
 
 /// Eigenvectors of any square a, one a row, of unit length: real ones, and of every pair of complex
 /// ones their real and imaginary parts added and subtracted. False where LAPACK finds none.

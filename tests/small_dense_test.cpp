@@ -41,6 +41,22 @@ TEST(SmallDenseTest, SingularValuesWorkedByHand) {
   EXPECT_TRUE(singular_values(HostMatrix(4, 0)).empty());
 }
 
+TEST(SmallDenseTest, LeadingEigenvectorsAreThoseOfTheLargestValues) {
+  const SymmetricEigen eigen = symmetric_eigen({{2, 0, 0}, {0, 5, 0}, {0, 0, 3}});
+  const HostMatrix two = leading(eigen, 2);
+  ASSERT_EQ(two.rows(), 2);
+  EXPECT_EQ(std::fabs(two(0, 1)), 1);
+  EXPECT_EQ(std::fabs(two(1, 2)), 1);
+  EXPECT_EQ(leading(eigen, 0).rows(), 0);
+  EXPECT_THROW(leading(eigen, 4), BadInput);
+}
+
+TEST(SmallDenseTest, TheIdentityHasOnesOnItsDiagonalWhateverItsShape) {
+  EXPECT_TRUE(same_bits(identity(2), {{1, 0}, {0, 1}}));
+  EXPECT_TRUE(same_bits(identity(2, 3), {{1, 0, 0}, {0, 1, 0}}));
+  EXPECT_TRUE(same_bits(identity(3, 2), {{1, 0}, {0, 1}, {0, 0}}));
+}
+
 TEST(SmallDenseTest, TheDecompositionMultipliesBackAndItsFactorsAreOrthonormal) {
   for (const auto& [n, q] : {std::pair<Index, Index>{1, 1}, {5, 3}, {3, 5}, {17, 17}, {40, 9}}) {
     const HostMatrix a = distinct(n, q);

@@ -55,6 +55,7 @@ class HostMatrix {
   HostMatrix() = default;
   HostMatrix(Index rows, Index cols, double value = 0.0);
   HostMatrix(std::initializer_list<std::initializer_list<double>> rows);
+  explicit HostMatrix(ConstHostView from);
 
   Index rows() const { return rows_; }
   Index cols() const { return cols_; }

@@ -22,6 +22,7 @@ namespace {
 
 constexpr Index kMostNeurons = 100000;
 constexpr double kLinear = 1e-10;  // rms that a linear function leaves, over that of y
+constexpr double kAffine = 1e-13;  // of the mean square: what rounding leaves
 constexpr Index kRowsPerUnknown = 3;
 constexpr double kWorth = 0.95;  // what one neuron more must make of the error
 constexpr int kQuickStarts = 3;
@@ -96,16 +97,39 @@ class NarrowLearner {
     for (Index j = 0; j < width(); ++j) linear_.push_back(means_.cross(0, j));
     if (is_constant(means_.answers[0], means_.answer_squares(0, 0))) {
       done_ = true;
-      throw EndOfRun(Outcome::not_reached, "the answers are constant");
+      throw constant_answers(means_.answer_squares(0, 0));
     }
     Hyperplanes none(width(), 1);
     std::copy(linear_.begin(), linear_.end(), none.linear.row(0));
     search_.emplace(run_, plan_, problem_.accuracy, linear_);
     NarrowCandidate line = search_->fitted(none, 0, kLastTurn);
-    if (!(line.fitted <= kLinear)) return;
+    const bool linear = line.fitted <= kLinear;
+    const bool affine = !linear && !problem_.biases && is_affine();
+    if (!linear && !affine) return;
     done_ = true;
     final_ = skip_network(line.network);
     search_->set_best(std::move(line));
+    if (affine) {
+      throw EndOfRun(Outcome::not_reached,
+                     "the answers are an affine function of the inputs, with a constant that "
+                     "networks without biases do not have: fit with biases");
+    }
+  }
+
+  /// Whether a constant beside the linear part leaves nothing but rounding: with c = E y z - mean
+  /// m, m = E z, E z z^T = I, it takes c^T (I - m m^T)^-1 c off the variance of y.
+  bool is_affine() const {
+    const double mean = means_.answers[0];
+    const double square = means_.answer_squares(0, 0);
+    if (mean * mean <= kAffine * square) return false;
+    std::vector<double> slope;
+    for (Index j = 0; j < inputs_; ++j) {
+      slope.push_back(means_.cross(0, j) - mean * means_.inputs[static_cast<std::size_t>(j)]);
+    }
+    const double along = dot(slope, means_.inputs);
+    const double explained =
+        dot(slope, slope) + along * along / (1 - dot(means_.inputs, means_.inputs));
+    return std::fabs(square - mean * mean - explained) <= kAffine * square;
   }
 
   void find_neurons() {
@@ -266,15 +290,10 @@ class NarrowLearner {
   /// Of the best network's residual, over all inputs, or, where they are many, over the directions
   /// in which the answers or the network bend.
   double surplus(const Hyperplanes& found, Index rows) {
-    HostMatrix directions(0, width());
-    std::vector<double> row(static_cast<std::size_t>(width()), 0.0);
-    if (inputs_ <= kAllInputs) {
-      for (Index j = 0; j < inputs_; ++j) {
-        row[static_cast<std::size_t>(j)] = 1;
-        directions.append_row(row.data(), width());
-        row[static_cast<std::size_t>(j)] = 0;
-      }
-    } else {
+    HostMatrix directions = identity(inputs_, width());
+    if (inputs_ > kAllInputs) {
+      directions = HostMatrix(0, width());
+      std::vector<double> row(static_cast<std::size_t>(width()), 0.0);
       HostMatrix both(0, inputs_);
       for (Index i = 0; i < found.neurons(); ++i) both.append_row(found.planes.row(i), inputs_);
       for (Index i = 0; i < search_->span().rows(); ++i) {

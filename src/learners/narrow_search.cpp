@@ -10,6 +10,7 @@
 
 #include "kernels/ops.hpp"
 #include "src/small_dense.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/neuron_proposals.hpp"
 #include "src/stages/numbers.hpp"
 
@@ -65,7 +66,7 @@ NarrowSearch::NarrowSearch(SampleRun& run, const NarrowPlan& plan, double accura
 }
 
 Index NarrowSearch::most_rows() const {
-  const Index row = static_cast<Index>(sizeof(double)) * (2 * inputs_ + 8);
+  const Index row = kDoubleBytes * (2 * inputs_ + 8);
   const Index memory = std::max<Index>(run_.control().budget.device_bytes / 4 / row, 1);
   return std::min(run_.examples().rows(), memory);
 }
@@ -126,8 +127,7 @@ SampleView NarrowSearch::residual_label(const Hyperplanes& network) const {
     subtract(device_, y, out);  // F' - y: signs do not count
   };
   if (inputs_ > dims_) {
-    view.turn = HostMatrix(dims_, inputs_);
-    for (Index j = 0; j < dims_; ++j) view.turn(j, j) = 1;
+    view.turn = identity(dims_, inputs_);
   }
   return view;
 }

@@ -84,6 +84,13 @@ bool is_constant(double mean, double mean_square) {
   return !(mean_square - mean * mean > kRoundedMean * mean_square);
 }
 
+EndOfRun constant_answers(double mean_square) {
+  const bool vanishes = mean_square < std::numeric_limits<double>::min();
+  return {Outcome::not_reached,
+          vanishes ? "the answers are constant, or so small that their squares vanish"
+                   : "the answers are constant"};
+}
+
 std::vector<double> SampleRun::held_out_errors(const ReluNetwork& of_z, bool robust) {
   HostMatrix left = download(device_, examples_->held_out_y());
   const Index p = left.cols();

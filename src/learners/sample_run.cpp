@@ -8,13 +8,16 @@
 
 #include "kernels/ops.hpp"
 #include "src/small_dense.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/numbers.hpp"
 #include "src/stages/whitening.hpp"
 
 namespace crease {
 namespace {
 
-constexpr double kCollinear = 10;   // times d eps: smallest over largest eigenvalue of E x x^T
+constexpr double kCollinear = 10;    // times d eps: smallest over largest eigenvalue of E x x^T
+constexpr double kTakesPart = 1e-6;  // in a combination that vanishes, of its largest coefficient
+constexpr Index kMostNamed = 8;
 constexpr double kOffCentre = 6;    // sqrt(n / d) |mean| of whitened inputs
 constexpr double kNotGaussian = 6;  // deviations of a fourth moment
 constexpr double kNoWeight = 1e-8;  // of the bias: a neuron that is on for all inputs, or off
@@ -92,6 +95,26 @@ HostMatrix correlations(const SampleMeans& raw, bool affine) {
   return result;
 }
 
+/// Throws BadInput that names the columns of a combination that vanishes.
+void require_independent(const SymmetricEigen& correlations, bool affine) {
+  const std::vector<double>& values = correlations.values;
+  const auto d = static_cast<Index>(values.size());
+  if (values.front() > kCollinear * static_cast<double>(d) * 2 * kRounding * values.back()) return;
+  const double* combination = correlations.vectors.row(0);
+  double largest = 0;
+  for (Index j = 0; j < d; ++j) largest = std::max(largest, std::fabs(combination[j]));
+  std::string columns;
+  Index named = 0, taking_part = 0;
+  for (Index j = 0; j < d; ++j) {
+    if (std::fabs(combination[j]) < kTakesPart * largest) continue;
+    if (++taking_part > kMostNamed) continue;
+    columns += (named++ > 0 ? ", " : "") + std::to_string(j);
+  }
+  if (taking_part > named) columns += " and " + std::to_string(taking_part - named) + " more";
+  throw BadInput(std::string("the inputs are collinear: an ") + (affine ? "affine" : "linear") +
+                 " combination of columns " + columns + " of x (counted from 0) vanishes");
+}
+
 /// Whether x may be from N(0, I): means and second moments within chance of 0 and I.
 bool are_standard(const SampleMeans& raw, Index inputs, Index rows) {
   const double root = std::sqrt(static_cast<double>(rows));
@@ -109,15 +132,67 @@ bool are_standard(const SampleMeans& raw, Index inputs, Index rows) {
 SampleMeans turned_means(const SampleMeans& raw, const HostMatrix& whitening) {
   const Index width = whitening.rows();
   SampleMeans means = raw;
-  means.input_squares = HostMatrix(width, width);
+  means.input_squares = identity(width);
   for (Index i = 0; i < width; ++i) {
     means.inputs[static_cast<std::size_t>(i)] = dot(whitening.row(i), raw.inputs.data(), width);
-    means.input_squares(i, i) = 1;
     for (Index o = 0; o < raw.cross.rows(); ++o) {
       means.cross(o, i) = dot(whitening.row(i), raw.cross.row(o), width);
     }
   }
   return means;
+}
+
+/// F(z), z = turn (x, 1) or, without `affine`, turn x, as a network of x in R^d.
+ReluNetwork turned_network(const ReluNetwork& of_z, const HostMatrix& turn, Index d, bool affine) {
+  const Index width = turn.cols();
+  ReluNetwork network(d, of_z.neurons(), of_z.outputs());
+  network.output = of_z.output;
+  network.constant = of_z.constant;
+  network.power = of_z.power;
+  const auto turned = [&](const double* row) {
+    std::vector<double> out(static_cast<std::size_t>(width), 0.0);
+    for (Index i = 0; i < width; ++i) {
+      for (Index j = 0; j < width; ++j) {
+        out[static_cast<std::size_t>(j)] += row[i] * turn(i, j);
+      }
+    }
+    return out;
+  };
+  std::vector<Index> live;
+  for (Index i = 0; i < of_z.neurons(); ++i) {
+    const std::vector<double> row = turned(of_z.weights.row(i));
+    const double length = std::sqrt(dot(row.data(), row.data(), d));
+    if (affine && length <= kNoWeight * std::fabs(row.back())) {  // it is a constant
+      const double value = std::max(of_z.bias(i, 0) + row.back(), 0.0);
+      for (Index o = 0; o < of_z.outputs(); ++o) {
+        network.constant(o, 0) += of_z.output(o, i) * value;
+      }
+      continue;
+    }
+    live.push_back(i);
+    const double unit = length > 0 ? length : 1;
+    for (Index j = 0; j < d; ++j) network.weights(i, j) = row[static_cast<std::size_t>(j)] / unit;
+    network.bias(i, 0) = (of_z.bias(i, 0) + (affine ? row.back() : 0.0)) / unit;
+    const double factor = std::pow(unit, of_z.power);
+    for (Index o = 0; o < of_z.outputs(); ++o) network.output(o, i) *= factor;
+  }
+  for (Index o = 0; o < of_z.outputs(); ++o) {
+    const std::vector<double> row = turned(of_z.linear.row(o));
+    for (Index j = 0; j < d; ++j) network.linear(o, j) = row[static_cast<std::size_t>(j)];
+    if (affine) network.constant(o, 0) += row.back();
+  }
+  if (static_cast<Index>(live.size()) == of_z.neurons()) return network;
+  ReluNetwork fewer(d, static_cast<Index>(live.size()), of_z.outputs());
+  fewer.linear = network.linear;
+  fewer.constant = network.constant;
+  fewer.power = network.power;
+  for (Index i = 0; i < fewer.neurons(); ++i) {
+    const Index from = live[static_cast<std::size_t>(i)];
+    std::copy(network.weights.row(from), network.weights.row(from) + d, fewer.weights.row(i));
+    fewer.bias(i, 0) = network.bias(from, 0);
+    for (Index o = 0; o < of_z.outputs(); ++o) fewer.output(o, i) = network.output(o, from);
+  }
+  return fewer;
 }
 
 }  // namespace
@@ -176,8 +251,8 @@ void SampleRun::take(const Plan& plan) {
   const std::optional<Index> left = source_.rows_left();
   require(plan.rows || left, "examples without end: say how many to take");
   const Index rows = plan.rows.value_or(left.value_or(0));
-  const Index row_bytes = static_cast<Index>(sizeof(double)) *
-                          (source_.input_dim() + source_.output_dim() + (plan.biases ? 1 : 0));
+  const Index row_bytes =
+      kDoubleBytes * (source_.input_dim() + source_.output_dim() + (plan.biases ? 1 : 0));
   const Index memory = std::max<Index>(1, control_.budget.device_bytes / 4 / row_bytes);
   const Index held_out =
       plan.held_out.value_or(std::min({rows / plan.held_out_share, plan.most_held_out, memory}));
@@ -234,11 +309,7 @@ void SampleRun::whiten_affine(const SampleMeans& raw) {
 SampleMeans SampleRun::whiten() {
   const SampleMeans raw = sample_means(device_, *examples_);
   require_range(raw);
-  const std::vector<double> values = symmetric_eigen(correlations(raw, biases_)).values;
-  require(values.front() >
-              kCollinear * static_cast<double>(values.size()) * 2 * kRounding * values.back(),
-          biases_ ? "the inputs are collinear: one of them is an affine combination of the others"
-                  : "the inputs are collinear: one of them is a combination of the others");
+  require_independent(symmetric_eigen(correlations(raw, biases_)), biases_);
   if (biases_) {
     whiten_affine(raw);
   } else {
@@ -255,8 +326,7 @@ SampleMeans SampleRun::whiten() {
 }
 
 Index SampleRun::some_rows() const {
-  const Index row_bytes =
-      static_cast<Index>(sizeof(double)) * (2 * examples_->inputs() + examples_->outputs());
+  const Index row_bytes = kDoubleBytes * (2 * examples_->inputs() + examples_->outputs());
   const Index fit = std::max<Index>(1, control_.budget.device_bytes / 4 / row_bytes);
   return std::min({kSomeRows, fit, examples_->rows()});
 }
@@ -276,8 +346,7 @@ void SampleRun::say_what_is_odd() {
     if (off > kOffCentre) {
       warn(
           "the inputs are not centred: the start from moments is biased; biases would take the "
-          "mean "
-          "away");
+          "mean away");
       gaussian_ = false;
     }
   }
@@ -313,73 +382,12 @@ void SampleRun::run(const std::function<void()>& learn, const std::function<bool
 }
 
 ReluNetwork SampleRun::in_inputs(const ReluNetwork& of_z) const {
-  const Index d = report_.inputs;
-  const Index width = inputs();
-  ReluNetwork network(d, of_z.neurons(), of_z.outputs());
-  network.output = of_z.output;
-  network.constant = of_z.constant;
-  network.power = of_z.power;
-  const auto turned = [&](const double* row) {
-    std::vector<double> out(static_cast<std::size_t>(width), 0.0);
-    for (Index i = 0; i < width; ++i) {
-      for (Index j = 0; j < width; ++j) {
-        out[static_cast<std::size_t>(j)] += row[i] * whitening_(i, j);
-      }
-    }
-    return out;
-  };
-  std::vector<Index> live;
-  for (Index i = 0; i < of_z.neurons(); ++i) {
-    const std::vector<double> row = turned(of_z.weights.row(i));
-    const double length = std::sqrt(dot(row.data(), row.data(), d));
-    if (biases_ && length <= kNoWeight * std::fabs(row.back())) {  // it is a constant
-      const double value = std::max(of_z.bias(i, 0) + row.back(), 0.0);
-      for (Index o = 0; o < of_z.outputs(); ++o) {
-        network.constant(o, 0) += of_z.output(o, i) * value;
-      }
-      continue;
-    }
-    live.push_back(i);
-    const double unit = length > 0 ? length : 1;
-    for (Index j = 0; j < d; ++j) network.weights(i, j) = row[static_cast<std::size_t>(j)] / unit;
-    network.bias(i, 0) = (of_z.bias(i, 0) + (biases_ ? row.back() : 0.0)) / unit;
-    const double factor = std::pow(unit, of_z.power);
-    for (Index o = 0; o < of_z.outputs(); ++o) network.output(o, i) *= factor;
-  }
-  for (Index o = 0; o < of_z.outputs(); ++o) {
-    const std::vector<double> row = turned(of_z.linear.row(o));
-    for (Index j = 0; j < d; ++j) network.linear(o, j) = row[static_cast<std::size_t>(j)];
-    if (biases_) network.constant(o, 0) += row.back();
-  }
-  if (static_cast<Index>(live.size()) == of_z.neurons()) return network;
-  ReluNetwork fewer(d, static_cast<Index>(live.size()), of_z.outputs());
-  fewer.linear = network.linear;
-  fewer.constant = network.constant;
-  fewer.power = network.power;
-  for (Index i = 0; i < fewer.neurons(); ++i) {
-    const Index from = live[static_cast<std::size_t>(i)];
-    std::copy(network.weights.row(from), network.weights.row(from) + d, fewer.weights.row(i));
-    fewer.bias(i, 0) = network.bias(from, 0);
-    for (Index o = 0; o < of_z.outputs(); ++o) fewer.output(o, i) = network.output(o, from);
-  }
-  return fewer;
+  return turned_network(of_z, whitening_, report_.inputs, biases_);
 }
 
 /// Of z without its constant, where it has one: ~ N(0, I_d).
 ReluNetwork SampleRun::in_white_inputs(const ReluNetwork& of_z) const {
-  if (!biases_) return of_z;
-  const Index d = report_.inputs;
-  ReluNetwork network(d, of_z.neurons(), of_z.outputs());
-  network.output = of_z.output;
-  for (Index i = 0; i < of_z.neurons(); ++i) {
-    std::copy(of_z.weights.row(i), of_z.weights.row(i) + d, network.weights.row(i));
-    network.bias(i, 0) = of_z.bias(i, 0) + of_z.weights(i, d);
-  }
-  for (Index o = 0; o < of_z.outputs(); ++o) {
-    std::copy(of_z.linear.row(o), of_z.linear.row(o) + d, network.linear.row(o));
-    network.constant(o, 0) = of_z.constant(o, 0) + of_z.linear(o, d);
-  }
-  return network;
+  return turned_network(of_z, identity(inputs()), report_.inputs, biases_);
 }
 
 }  // namespace crease

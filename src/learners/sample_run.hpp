@@ -28,6 +28,9 @@ void require_goal(double accuracy, double failure);
 /// Whether an answer of these moments is a constant, to the rounding of its mean.
 bool is_constant(double mean, double mean_square);
 
+/// The end of a run on such answers.
+EndOfRun constant_answers(double mean_square);
+
 /// What both learners from samples need around their own work. Networks are seen twice: of the
 /// inputs z that the examples have once they are whitened (E z z^T = I; with biases the last z is
 /// 1, and biases are its weights), and of the inputs x that came.

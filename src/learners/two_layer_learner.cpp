@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "kernels/ops.hpp"
@@ -11,6 +12,7 @@
 #include "src/learners/sample_run.hpp"
 #include "src/learners/two_layer_starts.hpp"
 #include "src/small_dense.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/eliminated_fit.hpp"
 #include "src/stages/numbers.hpp"
 #include "src/stages/row_space.hpp"
@@ -45,6 +47,10 @@ struct Fitted {
   bool spent = false;        // the fit had no more steps
   std::vector<double> cuts;  // robust: of the residual, per output
 };
+
+std::string in_mebibytes(double bytes) {
+  return std::to_string(static_cast<long>(std::ceil(bytes / (1 << 20)))) + " MiB";
+}
 
 class TwoLayerLearner {
  public:
@@ -101,12 +107,14 @@ class TwoLayerLearner {
   }
 
   void require_answers_vary() const {
-    bool constant = true;
+    double square = 0;
     for (Index o = 0; o < outputs_; ++o) {
-      constant = constant && is_constant(means_.answers[static_cast<std::size_t>(o)],
-                                         means_.answer_squares(o, o));
+      if (!is_constant(means_.answers[static_cast<std::size_t>(o)], means_.answer_squares(o, o))) {
+        return;
+      }
+      square += means_.answer_squares(o, o);
     }
-    if (constant) throw EndOfRun(Outcome::not_reached, "the answers are constant");
+    throw constant_answers(square);
   }
 
   /// Medians of every output -+ 2.5 deviations.
@@ -286,7 +294,20 @@ class TwoLayerLearner {
     return true;
   }
 
+  /// The normal matrix and the system made of it, [k d, k d] each.
+  void require_memory(Index k) const {
+    if (fits_cheaply(k)) return;
+    const double unknowns = static_cast<double>(k * width());
+    const double bytes = 2 * unknowns * unknowns * static_cast<double>(kDoubleBytes);
+    const auto most = static_cast<double>(run_.control().budget.device_bytes);
+    if (bytes <= most) return;
+    throw BadInput("a fit of " + std::to_string(k) + " neurons of " + std::to_string(width()) +
+                   " inputs needs " + in_mebibytes(bytes) + " for its normal matrix; there are " +
+                   in_mebibytes(most) + " (device_bytes)");
+  }
+
   void refine(Fitted& fitted, Index steps) {
+    require_memory(fitted.network.neurons());
     EliminatedFitPlan fit;
     fit.most_steps = problem_.robust ? kRobust * steps : steps;
     fit.robust = problem_.robust;
@@ -313,8 +334,7 @@ class TwoLayerLearner {
     const RectifiedSum& network = fitted.network;
     HostMatrix span;
     if (inputs_ * inputs_ * outputs_ <= kAllMoments) {
-      span = HostMatrix(inputs_, width());
-      for (Index j = 0; j < inputs_; ++j) span(j, j) = 1;
+      span = identity(inputs_, width());
     } else {
       HostMatrix directions = network.directions;
       for (Index i = 0; i < directions.rows() && problem_.biases; ++i) directions(i, inputs_) = 0;

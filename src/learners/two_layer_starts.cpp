@@ -8,6 +8,7 @@
 #include "kernels/ops.hpp"
 #include "src/small_dense.hpp"
 #include "src/stages/numbers.hpp"
+#include "src/stages/product.hpp"
 #include "src/stages/quadratic_variates.hpp"
 
 namespace crease {
@@ -18,46 +19,16 @@ constexpr Index kSurrogates = 3;
 constexpr double kParallel = 0.9999;  // cosine of two rows of a candidate
 constexpr double kDouble = 1e-3;      // of a cosine: the same candidate once more
 constexpr int kVariateSteps = 2;
-constexpr Index kNumber = sizeof(double);
 
-/// 1/2 sum of M M over symmetric M.
-HostMatrix square_sum(Device& device, const std::vector<HostMatrix>& moments, Index d) {
-  HostMatrix stacked(0, d);
-  for (const HostMatrix& moment : moments) {
-    for (Index i = 0; i < d; ++i) stacked.append_row(moment.row(i), d);
-  }
-  DeviceMatrix sum(device, d, d);
-  const DeviceMatrix there = upload(device, stacked);
-  multiply(device, there, Transpose::yes, there, Transpose::no, 0.5, 0.0, sum);
-  return download(device, sum);
+/// 1/2 sum of M M over symmetric blocks M [d, d], one above the other.
+HostMatrix square_sum(Device& device, const HostMatrix& moments) {
+  HostMatrix sum = product(device, moments, Transpose::yes, moments, Transpose::no);
+  for (Index i = 0; i < sum.size(); ++i) sum.data()[i] *= 0.5;
+  return sum;
 }
 
 void append_rows(const HostMatrix& more, HostMatrix& rows) {
   for (Index i = 0; i < more.rows(); ++i) rows.append_row(more.row(i), more.cols());
-}
-
-/// m seen in the rows of p: p m p^T.
-HostMatrix within(const HostMatrix& m, const HostMatrix& p) {
-  const Index k = p.rows();
-  const Index d = p.cols();
-  HostMatrix half(k, d);
-  for (Index a = 0; a < k; ++a) {
-    for (Index i = 0; i < d; ++i) half(a, i) = dot(m.row(i), p.row(a), d);
-  }
-  HostMatrix result(k, k);
-  for (Index a = 0; a < k; ++a) {
-    for (Index b = 0; b < k; ++b) result(a, b) = dot(half.row(a), p.row(b), d);
-  }
-  return result;
-}
-
-/// The k leading eigenvectors of a symmetric matrix, as rows.
-HostMatrix leading(const HostMatrix& symmetric, Index k) {
-  const SymmetricEigen eigen = symmetric_eigen(symmetric);
-  const Index d = symmetric.rows();
-  HostMatrix rows(0, d);
-  for (Index i = 0; i < k; ++i) rows.append_row(eigen.vectors.row(d - 1 - i), d);
-  return rows;
 }
 
 /// Slices sum_ab P_ab H_ab.. of the fourth Hermite moment H of one label, P an orthonormal basis of
@@ -88,46 +59,17 @@ HostMatrix fourth_slices(const HostMatrix& raw, const HostMatrix& second, double
   return slices;
 }
 
-/// E l z_a z_b z_c z_e for every label: [r k^2, k^2].
-HostMatrix raw_fourth(Device& device, Examples& examples, const SampleView& view, Index k) {
-  DeviceMatrix sums(device, view.labels * k * k, k * k);
-  double beta = 0;
-  const Index most = std::max<Index>(1, (Index{1} << 26) / (kNumber * (view.labels + 2) * k * k));
-  const DeviceMatrix turn = upload(device, view.turn);
-  examples.pass([&](Index, ConstDeviceView all_x, ConstDeviceView all_y) {
-    for (Index top = 0; top < all_x.rows; top += most) {
-      const Index count = std::min(most, all_x.rows - top);
-      DeviceMatrix z(device, count, k), labels(device, count, view.labels);
-      DeviceMatrix squares(device, count, k * k), wide(device, count, view.labels * k * k);
-      multiply(device, all_x.row_block(top, count), Transpose::no, turn, Transpose::yes, 1.0, 0.0,
-               z);
-      view.label(z, all_y.row_block(top, count), labels);
-      row_products(device, z, z, squares);
-      row_products(device, labels, squares, wide);
-      multiply(device, wide, Transpose::yes, squares, Transpose::no, 1.0, beta, sums);
-      beta = 1;
-    }
-  });
-  HostMatrix means = download(device, sums);
-  for (Index i = 0; i < means.size(); ++i) means.data()[i] /= static_cast<double>(examples.rows());
-  return means;
-}
-
 /// Slices of the fourth Hermite moment of every label, one above the other.
 HostMatrix fourth_slices_of(Device& device, Examples& examples, const SampleView& view, Index k) {
   QuadraticVariates variates(device, view, k);
   for (int step = 0; step < kVariateSteps; ++step) variates.improve(examples);
   const SampleView less = variates.view();
   const LabelMoments lower = label_moments(device, examples, less);
-  const HostMatrix raw = raw_fourth(device, examples, less, k);
+  const HostMatrix raw = fourth_products(device, examples, less);
   HostMatrix slices(0, k);
   for (Index l = 0; l < view.labels; ++l) {
-    HostMatrix block(k * k, k * k);
-    std::copy(raw.row(l * k * k), raw.row(l * k * k) + k * k * k * k, block.data());
-    HostMatrix second(k, k);
-    for (Index i = 0; i < k; ++i) {
-      for (Index j = 0; j < k; ++j) second(i, j) = lower.second(l * k + i, j);
-    }
+    const HostMatrix block(raw.view().row_block(l * k * k, k * k));
+    const HostMatrix second(lower.second.view().row_block(l * k, k));
     append_rows(fourth_slices(block, second, lower.zeroth[static_cast<std::size_t>(l)]), slices);
   }
   return slices;
@@ -138,21 +80,7 @@ HostMatrix fourth_slices_of(Device& device, Examples& examples, const SampleView
 HostMatrix third_slices_of(Device& device, Examples& examples, const SampleView& view, Index k) {
   QuadraticVariates variates(device, view, k);
   for (int step = 0; step < kVariateSteps; ++step) variates.improve(examples);
-  const SampleView less = variates.view();
-  HostMatrix axes(k, k);
-  for (Index a = 0; a < k; ++a) axes(a, a) = 1;
-  HostMatrix slices(0, k);
-  for (Index l = 0; l < view.labels; ++l) {
-    SampleView one = less;
-    one.labels = 1;
-    one.label = [&device, &less, l](ConstDeviceView z, ConstDeviceView y, DeviceView out) {
-      DeviceMatrix all(device, z.rows, less.labels);
-      less.label(z, y, all);
-      copy(device, all.view().col_block(l, 1), out);
-    };
-    append_rows(hermite_contractions(device, examples, one, 3, axes), slices);
-  }
-  return slices;
+  return hermite_contractions(device, examples, variates.view(), 3, identity(k));
 }
 
 }  // namespace
@@ -185,7 +113,7 @@ LinearLabels even_labels(const SampleMeans& means, Index most) {
                          dot(slope.row(a), slope.row(b), d);
     }
   }
-  const HostMatrix components = leading(covariance, most);
+  const HostMatrix components = leading(symmetric_eigen(covariance), most);
   LinearLabels few{HostMatrix(most, p), HostMatrix(most, d), {}};
   for (Index l = 0; l < most; ++l) {
     double constant = 0;
@@ -220,12 +148,7 @@ SampleView view_of(Device& device, const LinearLabels& labels, ConstDeviceView b
     multiply(device, y, Transpose::no, *from_y, Transpose::yes, 1.0, 0.0, out);
     multiply(device, x, Transpose::no, *from_x, Transpose::yes, 1.0, 1.0, out);
     add_row(device, *constant, out);
-    if (shift == 0 || out.rows < 2) return;
-    const Index by = std::max<Index>(shift % out.rows, 1);
-    DeviceMatrix whole(device, out.rows, out.cols);
-    copy(device, out, whole);
-    copy(device, whole.view().row_block(0, out.rows - by), out.row_block(by, out.rows - by));
-    copy(device, whole.view().row_block(out.rows - by, by), out.row_block(0, by));
+    if (shift > 0) shift_rows(device, shift, out);
   };
   return view;
 }
@@ -237,8 +160,9 @@ SpanMoments span_moments(Device& device, Examples& examples, const SampleMeans& 
   view.rows = rows;
   const LabelMoments moments = label_moments(device, examples, view);
   SpanMoments result;
-  for (Index l = 0; l < labels.count(); ++l) result.second.push_back(moments.hermite(l));
-  result.span = square_sum(device, result.second, d);
+  result.second = HostMatrix(0, d);
+  for (Index l = 0; l < labels.count(); ++l) append_rows(moments.hermite(l), result.second);
+  result.span = square_sum(device, result.second);
   const auto p = static_cast<Index>(means.answers.size());
   for (Index o = 0; o < p; ++o) {
     const double mean = means.answers[static_cast<std::size_t>(o)];
@@ -267,9 +191,9 @@ Index visible_dimensions(Device& device, Examples& examples, const SampleMeans& 
   for (Index s = 1; s <= kSurrogates; ++s) {
     const LabelMoments chance =
         label_moments(device, examples, view_of(device, answers, bounds, s));
-    std::vector<HostMatrix> second;
-    for (Index l = 0; l < p; ++l) second.push_back(chance.hermite(l));
-    HostMatrix span = square_sum(device, second, d);
+    HostMatrix second(0, d);
+    for (Index l = 0; l < p; ++l) append_rows(chance.hermite(l), second);
+    HostMatrix span = square_sum(device, second);
     for (Index l = 0; l < p; ++l) {
       for (Index i = 0; i < d; ++i) {
         for (Index j = 0; j < d; ++j) span(i, j) += chance.first(l, i) * chance.first(l, j);
@@ -288,17 +212,21 @@ std::vector<HostMatrix> two_layer_starts(Device& device, Examples& examples,
                                          Random& random, const StartPlan& plan) {
   const Index d = examples.inputs();
   const Index k = neurons;
-  const HostMatrix p = leading(moments.span, k);
+  const HostMatrix p = leading(symmetric_eigen(moments.span), k);
   HostMatrix slices(0, k);
-  for (const HostMatrix& second : moments.second) append_rows(within(second, p), slices);
+  const HostMatrix seen = product(device, moments.second, Transpose::no, p, Transpose::yes);
+  for (Index l = 0; l < labels.count(); ++l) {
+    const HostMatrix block(seen.view().row_block(l * d, d));
+    append_rows(product(device, p, Transpose::no, block, Transpose::no), slices);
+  }
   if (plan.fourth) {
     // Labels as functions of z = P x: what is not in the span is not in the label's mean.
-    LinearLabels seen = labels;
-    seen.from_x = HostMatrix(labels.count(), k);
+    LinearLabels in_span = labels;
+    in_span.from_x = HostMatrix(labels.count(), k);
     for (Index l = 0; l < labels.count(); ++l) {
-      for (Index a = 0; a < k; ++a) seen.from_x(l, a) = dot(labels.from_x.row(l), p.row(a), d);
+      for (Index a = 0; a < k; ++a) in_span.from_x(l, a) = dot(labels.from_x.row(l), p.row(a), d);
     }
-    SampleView view = view_of(device, seen, bounds, 0);
+    SampleView view = view_of(device, in_span, bounds, 0);
     view.turn = p;
     append_rows(power == 1 ? fourth_slices_of(device, examples, view, k)
                            : third_slices_of(device, examples, view, k),

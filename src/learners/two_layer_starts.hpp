@@ -30,8 +30,8 @@ SampleView view_of(Device& device, const LinearLabels& labels, ConstDeviceView b
 /// span = B^T B + 1/2 sum_l M_l^2 from the first and second Hermite moments B = E y x^T, M_l = E
 /// l (x x^T - I), over the first `rows` rows (0: all): its range is the span of V.
 struct SpanMoments {
-  std::vector<HostMatrix> second;  // M_l [d, d]
-  HostMatrix span;                 // [d, d]
+  HostMatrix second;  // M_l [r d, d], one above the other
+  HostMatrix span;    // [d, d]
 };
 SpanMoments span_moments(Device& device, Examples& examples, const SampleMeans& means,
                          const LinearLabels& labels, ConstDeviceView bounds, Index rows = 0);

@@ -7,6 +7,7 @@
 
 #include "kernels/ops.hpp"
 #include "src/learners/query_plan.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/finish.hpp"
 #include "src/stages/numbers.hpp"
 #include "src/stages/orientation.hpp"
@@ -19,7 +20,6 @@ constexpr int kMostPrunings = 8;
 constexpr double kWhole = 1e-2;  // the coefficient of a lone neuron is its own jump, this closely
 constexpr Index kMostSingly = 100;  // more neurons than that are not tried one by one
 constexpr double kNoWorse = 2;      // held-out error allowed after pruning, share of that before
-constexpr Index kElement = static_cast<Index>(sizeof(double));
 
 Index sample_count(const QueryPlan& plan, Index d) {
   return plan.uniform_samples + 4 * (d + 1);
@@ -76,7 +76,7 @@ void UniformLearner::draw_samples() {
   const Index p = asker_.outputs();
   const Index n = sample_count(plan_, d);
   const Index chunk =
-      std::clamp<Index>(control_.budget.device_bytes / 4 / ((d + p) * kElement), 1, n);
+      std::clamp<Index>(control_.budget.device_bytes / 4 / ((d + p) * kDoubleBytes), 1, n);
   HostMatrix answers(n, p);
   samples_.first_row = random_.take_rows(Stream::uniform_mode, n);
   samples_.count = n;

@@ -9,6 +9,7 @@
 
 #include "kernels/ops.hpp"
 #include "src/device_network.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/paid.hpp"
 
 namespace crease {
@@ -203,7 +204,7 @@ namespace {
 
 /// Rows of d inputs and p outputs that fit into `bytes`; at least 1.
 Index rows_in(Index bytes, Index d, Index p) {
-  return std::max<Index>(1, bytes / ((d + p) * static_cast<Index>(sizeof(double))));
+  return std::max<Index>(1, bytes / ((d + p) * kDoubleBytes));
 }
 
 }  // namespace

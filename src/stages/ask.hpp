@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "src/stages/chunks.hpp"
+
 namespace crease {
 
 class DeviceNetwork;
@@ -81,8 +83,7 @@ class Asker {
   Index scratch_bytes() const { return run_->budget.device_bytes; }
   /// Rows of so many numbers that fit into Budget::device_bytes; at least 1.
   Index rows_at_once(Index row_elements) const {
-    return std::max<Index>(
-        1, run_->budget.device_bytes / (row_elements * static_cast<Index>(sizeof(double))));
+    return std::max<Index>(1, run_->budget.device_bytes / (row_elements * kDoubleBytes));
   }
   /// Queries that may still be asked.
   virtual Index left() const;

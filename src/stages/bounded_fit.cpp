@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "kernels/ops.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/trust_region.hpp"
 
 namespace crease {
@@ -14,7 +15,6 @@ namespace {
 constexpr Index kHeldOutShare = 4;  // every fourth point
 constexpr double kGain = 0.9;       // of the held-out mean square: less improvement is chance
 constexpr int kBounds = 12;
-constexpr Index kElement = static_cast<Index>(sizeof(double));
 
 /// R <- R of [R; rows], rows given a chunk at a time.
 class Reducer {
@@ -77,7 +77,7 @@ DeviceMatrix chosen_factor(Device& device, const ReducedRows& rows,
 
 Index reduction_columns(Index most_bytes) {
   // Twice the square for the stacked factor, as much again for the chunk and its features.
-  return static_cast<Index>(std::sqrt(static_cast<double>(most_bytes / kElement) / 4));
+  return static_cast<Index>(std::sqrt(static_cast<double>(most_bytes / kDoubleBytes) / 4));
 }
 
 ReducedRows reduce_rows(Device& device, ConstDeviceView weights, ConstDeviceView bias,

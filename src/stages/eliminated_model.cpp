@@ -8,13 +8,13 @@
 
 #include "kernels/ops.hpp"
 #include "src/small_dense.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/numbers.hpp"
+#include "src/stages/product.hpp"
 
 namespace crease {
 namespace {
 
-constexpr Index kNumber = sizeof(double);
-constexpr Index kBlockBytes = Index{1} << 26;
 constexpr double kFeatureRidge = 1e-13;  // of the mean diagonal of FF
 constexpr double kFlat = 1e-3;           // of the mean diagonal of S, in the damping
 constexpr double kLeastSine = 1e-6;
@@ -26,24 +26,6 @@ HostMatrix block_rows(const HostMatrix& v) {
   HostMatrix rows(k, k * q);
   for (Index i = 0; i < k; ++i) std::copy(v.row(i), v.row(i) + q, rows.row(i) + i * q);
   return rows;
-}
-
-HostMatrix transposed(const HostMatrix& a) {
-  HostMatrix t(a.cols(), a.rows());
-  for (Index i = 0; i < a.rows(); ++i) {
-    for (Index j = 0; j < a.cols(); ++j) t(j, i) = a(i, j);
-  }
-  return t;
-}
-
-HostMatrix times(const HostMatrix& a, const HostMatrix& b) {
-  HostMatrix c(a.rows(), b.cols());
-  for (Index i = 0; i < a.rows(); ++i) {
-    for (Index s = 0; s < a.cols(); ++s) {
-      for (Index j = 0; j < b.cols(); ++j) c(i, j) += a(i, s) * b(s, j);
-    }
-  }
-  return c;
 }
 
 }  // namespace
@@ -64,26 +46,21 @@ std::optional<EliminatedModel> EliminatedModel::of_examples(Device& device, Exam
   const Index unknowns = k * d;
   const DeviceMatrix there = upload(device, directions);
   DeviceMatrix normal(device, unknowns, unknowns);
-  const Index most = std::max<Index>(1, kBlockBytes / ((unknowns + 2 * k) * kNumber));
-  DeviceMatrix features, slopes, products;
   rows = std::min(rows, examples.rows());
+  const Index numbers = unknowns + 2 * k;
+  const Index most = std::min(rows, examples.block_rows(numbers, kChunkBytes));
+  DeviceMatrix features(device, most, k), slopes(device, most, k);
+  DeviceMatrix products(device, most, unknowns);
   double beta = 0;
-  examples.pass_over(rows, [&](Index, ConstDeviceView all, ConstDeviceView) {
-    for (Index top = 0; top < all.rows; top += most) {
-      const ConstDeviceView x = all.row_block(top, std::min(most, all.rows - top));
-      if (features.rows() < x.rows) {
-        features = DeviceMatrix(device, x.rows, k);
-        slopes = DeviceMatrix(device, x.rows, k);
-        products = DeviceMatrix(device, x.rows, unknowns);
-      }
-      const DeviceView z = products.view().row_block(0, x.rows);
-      const DeviceView slope = slopes.view().row_block(0, x.rows);
-      rectified_features(device, x, there, power, features.view().row_block(0, x.rows), slope);
-      row_products(device, slope, x, z);
-      gram(device, z, beta, normal);
-      beta = 1;
-    }
-  });
+  const auto add = [&](ConstDeviceView x, ConstDeviceView) {
+    const DeviceView z = products.view().row_block(0, x.rows);
+    const DeviceView slope = slopes.view().row_block(0, x.rows);
+    rectified_features(device, x, there, power, features.view().row_block(0, x.rows), slope);
+    row_products(device, slope, x, z);
+    gram(device, z, beta, normal);
+    beta = 1;
+  };
+  examples.pass_in_blocks(rows, numbers, add, kChunkBytes);
   symmetrize(device, normal);
   DeviceMatrix scale(device, 1, unknowns);
   fill(device, 1 / static_cast<double>(rows), scale);
@@ -98,9 +75,9 @@ std::optional<EliminatedModel> EliminatedModel::of_gaussian(Device& device,
   const Index k = directions.rows();
   const Svd parts = svd(directions);  // rows of `right`: an orthonormal basis of the span
   const HostMatrix span = parts.right;
-  const HostMatrix w = times(directions, transposed(span));  // [k, k]
-  HostMatrix half(k, k);                                     // A
-  HostMatrix over(k, k);                                     // 1 / (2 pi sin t)
+  const HostMatrix w = product(device, directions, Transpose::no, span, Transpose::yes);  // [k, k]
+  HostMatrix half(k, k);                                                                  // A
+  HostMatrix over(k, k);  // 1 / (2 pi sin t)
   HostMatrix cosine(k, k);
   for (Index i = 0; i < k; ++i) {
     for (Index j = 0; j < k; ++j) {
@@ -170,12 +147,7 @@ std::optional<EliminatedModel::Step> EliminatedModel::solve(const HostMatrix& ou
   const Index p = outputs.rows();
   const Index d = gradient_v.cols();
   const Index unknowns = k_ * q_;
-  HostMatrix squares(k_, k_);  // U^T U
-  for (Index o = 0; o < p; ++o) {
-    for (Index i = 0; i < k_; ++i) {
-      for (Index j = 0; j < k_; ++j) squares(i, j) += outputs(o, i) * outputs(o, j);
-    }
-  }
+  const HostMatrix squares = product(*device_, outputs, Transpose::yes, outputs, Transpose::no);
   // S = (U^T U)_ij S0_ij, and in block (i, i) v_i v_i^T, along which nothing is known: its mean.
   HostMatrix indicator(unknowns, k_);
   HostMatrix shift(1, unknowns);
@@ -209,8 +181,10 @@ std::optional<EliminatedModel::Step> EliminatedModel::solve(const HostMatrix& ou
   HostMatrix alone = transposed(gradient_u);
   if (!solve_positive(factor_, alone)) return std::nullopt;  // [k, p]
   const HostMatrix seen_gradient =
-      span_.empty() ? gradient_v : times(gradient_v, transposed(span_));
-  const HostMatrix mixed = times(transposed(outputs), transposed(alone));  // U^T D0 [k, k]
+      span_.empty() ? gradient_v
+                    : product(*device_, gradient_v, Transpose::no, span_, Transpose::yes);
+  const HostMatrix mixed =
+      product(*device_, outputs, Transpose::yes, alone, Transpose::yes);  // U^T D0 [k, k]
   HostMatrix right = seen_gradient;
   for (Index j = 0; j < k_; ++j) {
     for (Index i = 0; i < k_; ++i) {
@@ -231,7 +205,7 @@ std::optional<EliminatedModel::Step> EliminatedModel::solve(const HostMatrix& ou
   for (Index j = 0; j < k_; ++j) {
     for (Index i = 0; i < k_; ++i) q(j, i) = dot(coupling_.row(i) + j * q_, inside.row(j), q_);
   }
-  HostMatrix change = transposed(times(outputs, q));  // [k, p]
+  HostMatrix change = product(*device_, q, Transpose::yes, outputs, Transpose::yes);  // [k, p]
   if (!solve_positive(factor_, change)) return std::nullopt;
   step.outputs = HostMatrix(p, k_);
   for (Index o = 0; o < p; ++o) {
@@ -242,9 +216,9 @@ std::optional<EliminatedModel::Step> EliminatedModel::solve(const HostMatrix& ou
     return step;
   }
   // Outside the span every direction has the same k x k system.
-  step.directions = times(inside, span_);
+  step.directions = product(*device_, inside, Transpose::no, span_, Transpose::no);
   HostMatrix rest = gradient_v;
-  const HostMatrix within = times(seen_gradient, span_);
+  const HostMatrix within = product(*device_, seen_gradient, Transpose::no, span_, Transpose::no);
   for (Index i = 0; i < rest.size(); ++i) rest.data()[i] -= within.data()[i];
   HostMatrix system_outside(k_, k_);
   for (Index i = 0; i < k_; ++i) {

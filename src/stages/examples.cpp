@@ -5,14 +5,10 @@
 #include <utility>
 
 #include "kernels/ops.hpp"
+#include "src/stages/chunks.hpp"
 
 namespace crease {
-namespace {
-
-constexpr Index kNumber = sizeof(double);
-constexpr Index kChunkBytes = Index{1} << 26;  // enough rows for a product at full speed
-
-}  // namespace
+namespace {}  // namespace
 
 Examples::Examples(Device& device, SampleSource& source, Plan plan)
     : device_(device),
@@ -29,7 +25,7 @@ Examples::Examples(Device& device, SampleSource& source, Plan plan)
           "examples: the source has " + std::to_string(left.value_or(0)) + " rows, " +
               std::to_string(plan_.rows) + " and " + std::to_string(plan_.held_out) +
               " to hold out were wanted");
-  const Index row_bytes = (d + p) * kNumber;
+  const Index row_bytes = (d + p) * kDoubleBytes;
   const Index at_once = std::min(plan_.most_bytes, kChunkBytes);
   chunk_rows_ = std::clamp<Index>(at_once / row_bytes, 1, plan_.rows);
 
@@ -134,8 +130,13 @@ void Examples::pass_over(Index count, const Visit& visit) {
   }
 }
 
-void Examples::pass_in_blocks(Index count, Index numbers, const VisitBlock& visit) {
-  const Index most = std::max<Index>(1, device_.ops().block_bytes() / (numbers * kNumber));
+Index Examples::block_rows(Index numbers, Index bytes) const {
+  if (bytes == 0) bytes = device_.ops().block_bytes();
+  return std::clamp<Index>(bytes / (numbers * kDoubleBytes), 1, chunk_rows_);
+}
+
+void Examples::pass_in_blocks(Index count, Index numbers, const VisitBlock& visit, Index bytes) {
+  const Index most = block_rows(numbers, bytes);
   pass_over(count, [&](Index, ConstDeviceView x, ConstDeviceView y) {
     for (Index top = 0; top < x.rows; top += most) {
       const Index rows = std::min(most, x.rows - top);

@@ -45,10 +45,14 @@ class Examples {
   /// The same over the first `count` training rows only; count <= rows().
   void pass_over(Index count, const Visit& visit);
 
-  /// The same in blocks for work that needs `numbers` numbers of scratch a row, so that a block's
-  /// stay within Ops::block_bytes(): visit(x, y).
+  /// The same in blocks of at most block_rows(numbers, bytes) rows: visit(x, y).
   using VisitBlock = std::function<void(ConstDeviceView x, ConstDeviceView y)>;
-  void pass_in_blocks(Index count, Index numbers, const VisitBlock& visit);
+  void pass_in_blocks(Index count, Index numbers, const VisitBlock& visit, Index bytes = 0);
+
+  /// Rows of a block for work that needs `numbers` numbers of scratch a row: what fits into
+  /// `bytes`, which is Ops::block_bytes() where it is 0, and no more than a chunk. A Gram matrix as
+  /// wide as the scratch wants kChunkBytes.
+  Index block_rows(Index numbers, Index bytes = 0) const;
 
   /// The first `count` training rows, as one matrix each.
   struct Rows {

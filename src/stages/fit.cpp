@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/ops.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/numbers.hpp"
 
 namespace crease {
@@ -128,7 +129,7 @@ void fit_least_squares(Asker& asker, Random& random, const NoiseModel& noise, co
   {
     Look all;
     // The points in chunks: they are made again where they are needed.
-    const Index row_bytes = (d + p) * static_cast<Index>(sizeof(double));
+    const Index row_bytes = (d + p) * kDoubleBytes;
     const Index chunk = std::clamp<Index>(most_bytes / row_bytes, 1, n);
     DeviceMatrix points(device, chunk, d);
     DeviceMatrix known(device, chunk, p);

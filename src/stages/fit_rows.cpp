@@ -6,6 +6,7 @@
 
 #include "kernels/ops.hpp"
 #include "src/small_dense.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/numbers.hpp"
 
 namespace crease {
@@ -42,7 +43,7 @@ HostMatrix leading_span(Device& device, ConstDeviceView x, const std::vector<dou
   double mean = 0;
   for (const double w : weights) mean += w / static_cast<double>(weights.size());
   DeviceMatrix moment(device, d, d);
-  const Index chunk = std::max<Index>(1, most_bytes / (d * static_cast<Index>(sizeof(double))));
+  const Index chunk = std::max<Index>(1, most_bytes / (d * kDoubleBytes));
   for (Index first = 0; first < x.rows; first += chunk) {
     const Index n = std::min(chunk, x.rows - first);
     DeviceMatrix weighted(device, n, d);
@@ -165,7 +166,7 @@ std::vector<Index> rarer_sides(Device& device, ConstDeviceView x, const HostMatr
   std::vector<Index> above(static_cast<std::size_t>(k), 0);
   if (k == 0) return above;
   const DeviceMatrix all = upload(device, planes);
-  const Index chunk = std::max<Index>(1, most_bytes / (k * static_cast<Index>(sizeof(double))));
+  const Index chunk = std::max<Index>(1, most_bytes / (k * kDoubleBytes));
   for (Index first = 0; first < x.rows; first += chunk) {
     const Index n = std::min(chunk, x.rows - first);
     DeviceMatrix heights(device, n, k);

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "src/small_dense.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/numbers.hpp"
 #include "src/stages/product.hpp"
 
@@ -74,7 +76,7 @@ HostMatrix GradientFit::with_prior(const HostMatrix& residual) const {
 void GradientFit::factor_directions(const UnitNetwork& network) {
   direction_covariance_ = HostMatrix();
   const Index unknowns = network.neurons() * (network.output_count() - 1);
-  const Index numbers = most_bytes_ / static_cast<Index>(sizeof(double));
+  const Index numbers = most_bytes_ / kDoubleBytes;
   // The system, its factor and its inverse; where they do not fit the directions stay as they are.
   if (unknowns > numbers / (3 * unknowns)) return;
   turning_.emplace(device_, *fit_, network.outputs, sides_of(rows_, network.neurons()),
@@ -86,12 +88,11 @@ void GradientFit::factor_directions(const UnitNetwork& network) {
     information(a, a) += 1 / (turn * turn);
     size.push_back(std::sqrt(information(a, a)));
   }
-  HostMatrix unit(unknowns, unknowns);
+  HostMatrix unit = identity(unknowns);
   for (Index a = 0; a < unknowns; ++a) {
     for (Index b = 0; b < unknowns; ++b) {
       information(a, b) /= size[static_cast<std::size_t>(a)] * size[static_cast<std::size_t>(b)];
     }
-    unit(a, a) = 1;
   }
   DeviceMatrix lower = upload(device_, information);
   if (!cholesky(device_, lower)) return;

@@ -25,16 +25,6 @@ double largest(const SymmetricEigen& eigen) {
   return std::max(std::fabs(eigen.values.front()), std::fabs(eigen.values.back()));
 }
 
-/// Rows one on, the last one first: labels that do not belong to their x.
-void shift_rows(Device& device, DeviceView column) {
-  if (column.rows < 2) return;
-  DeviceMatrix whole(device, column.rows, column.cols);
-  copy(device, column, whole);
-  const Index others = column.rows - 1;
-  copy(device, whole.view().row_block(0, others), column.row_block(1, others));
-  copy(device, whole.view().row_block(others, 1), column.row_block(0, 1));
-}
-
 /// The label less its best affine function.
 class AffineRest {
  public:
@@ -76,9 +66,7 @@ void add_squares(const SymmetricEigen& eigen, double chance, double least, doubl
 }
 
 HostMatrix block_of(const HostMatrix& blocks, Index r, Index d) {
-  HostMatrix block(d, d);
-  std::copy(blocks.row(r * d), blocks.row(r * d) + d * d, block.data());
-  return block;
+  return HostMatrix(blocks.view().row_block(r * d, d));
 }
 
 }  // namespace
@@ -89,8 +77,7 @@ HermiteSpan hermite_span(Device& device, Examples& examples, const SampleView& l
   require(label.labels == 1 && d >= 1 && m >= 1, "hermite_span: one label, and dimensions");
   HermiteSpan span;
   if (m >= d) {
-    span.basis = HostMatrix(d, d);
-    for (Index j = 0; j < d; ++j) span.basis(j, j) = 1;
+    span.basis = identity(d);
     span.significant = d;
     return span;
   }
@@ -110,12 +97,12 @@ HermiteSpan hermite_span(Device& device, Examples& examples, const SampleView& l
   three.label = [&](ConstDeviceView z, ConstDeviceView y, DeviceView out) {
     DeviceMatrix one(device, z.rows, 1);
     left.label(z, y, one);
-    shift_rows(device, one);
+    shift_rows(device, 1, one);
     copy(device, one, out.col_block(0, 1));
     affine(z, y, one);
     absolute(device, one);
     copy(device, one, out.col_block(1, 1));
-    shift_rows(device, one);
+    shift_rows(device, 1, one);
     copy(device, one, out.col_block(2, 1));
   };
   const LabelMoments second = label_moments(device, examples, three);
@@ -136,7 +123,7 @@ HermiteSpan hermite_span(Device& device, Examples& examples, const SampleView& l
     SampleView chance = some;
     chance.label = [&](ConstDeviceView z, ConstDeviceView y, DeviceView out) {
       left.label(z, y, out);
-      shift_rows(device, out);
+      shift_rows(device, 1, out);
     };
     std::vector<SymmetricEigen> fourth;
     for (int update = 0; update <= plan.updates; ++update) {
@@ -158,8 +145,7 @@ HermiteSpan hermite_span(Device& device, Examples& examples, const SampleView& l
     }
   }
   const SymmetricEigen eigen = symmetric_eigen(std::move(sum));
-  span.basis = HostMatrix(0, d);
-  for (Index i = 0; i < m; ++i) span.basis.append_row(eigen.vectors.row(d - 1 - i), d);
+  span.basis = leading(eigen, m);
   const Index above = std::count_if(eigen.values.begin(), eigen.values.end(),
                                     [](double value) { return value > kSignificant; });
   span.significant = std::clamp<Index>(above, 1, m);

@@ -7,14 +7,15 @@
 #include <utility>
 
 #include "kernels/ops.hpp"
+#include "src/small_dense.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/numbers.hpp"
 
 namespace crease {
 namespace {
 
-constexpr Index kChunkBytes = Index{1} << 26;  // enough rows for a product at full speed
-constexpr double kZeroColumn = 1e-24;          // squared length, of the longest's
-constexpr double kRidge = 1e-10;               // of unit columns
+constexpr double kZeroColumn = 1e-24;  // squared length, of the longest's
+constexpr double kRidge = 1e-10;       // of unit columns
 constexpr double kMostRidge = 1e-6;
 constexpr double kRefine = 1e-6;  // of the mean square: gains below are left
 constexpr int kMostRefinements = 3;
@@ -165,9 +166,7 @@ bool ScaleSolver::solve_group(const HyperplaneFeatures& features, Index first, I
   if (!with_importance) return true;
 
   // (H^-1)_ii = |L^-1 e_i|^2 factors_i^2: columns of the inverse of the factor.
-  HostMatrix unit(q, q);
-  for (Index j = 0; j < q; ++j) unit(j, j) = 1;
-  DeviceMatrix inverse = upload(device_, unit);
+  DeviceMatrix inverse = upload(device_, identity(q));
   solve_triangular(device_, factor, Transpose::no, inverse);
   DeviceMatrix lengths(device_, 1, q);
   column_norms(device_, inverse, lengths);

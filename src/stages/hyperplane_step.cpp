@@ -5,6 +5,8 @@
 #include <cmath>
 #include <utility>
 
+#include "src/small_dense.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/numbers.hpp"
 #include "src/stages/preconditioner.hpp"
 
@@ -60,7 +62,7 @@ HyperplaneStep::HyperplaneStep(Device& device, const ScaleSolver& solver,
 void HyperplaneStep::prepare_dense() {
   const Index unknowns = hinges_ * width_;
   const ConstDeviceView x = solver_.rows().x;
-  const Index row_bytes = (unknowns + neurons_) * static_cast<Index>(sizeof(double));
+  const Index row_bytes = (unknowns + neurons_) * kDoubleBytes;
   const Index chunk = std::clamp<Index>(solver_.chunk_bytes() / row_bytes, 1, x.rows);
   DeviceMatrix rows(device_, chunk, unknowns);
   DeviceMatrix z(device_, chunk, neurons_);
@@ -189,10 +191,9 @@ std::optional<DeviceMatrix> HyperplaneStep::inverse(const HostMatrix& gram,
                                                     const std::vector<double>& shifts) {
   const Index q = gram.rows();
   HostMatrix shifted = gram;
-  HostMatrix unit(q, q);
+  HostMatrix unit = identity(q);
   for (Index i = 0; i < q; ++i) {
     shifted(i, i) += kFloor + shifts[static_cast<std::size_t>(i)];
-    unit(i, i) = 1;
   }
   DeviceMatrix factor = upload(device_, shifted);
   if (!cholesky(device_, factor)) return std::nullopt;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/ops.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/numbers.hpp"
 
 namespace crease {
@@ -80,7 +81,7 @@ void HyperplaneFeatures::rows(ConstDeviceView x, DeviceView out) const {
 }
 
 Index HyperplaneFeatures::chunk_rows(Index most_bytes) const {
-  return std::max<Index>(1, most_bytes / (cols() * static_cast<Index>(sizeof(double))));
+  return std::max<Index>(1, most_bytes / (cols() * kDoubleBytes));
 }
 
 HostMatrix coefficients_of(const Hyperplanes& network) {

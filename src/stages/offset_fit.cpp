@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/ops.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/hyperplane_scales.hpp"
 #include "src/stages/numbers.hpp"
 
@@ -45,7 +46,7 @@ OffsetStep::OffsetStep(Device& device, const ScaleSolver& solver, const ScaleSol
   const ConstDeviceView x = solver.rows().x;
   const HyperplaneFeatures features(device, at.network.planes);
   const Index q = features.cols();
-  const Index row_bytes = (q + 2 * k + 1) * static_cast<Index>(sizeof(double));
+  const Index row_bytes = (q + 2 * k + 1) * kDoubleBytes;
   const Index chunk = std::clamp<Index>(solver.chunk_bytes() / row_bytes, 1, x.rows);
   std::vector<double> offsets;
   for (Index i = 0; i < k; ++i) offsets.push_back(at.network.planes(i, d));

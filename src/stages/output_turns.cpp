@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/ops.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/numbers.hpp"
 #include "src/stages/product.hpp"
 
@@ -108,7 +109,7 @@ HostMatrix OutputTurns::rows(Index first, Index count) const {
 
 Index OutputTurns::rows_at_once() const {
   // The patterns, what is explained of them, and what is left.
-  const Index bytes = 3 * unknowns() * static_cast<Index>(sizeof(double));
+  const Index bytes = 3 * unknowns() * kDoubleBytes;
   return std::clamp<Index>(most_bytes_ / std::max<Index>(1, bytes), 1,
                            std::max<Index>(1, fit_.rows()));
 }

@@ -4,13 +4,13 @@
 #include <cmath>
 #include <utility>
 
+#include "src/stages/chunks.hpp"
 #include "src/stages/numbers.hpp"
 
 namespace crease {
 namespace {
 
 constexpr double kReach = 6;  // in units of sqrt(d), and as much again for small d
-constexpr auto kBytes = static_cast<Index>(sizeof(double));
 
 }  // namespace
 
@@ -23,7 +23,7 @@ Paid::Paid(Index inputs, Index outputs, Index most_bytes)
       answers_(0, outputs) {}
 
 Index Paid::point_bytes() const {
-  return (points_.size() + answers_.size()) * kBytes;
+  return (points_.size() + answers_.size()) * kDoubleBytes;
 }
 
 void Paid::add_fan(PaidFan fan) {
@@ -38,7 +38,7 @@ void Paid::add_fan(PaidFan fan) {
   const bool counted = last_directions_.lock() == fan.directions;
   const Index bytes = (inputs_ + fan.answers.size() + static_cast<Index>(fan.steps.size()) +
                        (counted ? 0 : fan.directions->size())) *
-                      kBytes;
+                      kDoubleBytes;
   if (fan_bytes_ + bytes > most_bytes_) {
     ++dropped_fans_;
     return;
@@ -59,7 +59,7 @@ void Paid::add_points(ConstHostView x, ConstHostView y) {
   for (Index i = 0; i < x.rows; ++i) {
     const double* point = x.data + i * x.ld;
     if (!(dot(point, point, inputs_) <= reach_ * reach_)) continue;
-    if (bytes() + (inputs_ + outputs_) * kBytes > most_bytes_) {
+    if (bytes() + (inputs_ + outputs_) * kDoubleBytes > most_bytes_) {
       ++dropped_points_;
       continue;
     }

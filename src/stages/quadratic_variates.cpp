@@ -17,17 +17,15 @@ SampleView QuadraticVariates::view() const {
   SampleView view = base_;
   view.label = [this](ConstDeviceView z, ConstDeviceView y, DeviceView out) {
     base_.label(z, y, out);
+    if (there_.empty()) return;
     DeviceMatrix image(device_, z.rows, d_), half(device_, d_, 1);
     fill(device_, -0.5, half);
     for (Index l = 0; l < base_.labels; ++l) {
-      const HostMatrix& quadratic = quadratics_[static_cast<std::size_t>(l)];
-      double trace = 0;
-      for (Index i = 0; i < d_; ++i) trace += quadratic(i, i);
-      multiply(device_, z, Transpose::no, upload(device_, quadratic), Transpose::no, 1.0, 0.0,
-               image);
+      const Quadratic& quadratic = there_[static_cast<std::size_t>(l)];
+      multiply(device_, z, Transpose::no, quadratic.matrix, Transpose::no, 1.0, 0.0, image);
       multiply_elements(device_, z, image);
       multiply(device_, image, Transpose::no, half, Transpose::no, 1.0, 1.0, out.col_block(l, 1));
-      add_row(device_, upload(device_, HostMatrix(1, 1, 0.5 * trace)), out.col_block(l, 1));
+      add_row(device_, quadratic.half_trace, out.col_block(l, 1));
     }
   };
   return view;
@@ -35,10 +33,14 @@ SampleView QuadraticVariates::view() const {
 
 void QuadraticVariates::improve(Examples& examples) {
   const LabelMoments moments = label_moments(device_, examples, view());
+  there_.clear();
   for (Index l = 0; l < base_.labels; ++l) {
     const HostMatrix more = moments.hermite(l);
     HostMatrix& quadratic = quadratics_[static_cast<std::size_t>(l)];
     for (Index i = 0; i < more.size(); ++i) quadratic.data()[i] += more.data()[i];
+    double trace = 0;
+    for (Index i = 0; i < d_; ++i) trace += quadratic(i, i);
+    there_.push_back({upload(device_, quadratic), upload(device_, HostMatrix(1, 1, 0.5 * trace))});
   }
 }
 

@@ -28,10 +28,16 @@ class QuadraticVariates {
   }
 
  private:
+  struct Quadratic {
+    DeviceMatrix matrix;      // D_l
+    DeviceMatrix half_trace;  // [1, 1]
+  };
+
   Device& device_;
   SampleView base_;
   Index d_;
   std::vector<HostMatrix> quadratics_;
+  std::vector<Quadratic> there_;  // none before the first step: all are 0
 };
 
 }  // namespace crease

@@ -7,12 +7,12 @@
 
 #include "kernels/ops.hpp"
 #include "src/small_dense.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/numbers.hpp"
 
 namespace crease {
 namespace {
 
-constexpr Index kNumber = sizeof(double);
 constexpr Index kLeastRows = 2000;
 constexpr Index kRowsPerUnknown = 4;  // of k d; exact answers need no more, and all rows verify
 constexpr double kExactNull = 1e-12;  // eigenvalue, of the largest
@@ -93,7 +93,8 @@ class RowSpace {
   /// argmin over unit v_i of the sum of (<v, x> - h_i^(1/power))^2 over its on side.
   std::optional<HostMatrix> regress(const HostMatrix& v, const std::vector<double>& margins) {
     HostMatrix result(k_, d_);
-    const Index together = std::clamp<Index>(plan_.most_bytes / 2 / (d_ * d_ * kNumber), 1, k_);
+    const Index together =
+        std::clamp<Index>(plan_.most_bytes / 2 / (d_ * d_ * kDoubleBytes), 1, k_);
     for (Index first = 0; first < k_; first += together) {
       if (!regress_group(v, margins, first, std::min(together, k_ - first), result)) {
         return std::nullopt;

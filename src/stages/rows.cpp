@@ -4,14 +4,9 @@
 #include <algorithm>
 
 #include "kernels/ops.hpp"
+#include "src/stages/chunks.hpp"
 
 namespace crease {
-namespace {
-
-constexpr Index kElement = static_cast<Index>(sizeof(double));
-
-}  // namespace
-
 FeatureRows::FeatureRows(Device& device, Points points, ConstDeviceView weights,
                          ConstDeviceView bias, bool with_inputs, Index most_bytes)
     : device_(device),
@@ -19,8 +14,8 @@ FeatureRows::FeatureRows(Device& device, Points points, ConstDeviceView weights,
       weights_(weights),
       bias_(bias),
       with_inputs_(with_inputs),
-      chunk_rows_(
-          std::clamp<Index>(most_bytes / (cols() * kElement), 1, std::max<Index>(1, points.count))),
+      chunk_rows_(std::clamp<Index>(most_bytes / (cols() * kDoubleBytes), 1,
+                                    std::max<Index>(1, points.count))),
       features_(device, chunk_rows_, cols()) {}
 
 Index FeatureRows::cols() const {
@@ -59,7 +54,7 @@ ScaledRows::ScaledRows(Device& device, RowSource& rows, Index first, ConstDevice
     : device_(device), source_(rows), first_(first), factors_(factors) {
   require(factors.cols == 1 && first >= 0 && first + factors.rows <= rows.rows(),
           "ScaledRows: there must be one factor per row");
-  const Index most = std::max<Index>(1, most_bytes / std::max<Index>(1, cols() * kElement));
+  const Index most = std::max<Index>(1, most_bytes / std::max<Index>(1, cols() * kDoubleBytes));
   scaled_ = DeviceMatrix(device, std::min({most, rows.chunk_rows(), factors.rows}), cols());
 }
 

@@ -5,12 +5,11 @@
 #include <cmath>
 
 #include "kernels/ops.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/numbers.hpp"
 
 namespace crease {
 namespace {
-
-constexpr Index kNumber = sizeof(double);
 
 /// [x, y, 1] of the rows of a chunk.
 void put_side_by_side(Device& device, ConstDeviceView x, ConstDeviceView y, ConstDeviceView bounds,
@@ -22,15 +21,22 @@ void put_side_by_side(Device& device, ConstDeviceView x, ConstDeviceView y, Cons
   fill(device, 1.0, out.col_block(x.cols + y.cols, 1));
 }
 
-/// Blocks of rows with their z and labels.
+Index rows_of(const Examples& examples, const SampleView& view) {
+  return view.rows > 0 ? std::min(view.rows, examples.rows()) : examples.rows();
+}
+
+Index seen_inputs(const Examples& examples, const SampleView& view) {
+  return view.turn.empty() ? examples.inputs() : view.turn.rows();
+}
+
+/// use(z, labels, beta) for blocks of rows that need so many numbers of scratch a row; beta is 0
+/// the first time and 1 from then on.
 template <class Use>
-void for_blocks(Device& device, Examples& examples, const SampleView& view, Index numbers_a_row,
-                const Use& use) {
-  const Index rows = view.rows > 0 ? std::min(view.rows, examples.rows()) : examples.rows();
-  const Index seen = view.turn.empty() ? examples.inputs() : view.turn.rows();
-  const Index row_bytes = (numbers_a_row + seen + view.labels) * kNumber;
-  const Index most =
-      std::clamp<Index>(device.ops().block_bytes() / row_bytes, 1, examples.chunk_rows());
+void for_blocks(Device& device, Examples& examples, const SampleView& view, Index numbers,
+                const Use& use, Index bytes = 0) {
+  const Index seen = seen_inputs(examples, view);
+  numbers += seen + view.labels;
+  const Index most = examples.block_rows(numbers, bytes);
   DeviceMatrix turn;
   DeviceMatrix turned;
   if (!view.turn.empty()) {
@@ -38,33 +44,26 @@ void for_blocks(Device& device, Examples& examples, const SampleView& view, Inde
     turned = DeviceMatrix(device, most, seen);
   }
   DeviceMatrix labels(device, most, view.labels);
-  Index done = 0;
-  examples.pass_over(rows, [&](Index, ConstDeviceView all_x, ConstDeviceView all_y) {
-    for (Index top = 0; top < all_x.rows; top += most) {
-      const Index count = std::min(most, all_x.rows - top);
-      const ConstDeviceView y = all_y.row_block(top, count);
-      ConstDeviceView z = all_x.row_block(top, count);
-      if (!turn.empty()) {
-        multiply(device, z, Transpose::no, turn, Transpose::yes, 1.0, 0.0,
-                 turned.view().row_block(0, count));
-        z = turned.view().row_block(0, count);
-      }
-      const DeviceView values = labels.view().row_block(0, count);
-      view.label(z, y, values);
-      use(z, values, done == 0 ? 0.0 : 1.0);
-      done += count;
+  double beta = 0;
+  const auto visit = [&](ConstDeviceView x, ConstDeviceView y) {
+    ConstDeviceView z = x;
+    if (!turn.empty()) {
+      const DeviceView out = turned.view().row_block(0, x.rows);
+      multiply(device, x, Transpose::no, turn, Transpose::yes, 1.0, 0.0, out);
+      z = out;
     }
-  });
+    const DeviceView values = labels.view().row_block(0, x.rows);
+    view.label(z, y, values);
+    use(z, values, beta);
+    beta = 1;
+  };
+  examples.pass_in_blocks(rows_of(examples, view), numbers, visit, bytes);
 }
 
 DeviceMatrix ones(Device& device, Index rows) {
   DeviceMatrix column(device, rows, 1);
   fill(device, 1.0, column);
   return column;
-}
-
-Index rows_of(const Examples& examples, const SampleView& view) {
-  return view.rows > 0 ? std::min(view.rows, examples.rows()) : examples.rows();
 }
 
 }  // namespace
@@ -75,18 +74,13 @@ SampleMeans sample_means(Device& device, Examples& examples, ConstDeviceView bou
   const Index width = d + p + 1;
   DeviceMatrix squares(device, width, width);
   fill(device, 0.0, squares);
-  const Index most =
-      std::clamp<Index>(device.ops().block_bytes() / (width * kNumber), 1, examples.chunk_rows());
-  DeviceMatrix block(device, most, width);
-  bool any = false;
-  examples.pass([&](Index, ConstDeviceView x, ConstDeviceView y) {
-    for (Index top = 0; top < x.rows; top += most) {
-      const Index count = std::min(most, x.rows - top);
-      const DeviceView rows = block.view().row_block(0, count);
-      put_side_by_side(device, x.row_block(top, count), y.row_block(top, count), bounds, rows);
-      gram(device, rows, any ? 1.0 : 0.0, squares);
-      any = true;
-    }
+  DeviceMatrix block(device, examples.block_rows(width), width);
+  double beta = 0;
+  examples.pass_in_blocks(examples.rows(), width, [&](ConstDeviceView x, ConstDeviceView y) {
+    const DeviceView rows = block.view().row_block(0, x.rows);
+    put_side_by_side(device, x, y, bounds, rows);
+    gram(device, rows, beta, squares);
+    beta = 1;
   });
   const HostMatrix sums = download(device, squares);
   const auto n = static_cast<double>(examples.rows());
@@ -121,7 +115,7 @@ HostMatrix LabelMoments::hermite(Index s) const {
 }
 
 LabelMoments label_moments(Device& device, Examples& examples, const SampleView& view) {
-  const Index d = view.turn.empty() ? examples.inputs() : view.turn.rows();
+  const Index d = seen_inputs(examples, view);
   const Index r = view.labels;
   require(r >= 1 && view.label && (view.turn.empty() || view.turn.cols() == examples.inputs()),
           "label_moments: the view does not fit the examples");
@@ -152,68 +146,99 @@ LabelMoments label_moments(Device& device, Examples& examples, const SampleView&
   return moments;
 }
 
+void shift_rows(Device& device, Index by, DeviceView labels) {
+  if (labels.rows < 2) return;
+  const Index n = labels.rows;
+  by = std::max<Index>(by % n, 1);
+  DeviceMatrix whole(device, n, labels.cols);
+  copy(device, labels, whole);
+  copy(device, whole.view().row_block(0, n - by), labels.row_block(by, n - by));
+  copy(device, whole.view().row_block(n - by, by), labels.row_block(0, by));
+}
+
+HostMatrix fourth_products(Device& device, Examples& examples, const SampleView& view) {
+  const Index q = seen_inputs(examples, view);
+  const Index r = view.labels;
+  DeviceMatrix sums(device, r * q * q, q * q);
+  const Index numbers = (r + 1) * q * q;
+  const Index most = examples.block_rows(numbers + q + r, kChunkBytes);
+  DeviceMatrix squares(device, most, q * q), wide(device, most, r * q * q);
+  const auto add = [&](ConstDeviceView z, DeviceView labels, double beta) {
+    const DeviceView square = squares.view().row_block(0, z.rows);
+    const DeviceView product = wide.view().row_block(0, z.rows);
+    row_products(device, z, z, square);
+    row_products(device, labels, square, product);
+    multiply(device, product, Transpose::yes, square, Transpose::no, 1.0, beta, sums);
+  };
+  for_blocks(device, examples, view, numbers, add, kChunkBytes);
+  HostMatrix means = download(device, sums);
+  const auto n = static_cast<double>(rows_of(examples, view));
+  for (Index i = 0; i < means.size(); ++i) means.data()[i] /= n;
+  return means;
+}
+
 HostMatrix hermite_contractions(Device& device, Examples& examples, const SampleView& view,
                                 Index order, const HostMatrix& directions) {
+  const Index r = view.labels;
   const Index count = directions.rows();
   const Index d = directions.cols();
-  require(view.labels == 1 && view.label, "hermite_contractions: one label an example");
+  require(r >= 1 && view.label, "hermite_contractions: there must be labels");
   require(order >= 2 && order - 2 <= kMostHermite, "hermite_contractions: the order is at least 2");
-  require(d == (view.turn.empty() ? examples.inputs() : view.turn.rows()) && count >= 1,
+  require(d == seen_inputs(examples, view) && count >= 1,
           "hermite_contractions: directions must be as wide as what is seen of the inputs");
-  for (Index r = 0; r < count; ++r) {
-    require(std::abs(dot(directions.row(r), directions.row(r), d) - 1) < 2e-9,
+  for (Index i = 0; i < count; ++i) {
+    require(std::abs(dot(directions.row(i), directions.row(i), d) - 1) < 2e-9,
             "hermite_contractions: directions must be of unit length");
   }
   const DeviceMatrix along = upload(device, directions);
-  DeviceMatrix second(device, count * d, d);
-  DeviceMatrix first(device, count, d);
-  DeviceMatrix weights_sum(device, count, 1), lowest(device, count, 1);
-  DeviceMatrix products, weights, lower, one;
-  for_blocks(device, examples, view, count * (d + 2) + 1,
-             [&](ConstDeviceView z, DeviceView label, double beta) {
-               if (products.rows() < z.rows) {
-                 products = DeviceMatrix(device, z.rows, count * d);
-                 weights = DeviceMatrix(device, z.rows, count);
-                 lower = DeviceMatrix(device, z.rows, count);
-                 one = ones(device, z.rows);
-               }
-               const DeviceView wide = products.view().row_block(0, z.rows);
-               const DeviceView w = weights.view().row_block(0, z.rows);
-               const DeviceView v = lower.view().row_block(0, z.rows);
-               const ConstDeviceView each = one.view().row_block(0, z.rows);
-               const auto polynomial = [&](Index degree, DeviceView out) {
-                 multiply(device, z, Transpose::no, along, Transpose::yes, 1.0, 0.0, out);
-                 hermite(device, degree, out);
-                 scale_rows(device, label, out);
-               };
-               polynomial(order - 2, w);
-               row_products(device, w, z, wide);
-               multiply(device, wide, Transpose::yes, z, Transpose::no, 1.0, beta, second);
-               multiply(device, w, Transpose::yes, each, Transpose::no, 1.0, beta, weights_sum);
-               if (order < 3) return;
-               polynomial(order - 3, v);
-               multiply(device, v, Transpose::yes, z, Transpose::no, 1.0, beta, first);
-               if (order < 4) return;
-               polynomial(order - 4, v);
-               multiply(device, v, Transpose::yes, each, Transpose::no, 1.0, beta, lowest);
-             });
+  // Of the labels times He_{order - 2}, He_{order - 3} and He_{order - 4}, label by label.
+  DeviceMatrix second(device, r * count * d, d);
+  DeviceMatrix first(device, r * count, d);
+  DeviceMatrix zeroth(device, r * count, 1), lowest(device, r * count, 1);
+  const Index numbers = r * count * (d + 1) + count + 1;
+  const Index most = examples.block_rows(numbers + d + r);
+  DeviceMatrix products(device, most, r * count * d), weights(device, most, r * count);
+  DeviceMatrix polynomials(device, most, count);
+  const DeviceMatrix one = ones(device, most);
+  const auto add = [&](ConstDeviceView z, DeviceView labels, double beta) {
+    const DeviceView w = weights.view().row_block(0, z.rows);
+    const ConstDeviceView each = one.view().row_block(0, z.rows);
+    const auto weigh = [&](Index degree) {
+      const DeviceView t = polynomials.view().row_block(0, z.rows);
+      multiply(device, z, Transpose::no, along, Transpose::yes, 1.0, 0.0, t);
+      hermite(device, degree, t);
+      row_products(device, labels, t, w);
+    };
+    weigh(order - 2);
+    const DeviceView wide = products.view().row_block(0, z.rows);
+    row_products(device, w, z, wide);
+    multiply(device, wide, Transpose::yes, z, Transpose::no, 1.0, beta, second);
+    multiply(device, w, Transpose::yes, each, Transpose::no, 1.0, beta, zeroth);
+    if (order < 3) return;
+    weigh(order - 3);
+    multiply(device, w, Transpose::yes, z, Transpose::no, 1.0, beta, first);
+    if (order < 4) return;
+    weigh(order - 4);
+    multiply(device, w, Transpose::yes, each, Transpose::no, 1.0, beta, lowest);
+  };
+  for_blocks(device, examples, view, numbers, add);
   const HostMatrix blocks = download(device, second);
-  const HostMatrix sums = download(device, weights_sum);
-  const HostMatrix mixed = order >= 3 ? download(device, first) : HostMatrix(count, d);
-  const HostMatrix last = order >= 4 ? download(device, lowest) : HostMatrix(count, 1);
+  const HostMatrix sums = download(device, zeroth);
+  const HostMatrix mixed = order >= 3 ? download(device, first) : HostMatrix(r * count, d);
+  const HostMatrix last = order >= 4 ? download(device, lowest) : HostMatrix(r * count, 1);
   const auto n = static_cast<double>(rows_of(examples, view));
   const auto l = static_cast<double>(order);
-  HostMatrix moments(count * d, d);
-  for (Index r = 0; r < count; ++r) {
-    const double* g = directions.row(r);
-    const double* q = mixed.row(r);
+  HostMatrix moments(r * count * d, d);
+  for (Index block = 0; block < r * count; ++block) {
+    const double* g = directions.row(block % count);
+    const double* q = mixed.row(block);
     for (Index i = 0; i < d; ++i) {
       for (Index j = 0; j < d; ++j) {
-        double value = 0.5 * (blocks(r * d + i, j) + blocks(r * d + j, i));
-        if (i == j) value -= sums(r, 0);
+        double value = 0.5 * (blocks(block * d + i, j) + blocks(block * d + j, i));
+        if (i == j) value -= sums(block, 0);
         value -= (l - 2) * (q[i] * g[j] + g[i] * q[j]);
-        value += (l - 2) * (l - 3) * last(r, 0) * g[i] * g[j];
-        moments(r * d + i, j) = value / n;
+        value += (l - 2) * (l - 3) * last(block, 0) * g[i] * g[j];
+        moments(block * d + i, j) = value / n;
       }
     }
   }

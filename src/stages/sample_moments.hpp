@@ -44,16 +44,24 @@ struct LabelMoments {
 /// One pass; z is read once for all labels (row_products). Waits.
 LabelMoments label_moments(Device& device, Examples& examples, const SampleView& view);
 
+/// E l_s z_a z_b z_c z_e for every label s: [r d'^2, d'^2], row (s, a, b), column (c, e). One pass.
+/// Waits.
+HostMatrix fourth_products(Device& device, Examples& examples, const SampleView& view);
+
+/// Every row `by` on (at least one, modulo their number), the last ones first: labels that do not
+/// belong to their inputs, for what chance makes of a moment.
+void shift_rows(Device& device, Index by, DeviceView labels);
+
 /// Contractions of the Hermite moment of order l along unit vectors g, l - 2 times each:
 ///   M_l(g) = E[F He_{l-2}(t) (z z^T - I)] - (l - 2) (q g^T + g q^T) + (l - 2)(l - 3) s g g^T,
 ///   t = <g, z>,  q = E[F He_{l-3}(t) z],  s = E[F He_{l-4}(t)],   terms of negative order vanish.
 /// For F = sum_i lambda_i f(<u_i, z>), z ~ N(0, I), unit u_i: E f^(l)(g) sum_i lambda_i <g,
-/// u_i>^(l-2) u_i u_i^T. F is the view's only label.
+/// u_i>^(l-2) u_i u_i^T. F is each of the view's r labels.
 ///
 /// order       l >= 2
 /// directions  [R, d'] unit rows
-/// Result [R d', d'], one block a direction. One pass. BadInput on rows that are not of unit length
-/// to 1e-9. Waits.
+/// Result [r R d', d'], one block a direction, label after label. One pass. BadInput on rows that
+/// are not of unit length to 1e-9. Waits.
 HostMatrix hermite_contractions(Device& device, Examples& examples, const SampleView& view,
                                 Index order, const HostMatrix& directions);
 

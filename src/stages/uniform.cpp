@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/ops.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/numbers.hpp"
 #include "src/stages/uniform_pieces.hpp"
 
@@ -14,11 +15,10 @@ namespace {
 /// Rounding of <w, x> over |w| |x|, one standard deviation: each of d partial sums, of size |w| |x|
 /// sqrt(i) / d, is off by u / sqrt(3).
 constexpr double kSteepRounding = 0.41 * kRounding;
-constexpr Index kElement = static_cast<Index>(sizeof(double));
 
 /// Intervals per block: their points, steps, answers and gradients within `most_bytes`.
 Index block_size(Index intervals, Index d, Index p, Index most_bytes) {
-  const Index each = (2 * (d + 1) + 4 * p * (d + 1) + 4 * (p + 1)) * kElement;
+  const Index each = (2 * (d + 1) + 4 * p * (d + 1) + 4 * (p + 1)) * kDoubleBytes;
   return std::clamp<Index>(most_bytes / each, 1, intervals);
 }
 
@@ -235,7 +235,7 @@ void scan_lines(Asker& asker, Random& random, const UniformGrid& grid, const Que
   const Index d = asker.inputs();
   const Index p = asker.outputs();
   const Index block = block_size(grid.intervals, d, p, most_bytes);
-  const Index each = std::max<Index>(1, (2 * d + grid.intervals * (4 * p + 4)) * kElement);
+  const Index each = std::max<Index>(1, (2 * d + grid.intervals * (4 * p + 4)) * kDoubleBytes);
   const Index together =
       block < grid.intervals ? 1 : std::clamp<Index>(most_bytes / each, 1, grid.lines);
   Scan scan(asker, grid, plan, noise);

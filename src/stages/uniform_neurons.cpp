@@ -5,6 +5,7 @@
 
 #include "kernels/ops.hpp"
 #include "src/small_dense.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/numbers.hpp"
 #include "src/stages/uniform.hpp"
 
@@ -13,7 +14,6 @@ namespace {
 
 constexpr double kRankOne = 1e-2;  // second singular value of a cluster's jump, share of the first
 constexpr Index kMostBatch = 256;  // candidates compared at a time
-constexpr Index kElement = static_cast<Index>(sizeof(double));
 
 double norm(const std::vector<double>& v) {
   return std::sqrt(dot(v, v));
@@ -144,7 +144,7 @@ bool PairFinder::form(const ScannedLine& line, std::size_t a, std::size_t b,
 Index PairFinder::batch_size() const {
   const auto listed = static_cast<Index>(list_.size());
   const Index d = batch_.empty() ? 1 : static_cast<Index>(batch_[0].normal.size());
-  const Index budget = most_bytes_ / kElement - listed * (d + 1);
+  const Index budget = most_bytes_ / kDoubleBytes - listed * (d + 1);
   return std::clamp<Index>(budget / (2 * (listed + kMostBatch) + 3 * (d + 1)), 1, kMostBatch);
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/ops.hpp"
+#include "src/small_dense.hpp"
 #include "src/stages/numbers.hpp"
 
 namespace crease {
@@ -20,9 +21,7 @@ std::optional<TriangularWhitening> triangular_whitening(Device& device,
   const Index d = covariance.rows();
   DeviceMatrix factor = upload(device, covariance);
   if (!cholesky(device, factor)) return std::nullopt;
-  HostMatrix unit(d, d);
-  for (Index j = 0; j < d; ++j) unit(j, j) = 1;
-  DeviceMatrix inverse = upload(device, unit);
+  DeviceMatrix inverse = upload(device, identity(d));
   solve_triangular(device, factor, Transpose::no, inverse);
   TriangularWhitening both{download(device, factor), download(device, inverse)};
   for (Index i = 0; i < d; ++i) {

@@ -245,6 +245,14 @@ TEST_P(NarrowLearnerTest, LinearAnswersNeedNoNeuronAndConstantOnesAreSaidToBe) {
   const Learned<ReluNetwork> affine = learned(x, y, with_biases);
   EXPECT_EQ(affine.report.outcome, Outcome::reached) << affine.report.message;
   EXPECT_NEAR(affine.network.constant(0, 0), 3, 1e-12);
+  for (const std::optional<Index> neurons : {std::optional<Index>(1), std::optional<Index>()}) {
+    NarrowProblem without;
+    without.neurons = neurons;
+    const Learned<ReluNetwork> refused = learned(x, y, without);
+    EXPECT_EQ(refused.report.outcome, Outcome::not_reached);
+    EXPECT_THAT(refused.report.message, HasSubstr("fit with biases"));
+    EXPECT_EQ(refused.network.neurons(), 0);
+  }
 }
 
 TEST_P(NarrowLearnerTest, ExamplesLargerThanTheirMemoryGiveTheSame) {

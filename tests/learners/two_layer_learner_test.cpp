@@ -255,6 +255,26 @@ TEST_P(TwoLayerLearnerTest, WhatCannotBeTriedIsRefused) {
   EXPECT_THROW(learn_two_layer(device(), *endless, of_width(2)), BadInput);
 }
 
+TEST_P(TwoLayerLearnerTest, ANormalMatrixLargerThanTheMemoryIsRefusedByItsSize) {
+  const RectifiedSum truth = planted_sum(2, 8, 40, 1);
+  const HostMatrix x = normals(2000, 40, 5);
+  HostMatrix y = values_of(truth, x);
+  const HostMatrix errors = normals(2000, 2, 6);
+  for (Index i = 0; i < y.size(); ++i) y.data()[i] += 0.1 * errors.data()[i];
+  const auto source = make_matrix_samples(x, y);
+  TwoLayerProblem problem = of_width(8);
+  problem.biases = true;
+  RunControl control;
+  control.budget.device_bytes = Index{1} << 20;  // 2 (8 * 41)^2 numbers are 1.64 times as much
+  try {
+    learn_two_layer(device(), *source, problem, {}, control);
+    FAIL() << "no error";
+  } catch (const BadInput& error) {
+    EXPECT_THAT(error.what(), HasSubstr("needs 2 MiB"));
+    EXPECT_THAT(error.what(), HasSubstr("there are 1 MiB"));
+  }
+}
+
 TEST_P(TwoLayerLearnerTest, AStopEndsWithTheBestThereIs) {
   const RectifiedSum truth = planted_sum(2, 3, 6, 1);
   const HostMatrix x = normals(2000, 6, 5);

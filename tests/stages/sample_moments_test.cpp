@@ -141,6 +141,50 @@ TEST_P(SampleMomentsTest, LabelMomentsAreThoseOfPlainLoopsTurnedOrNot) {
   }
 }
 
+TEST_P(SampleMomentsTest, FourthProductsAreThoseOfPlainLoopsTurnedOrNot) {
+  for (const bool turned : {false, true}) {
+    SampleView view;
+    if (turned) view.turn = normals(3, kInputs, 5);
+    view.labels = 2;
+    view.rows = 40;
+    view.label = [&](ConstDeviceView, ConstDeviceView y, DeviceView out) {
+      copy(device(), y, out);
+    };
+    const Index q = turned ? 3 : kInputs;
+    const auto z = [&](Index n, Index j) {
+      return turned ? dot(view.turn.row(j), kX.row(n), kInputs) : kX(n, j);
+    };
+    however_kept([&](Examples& examples) {
+      const HostMatrix products = fourth_products(device(), examples, view);
+      ASSERT_EQ(products.rows(), 2 * q * q);
+      ASSERT_EQ(products.cols(), q * q);
+      for (Index row = 0; row < products.rows(); ++row) {
+        for (Index col = 0; col < products.cols(); ++col) {
+          Sum sum;
+          for (Index n = 0; n < 40; ++n) {
+            sum.add(kY(n, row / (q * q)) * z(n, row / q % q) * z(n, row % q) * z(n, col / q) *
+                    z(n, col % q));
+          }
+          expect_mean(products(row, col), sum, 40);
+        }
+      }
+    });
+  }
+}
+
+TEST_P(SampleMomentsTest, ShiftedRowsComeLaterAndTheLastOnesFirst) {
+  const HostMatrix rows = {{1, 10}, {2, 20}, {3, 30}};
+  const auto shifted = [&](Index by) {
+    DeviceMatrix there = upload(device(), rows);
+    shift_rows(device(), by, there);
+    return download(device(), there);
+  };
+  EXPECT_TRUE(same_bits(shifted(1), {{3, 30}, {1, 10}, {2, 20}}));
+  EXPECT_TRUE(same_bits(shifted(2), {{2, 20}, {3, 30}, {1, 10}}));
+  EXPECT_TRUE(same_bits(shifted(3), shifted(1)));  // by none would leave every label at its input
+  EXPECT_TRUE(same_bits(shifted(5), shifted(2)));
+}
+
 /// F = sum_i lambda_i relu(<u_i, x>), unit u_i.
 ReluNetwork without_biases() {
   ReluNetwork network = planted_network(kInputs, 3, 1, 8);
@@ -203,6 +247,31 @@ TEST_P(SampleMomentsTest, ContractionsEstimateTheHermiteMomentsOfReluNetworks) {
       }
     }
   }
+}
+
+TEST_P(SampleMomentsTest, ContractionsOfSeveralLabelsAreThoseOfEach) {
+  const HostMatrix directions = {{1, 0, 0, 0}, {0.5, -0.5, 0.5, 0.5}, {0, 0, 0, 1}};
+  const Index block = directions.rows() * kInputs;
+  SampleView view;
+  view.labels = 2;
+  view.label = [&](ConstDeviceView, ConstDeviceView y, DeviceView out) { copy(device(), y, out); };
+  however_kept([&](Examples& examples) {
+    for (const Index order : {2, 3, 4, 5}) {
+      const HostMatrix both = hermite_contractions(device(), examples, view, order, directions);
+      ASSERT_EQ(both.rows(), 2 * block);
+      for (Index l = 0; l < 2; ++l) {
+        SampleView one = view;
+        one.labels = 1;
+        one.label = [&](ConstDeviceView, ConstDeviceView y, DeviceView out) {
+          copy(device(), y.col_block(l, 1), out);
+        };
+        const HostMatrix alone = hermite_contractions(device(), examples, one, order, directions);
+        const HostMatrix of_both(both.view().row_block(l * block, block));
+        // Sums of 50 terms of size about |z|^order, in another order.
+        EXPECT_LT(distance(of_both, alone), 1e-13 * (1 + norm(alone)));
+      }
+    }
+  });
 }
 
 TEST_P(SampleMomentsTest, WhatDoesNotFitIsRefused) {

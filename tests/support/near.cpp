@@ -81,26 +81,12 @@ Sums product(const HostMatrix& a, const HostMatrix& b) {
   return sums;
 }
 
-HostMatrix transposed(const HostMatrix& a) {
-  HostMatrix t(a.cols(), a.rows());
-  for (Index i = 0; i < a.rows(); ++i) {
-    for (Index j = 0; j < a.cols(); ++j) t(j, i) = a(i, j);
-  }
-  return t;
-}
-
 HostMatrix lower_triangle(const HostMatrix& a) {
   HostMatrix lower(a.rows(), a.cols());
   for (Index i = 0; i < a.rows(); ++i) {
     for (Index j = 0; j < a.cols() && j <= i; ++j) lower(i, j) = a(i, j);
   }
   return lower;
-}
-
-HostMatrix identity(Index n) {
-  HostMatrix one(n, n);
-  for (Index i = 0; i < n; ++i) one(i, i) = 1.0;
-  return one;
 }
 
 double norm(const HostMatrix& a) {

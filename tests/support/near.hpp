@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include "src/small_dense.hpp"
+
 namespace crease {
 
 /// Same shape and the same bits everywhere; any NaN equals any other, and 0 differs from -0.
@@ -28,12 +30,8 @@ struct Sums {
 /// a * b.
 Sums product(const HostMatrix& a, const HostMatrix& b);
 
-HostMatrix transposed(const HostMatrix& a);
-
 /// The lower triangle and the diagonal; zero above.
 HostMatrix lower_triangle(const HostMatrix& a);
-
-HostMatrix identity(Index n);
 
 /// Frobenius norms of a, and of a - b; NaN where an element is.
 double norm(const HostMatrix& a);
