@@ -111,7 +111,7 @@ void require_independent(const SymmetricEigen& correlations, bool affine) {
     columns += (named++ > 0 ? ", " : "") + std::to_string(j);
   }
   if (taking_part > named) columns += " and " + std::to_string(taking_part - named) + " more";
-  throw BadInput(std::string("the inputs are collinear: an ") + (affine ? "affine" : "linear") +
+  throw BadInput(std::string("the inputs are collinear: ") + (affine ? "an affine" : "a linear") +
                  " combination of columns " + columns + " of x (counted from 0) vanishes");
 }
 

@@ -98,8 +98,9 @@ class SampleRun {
     bool robust = false;
     std::function<std::string()> why;  // message where it is not reached
   };
-  /// Certifies on the held-out examples, outcome `reached` where they lie within `accuracy` sd(F');
-  /// and completes the report. Where robust, answers with gross errors are silent points.
+  /// Certifies on the held-out examples, outcome `reached` where they lie within `accuracy` times
+  /// the smaller of sd(F') and the deviation of the held-out answers; and completes the report.
+  /// Where robust, answers with gross errors are silent points.
   Learned<ReluNetwork> finish(const ReluNetwork& of_z, const Goal& goal);
 
  private:

@@ -1,4 +1,4 @@
-// learn_two_layer: moments, candidates, fits, and the neurons that are too many.
+// learn_two_layer: how many neurons, starts, and the neurons that are too many.
 #include <crease/sample_learners.hpp>
 
 #include <algorithm>
@@ -10,47 +10,23 @@
 #include "kernels/ops.hpp"
 #include "src/gaussian_powers.hpp"
 #include "src/learners/sample_run.hpp"
+#include "src/learners/two_layer_fits.hpp"
 #include "src/learners/two_layer_starts.hpp"
 #include "src/small_dense.hpp"
-#include "src/stages/chunks.hpp"
-#include "src/stages/eliminated_fit.hpp"
 #include "src/stages/numbers.hpp"
-#include "src/stages/row_space.hpp"
-#include "src/stages/surplus.hpp"
 
 namespace crease {
 namespace {
 
-constexpr double kClip = 2.5 * 1.4826;   // robust start: times the median absolute deviation
-constexpr double kRank = 1e-7;           // of the largest singular value of Y
-constexpr double kRowSpaceExact = 1e-8;  // relative residual: the row space was that of the truth
-constexpr double kRounded = 1e-13;       // relative residual: nothing is left to fit
-constexpr double kNearlyExact = 1e-10;
-constexpr int kSameFits = 6;  // that end at the same residual: it is the minimum
+constexpr double kClip = 2.5 * 1.4826;  // robust start: times the median absolute deviation
+constexpr double kRank = 1e-7;          // of the largest singular value of Y
+constexpr int kSameFits = 6;            // that end at the same residual: it is the minimum
 constexpr double kSameResidual = 1e-4;
 constexpr Index kStartRows = 20000;         // that moments are taken from, ...
 constexpr Index kStartRowsPerUnknown = 20;  // ... or so many a direction's number
-constexpr Index kFinishSteps = 3;
-constexpr Index kRobust = 4;         // times the steps: convergence is linear there
-constexpr Index kFirstSteps = 3;     // before the row space is tried ...
-constexpr double kFell = 0.2;        // ... where the residual fell to less of what it was
-constexpr Index kAllMoments = 2000;  // that a residual is asked for
-constexpr double kDead = 1e-6;       // of the largest output
+constexpr double kDead = 1e-6;              // of the largest output
 constexpr double kDuplicate = 1 - 1e-4;
 constexpr Index kPruneSteps = 30;
-
-struct Fitted {
-  RectifiedSum network;
-  double residual = 1;  // relative, on the training rows
-  double surplus = 0;   // what is left of second Hermite moments, in deviations
-  const char* method = "fit";
-  bool spent = false;        // the fit had no more steps
-  std::vector<double> cuts;  // robust: of the residual, per output
-};
-
-std::string in_mebibytes(double bytes) {
-  return std::to_string(static_cast<long>(std::ceil(bytes / (1 << 20)))) + " MiB";
-}
 
 class TwoLayerLearner {
  public:
@@ -61,7 +37,8 @@ class TwoLayerLearner {
         plan_(plan),
         run_(device, source, control, "two-layer"),
         inputs_(source.input_dim()),
-        outputs_(source.output_dim()) {
+        outputs_(source.output_dim()),
+        fits_(run_, problem, plan, means_) {
     best_.network = {HostMatrix(0, width()), HostMatrix(outputs_, 0), problem.power};
   }
 
@@ -71,9 +48,10 @@ class TwoLayerLearner {
       fit();
       prune();
     };
-    run_.run(all, [this] { return has_best_ || in_hand_; });
-    if (in_hand_ && (!has_best_ || in_hand_->residual < best_.residual)) {
-      best_ = std::move(*in_hand_);
+    run_.run(all, [this] { return has_best_ || fits_.in_hand(); });
+    const auto& in_hand = fits_.in_hand();
+    if (in_hand && (!has_best_ || in_hand->residual < best_.residual)) {
+      best_ = *in_hand;
       has_best_ = true;
     }
     if (has_best_) run_.report().method = best_.method;
@@ -214,8 +192,7 @@ class TwoLayerLearner {
 
   void fit_from_each(const std::vector<HostMatrix>& starts, Index k) {
     for (const HostMatrix& v : starts) {
-      Fitted fitted = fit_from(v);
-      in_hand_.reset();
+      TwoLayerFit fitted = fits_.from(v);
       const bool same =
           has_best_ && std::fabs(fitted.residual - best_.residual) < kSameResidual * best_.residual;
       same_ = same ? same_ + 1 : 0;
@@ -225,129 +202,6 @@ class TwoLayerLearner {
       if (!is_wrong() || same_ >= kSameFits) return;
       run_.end_where_asked();
     }
-  }
-
-  /// directions of any signs
-  Fitted fit_from(const HostMatrix& directions) {
-    const HostMatrix start =
-        fix_signs(device_, run_.examples(), directions, problem_.power).directions;
-    Fitted fitted = with_outputs(start);
-    const bool has_row_space = outputs_ >= start.rows() && !problem_.robust;
-    bool tried = false;
-    if (has_row_space && fits_cheaply(start.rows())) {
-      // A few steps tell answers with errors, for which the row space is none, from exact ones.
-      fitted.residual = relative_residual(device_, run_.examples(), fitted.network);
-      const double before = fitted.residual;
-      refine(fitted, kFirstSteps);
-      tried = fitted.residual > kFell * before;
-    }
-    if (has_row_space && !tried) take_row_space(fitted.network.directions, fitted);
-    if (fitted.residual > kRounded) {
-      const Index steps = fitted.residual < kNearlyExact ? kFinishSteps : plan_.fit_steps;
-      refine(fitted, steps);
-      // A wrong sign is the usual local minimum.
-      if (fitted.residual > plan_.exact && !problem_.robust) {
-        const FixedSigns fixed =
-            fix_signs(device_, run_.examples(), fitted.network.directions, problem_.power);
-        if (fixed.changed) {
-          Fitted again;
-          again.network = {fixed.directions, fitted.network.outputs, problem_.power};
-          refine(again, plan_.fit_steps);
-          if (again.residual < fitted.residual) fitted = std::move(again);
-        }
-      }
-    }
-    if (fitted.residual > plan_.exact) fitted.surplus = surplus_of(fitted);
-    if (tried && fitted.surplus >= kErrorsAlone && take_row_space(start, fitted)) {
-      refine(fitted, kFinishSteps);
-      fitted.surplus = 0;
-    }
-    return fitted;
-  }
-
-  /// Rows for the closed form of the normal matrix, whose steps cost next to nothing.
-  bool fits_cheaply(Index k) const {
-    EliminatedFitPlan fit;
-    fit.gaussian = run_.gaussian() && !problem_.biases;
-    return has_closed_form(fit, run_.examples().rows(), k, inputs_, problem_.power);
-  }
-
-  Fitted with_outputs(const HostMatrix& directions) {
-    const FeatureMeans means = feature_means(device_, run_.examples(), directions, problem_.power);
-    Fitted fitted;
-    fitted.network = {directions, best_outputs(means), problem_.power};
-    return fitted;
-  }
-
-  /// Verified on all examples, or thrown away.
-  bool take_row_space(const HostMatrix& start, Fitted& fitted) {
-    RowSpacePlan plan;
-    plan.most_bytes = run_.control().budget.device_bytes / 2;
-    const auto exact =
-        directions_from_row_space(device_, run_.examples(), means_, start, problem_.power, plan);
-    if (!exact) return false;
-    Fitted found = with_outputs(*exact);
-    found.residual = relative_residual(device_, run_.examples(), found.network);
-    if (!(found.residual < kRowSpaceExact)) return false;
-    found.method = "row space";
-    fitted = std::move(found);
-    return true;
-  }
-
-  /// The normal matrix and the system made of it, [k d, k d] each.
-  void require_memory(Index k) const {
-    if (fits_cheaply(k)) return;
-    const double unknowns = static_cast<double>(k * width());
-    const double bytes = 2 * unknowns * unknowns * static_cast<double>(kDoubleBytes);
-    const auto most = static_cast<double>(run_.control().budget.device_bytes);
-    if (bytes <= most) return;
-    throw BadInput("a fit of " + std::to_string(k) + " neurons of " + std::to_string(width()) +
-                   " inputs needs " + in_mebibytes(bytes) + " for its normal matrix; there are " +
-                   in_mebibytes(most) + " (device_bytes)");
-  }
-
-  void refine(Fitted& fitted, Index steps) {
-    require_memory(fitted.network.neurons());
-    EliminatedFitPlan fit;
-    fit.most_steps = problem_.robust ? kRobust * steps : steps;
-    fit.robust = problem_.robust;
-    fit.gaussian = run_.gaussian() && !problem_.biases;
-    fit.stop = [this] { return run_.ends(); };
-    fit.taken = [&](const RectifiedSum& network, double residual) {
-      if (!in_hand_ || residual < in_hand_->residual) {
-        in_hand_.emplace();
-        in_hand_->network = network;
-        in_hand_->residual = residual;
-        in_hand_->method = fitted.method;
-      }
-      run_.progress("least_squares", network.neurons(), residual);
-    };
-    EliminatedFit result = fit_eliminated(device_, run_.examples(), fitted.network, fit);
-    fitted.network = std::move(result.network);
-    fitted.residual = result.relative_residual;
-    fitted.spent = result.spent;
-    fitted.cuts = std::move(result.cuts);
-  }
-
-  /// Of inputs alone: all of them where their moments are few, else in the span of V.
-  double surplus_of(const Fitted& fitted) {
-    const RectifiedSum& network = fitted.network;
-    HostMatrix span;
-    if (inputs_ * inputs_ * outputs_ <= kAllMoments) {
-      span = identity(inputs_, width());
-    } else {
-      HostMatrix directions = network.directions;
-      for (Index i = 0; i < directions.rows() && problem_.biases; ++i) directions(i, inputs_) = 0;
-      span = svd(std::move(directions)).right;
-    }
-    const DeviceMatrix v = upload(device_, network.directions);
-    const DeviceMatrix u = upload(device_, network.outputs);
-    const auto predict = [&](ConstDeviceView x, DeviceView out) {
-      DeviceMatrix f(device_, x.rows, network.neurons());
-      rectified_features(device_, x, v, network.power, f);
-      multiply(device_, f, Transpose::no, u, Transpose::yes, 1.0, 0.0, out);
-    };
-    return residual_surplus(device_, run_.examples(), span, predict, run_.random(), 0, fitted.cuts);
   }
 
   /// An exact fit with a neuron that does nothing, or stands twice, is one with too many.
@@ -375,15 +229,15 @@ class TwoLayerLearner {
         }
       }
       const bool dropped = std::any_of(candidates.begin(), candidates.end(), [&](Index out) {
-        Fitted fewer;
+        TwoLayerFit fewer;
         fewer.network.power = problem_.power;
         fewer.network.directions = HostMatrix(0, d);
         for (Index i = 0; i < k; ++i) {
           if (i != out) fewer.network.directions.append_row(best_.network.directions.row(i), d);
         }
         fewer.network.outputs = HostMatrix(run_.examples().outputs(), k - 1);
-        refine(fewer, kPruneSteps);
-        in_hand_.reset();
+        fits_.refine(fewer, kPruneSteps);
+        fits_.forget();
         if (!(fewer.residual < plan_.exact)) return false;
         fewer.method = best_.method;
         best_ = std::move(fewer);
@@ -426,10 +280,10 @@ class TwoLayerLearner {
   Index outputs_;
   DeviceMatrix bounds_;
   SampleMeans means_;
-  Fitted best_;
+  TwoLayerFit best_;
   bool has_best_ = false;
-  int same_ = 0;                   // fits in a row that ended at the residual of the best one
-  std::optional<Fitted> in_hand_;  // of the fit that is being done, where that should end early
+  int same_ = 0;  // fits in a row that ended at the residual of the best one
+  TwoLayerFits fits_;
 };
 
 }  // namespace

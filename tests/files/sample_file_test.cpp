@@ -8,6 +8,7 @@
 #include "tests/files/file_bytes.hpp"
 #include "tests/files/handmade_zip.hpp"
 #include "tests/support/devices.hpp"
+#include "tests/support/drawn_rows.hpp"
 #include "tests/support/near.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -18,19 +19,9 @@ using ::testing::HasSubstr;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-struct Examples {
-  HostMatrix x;
-  HostMatrix y;
-};
-
 class SampleFileTest : public EveryBackend {
  protected:
-  Examples draw(SampleSource& source, Index rows) {
-    DeviceMatrix x(device(), rows, source.input_dim());
-    DeviceMatrix y(device(), rows, source.output_dim());
-    source.draw(device(), x, y);
-    return {download(device(), x), download(device(), y)};
-  }
+  DrawnRows draw(SampleSource& source, Index rows) { return drawn_rows(device(), source, rows); }
   std::string write(const std::string& name, const Tensor& x, const Tensor& y) {
     write_tensors(folder_.file(name), {{{"x", x}, {"y", y}}, {}});
     return folder_.file(name);
@@ -58,9 +49,9 @@ TEST_P(SampleFileTest, RowsComeInOrderAndOnceMoreAfterARewind) {
     ASSERT_EQ(source->output_dim(), 1);
     EXPECT_EQ(source->rows_left(), 5);
     for (int pass = 0; pass < 2; ++pass) {
-      const Examples first = draw(*source, 2);
+      const DrawnRows first = draw(*source, 2);
       EXPECT_EQ(source->rows_left(), 3);
-      const Examples rest = draw(*source, 3);
+      const DrawnRows rest = draw(*source, 3);
       EXPECT_EQ(source->rows_left(), 0);
       EXPECT_TRUE(same_bits(first.x, {{0, 1}, {2, 3}})) << name;
       EXPECT_TRUE(same_bits(first.y, {{100}, {101}}));
@@ -74,7 +65,7 @@ TEST_P(SampleFileTest, RowsComeInOrderAndOnceMoreAfterARewind) {
 
 TEST_P(SampleFileTest, ListsAreColumns) {
   const auto source = open_samples(write("lists.npz", counting({3}, 1), counting({3}, 4)));
-  const Examples all = draw(*source, 3);
+  const DrawnRows all = draw(*source, 3);
 
   EXPECT_TRUE(same_bits(all.x, {{1}, {2}, {3}}));
   EXPECT_TRUE(same_bits(all.y, {{4}, {5}, {6}}));
@@ -88,8 +79,8 @@ TEST_P(SampleFileTest, ArraysInFortranOrderGiveTheSameRows) {
                         {"y.npy", make_npy(column, bytes_of<float>({7, 8}))}}));
   const auto source = open_samples(folder_.file("f.npz"));
   for (int pass = 0; pass < 2; ++pass) {
-    const Examples first = draw(*source, 1);
-    const Examples second = draw(*source, 1);
+    const DrawnRows first = draw(*source, 1);
+    const DrawnRows second = draw(*source, 1);
     EXPECT_TRUE(same_bits(first.x, {{1, 2, 3}}));
     EXPECT_TRUE(same_bits(second.x, {{4, 5, 6}}));
     EXPECT_TRUE(same_bits(second.y, {{8}}));
@@ -146,14 +137,14 @@ TEST_P(SampleFileTest, ANumberThatIsNotFiniteIsNamedWithItsRow) {
 }
 
 TEST_P(SampleFileTest, WhatIsWrittenIsReadBackBitForBit) {
-  const Examples all = {{{1, 2}, {3, 4}, {0.1, -5}}, {{1e-300}, {7}, {8}}};
+  const DrawnRows all = {{{1, 2}, {3, 4}, {0.1, -5}}, {{1e-300}, {7}, {8}}};
   for (const std::string name : {"w.safetensors", "w.npz"}) {
     const auto source = make_matrix_samples(all.x, all.y);
     write_samples(folder_.file(name), device(), *source, 2);
     EXPECT_EQ(source->rows_left(), 1);
     const auto written = open_samples(folder_.file(name));
     ASSERT_EQ(written->rows_left(), 2);
-    const Examples back = draw(*written, 2);
+    const DrawnRows back = draw(*written, 2);
     EXPECT_TRUE(same_bits(back.x, {{1, 2}, {3, 4}}));
     EXPECT_TRUE(same_bits(back.y, {{1e-300}, {7}}));
   }

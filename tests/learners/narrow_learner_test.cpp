@@ -10,7 +10,7 @@
 #include "src/stages/eliminated_fit.hpp"
 #include "src/stages/numbers.hpp"
 #include "tests/support/devices.hpp"
-#include "tests/support/failing_device.hpp"
+#include "tests/support/lost_device.hpp"
 #include "tests/support/planted_sum.hpp"
 
 namespace crease {
@@ -398,24 +398,12 @@ TEST(NarrowLearner, ALostDeviceEndsItBeforeTheFirstFitAndIsAnOutcomeAfterIt) {
   const HostMatrix x = normals(300, 5, 5);
   const HostMatrix y = values_of(truth, x);
   const auto source = make_matrix_samples(x, y);
-  FailingDevice whole;
-  learn_narrow(whole, *source, of_width(2));
-  Index lost = 0, thrown = 0;
-  for (Index last = 1; last < whole.operations(); last += whole.operations() / 40) {
-    FailingDevice device(last);
-    source->rewind();
-    try {
-      const Learned<ReluNetwork> result = learn_narrow(device, *source, of_width(2));
-      EXPECT_EQ(result.report.outcome, Outcome::device_lost);
-      EXPECT_EQ(result.report.message, FailingDevice::kText);
-      EXPECT_EQ(device.touched_after(), 0);
-      ++lost;
-    } catch (const DeviceError&) {
-      ++thrown;
-    }
-  }
-  EXPECT_GT(lost, 0);
-  EXPECT_GT(thrown, 0);
+  expect_loss_to_be_an_outcome(
+      *source,
+      [](Device& device, SampleSource& examples) {
+        return learn_narrow(device, examples, of_width(2));
+      },
+      [](const Learned<ReluNetwork>&) {});
 }
 
 }  // namespace

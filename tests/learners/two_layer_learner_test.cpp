@@ -8,7 +8,7 @@
 
 #include "src/stages/eliminated_fit.hpp"
 #include "tests/support/devices.hpp"
-#include "tests/support/failing_device.hpp"
+#include "tests/support/lost_device.hpp"
 #include "tests/support/near.hpp"
 #include "tests/support/planted_sum.hpp"
 
@@ -294,25 +294,12 @@ TEST(TwoLayerLearner, ALostDeviceEndsItBeforeTheFirstFitAndIsAnOutcomeAfterIt) {
   const RectifiedSum truth = planted_sum(1, 2, 5, 1);
   const HostMatrix x = normals(400, 5, 5);
   const auto source = make_matrix_samples(x, values_of(truth, x));
-  FailingDevice whole;
-  learn_two_layer(whole, *source, of_width(2));
-  Index lost = 0, thrown = 0;
-  for (Index last = 1; last < whole.operations(); last += whole.operations() / 40) {
-    FailingDevice device(last);
-    source->rewind();
-    try {
-      const Learned<ReluNetwork> result = learn_two_layer(device, *source, of_width(2));
-      EXPECT_EQ(result.report.outcome, Outcome::device_lost);
-      EXPECT_EQ(result.report.message, FailingDevice::kText);
-      EXPECT_EQ(result.network.neurons(), 2);
-      EXPECT_EQ(device.touched_after(), 0);
-      ++lost;
-    } catch (const DeviceError&) {
-      ++thrown;
-    }
-  }
-  EXPECT_GT(lost, 0);
-  EXPECT_GT(thrown, 0);
+  expect_loss_to_be_an_outcome(
+      *source,
+      [](Device& device, SampleSource& examples) {
+        return learn_two_layer(device, examples, of_width(2));
+      },
+      [](const Learned<ReluNetwork>& result) { EXPECT_EQ(result.network.neurons(), 2); });
 }
 
 TEST_P(TwoLayerLearnerTest, NumbersOutOfRangeAreRefusedByName) {

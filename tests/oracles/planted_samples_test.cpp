@@ -8,25 +8,16 @@
 #include <limits>
 
 #include "tests/support/devices.hpp"
+#include "tests/support/drawn_rows.hpp"
 #include "tests/support/near.hpp"
 #include "tests/support/planted_power.hpp"
 
 namespace crease {
 namespace {
 
-struct Examples {
-  HostMatrix x;
-  HostMatrix y;
-};
-
 class PlantedSamplesTest : public EveryBackend {
  protected:
-  Examples draw(SampleSource& source, Index rows) {
-    DeviceMatrix x(device(), rows, source.input_dim());
-    DeviceMatrix y(device(), rows, source.output_dim());
-    source.draw(device(), x, y);
-    return {download(device(), x), download(device(), y)};
-  }
+  DrawnRows draw(SampleSource& source, Index rows) { return drawn_rows(device(), source, rows); }
 };
 CREASE_ON_EVERY_BACKEND(PlantedSamplesTest);
 
@@ -47,16 +38,16 @@ double root_mean_square() {
 TEST_P(PlantedSamplesTest, AnswersAreTheNetworksAndChunksMakeNoDifference) {
   const auto source = make_planted_samples(network(), Seed{3}, 10);
   EXPECT_EQ(source->rows_left(), 10);
-  const Examples all = draw(*source, 10);
+  const DrawnRows all = draw(*source, 10);
   EXPECT_EQ(source->rows_left(), 0);
   EXPECT_THROW(draw(*source, 1), BadInput);
 
   EXPECT_TRUE(same_bits(all.y, evaluate(device(), network(), all.x)));
   ASSERT_TRUE(source->rewind());
-  const Examples first = draw(*source, 4);
-  const Examples second = draw(*source, 6);
+  const DrawnRows first = draw(*source, 4);
+  const DrawnRows second = draw(*source, 6);
   for (Index i = 0; i < 10; ++i) {
-    const Examples& from = i < 4 ? first : second;
+    const DrawnRows& from = i < 4 ? first : second;
     for (Index j = 0; j < kInputs; ++j) EXPECT_EQ(from.x(i < 4 ? i : i - 4, j), all.x(i, j));
   }
 }
@@ -75,8 +66,8 @@ TEST_P(PlantedSamplesTest, TheNoiseHasTheSizeThatIsAskedForOverTheRmsOfTheOutput
   constexpr Index kRows = 4000;
   const auto clean = make_planted_samples(network(), Seed{3}, kRows);
   const auto noisy = make_planted_samples(network(), Seed{3}, kRows, {0.25, 0, 10});
-  const Examples a = draw(*clean, kRows);
-  const Examples b = draw(*noisy, kRows);
+  const DrawnRows a = draw(*clean, kRows);
+  const DrawnRows b = draw(*noisy, kRows);
   EXPECT_TRUE(same_bits(a.x, b.x));
   double square = 0;
   for (Index i = 0; i < a.y.size(); ++i) {
@@ -93,8 +84,8 @@ TEST_P(PlantedSamplesTest, OtherPowersAreDrawnWithNoiseOfTheirOwnSize) {
   const ReluNetwork power = planted_power(kInputs, 7, kOutputs, 2.5, 11);
   const auto clean = make_planted_samples(power, Seed{3}, kRows);
   const auto noisy = make_planted_samples(power, Seed{3}, kRows, {0.25, 0, 10});
-  const Examples a = draw(*clean, kRows);
-  const Examples b = draw(*noisy, kRows);
+  const DrawnRows a = draw(*clean, kRows);
+  const DrawnRows b = draw(*noisy, kRows);
   EXPECT_TRUE(same_bits(a.y, evaluate(device(), power, a.x)));
   double square = 0;
   for (Index i = 0; i < a.y.size(); ++i) square += std::pow(b.y.data()[i] - a.y.data()[i], 2);
@@ -110,8 +101,8 @@ TEST_P(PlantedSamplesTest, GrossErrorsHitTheShareThatIsAskedForAndNothingElse) {
   constexpr Index kRows = 4000;
   const auto clean = make_planted_samples(network(), Seed{5}, kRows);
   const auto spoilt = make_planted_samples(network(), Seed{5}, kRows, {0, 0.05, 100});
-  const Examples a = draw(*clean, kRows);
-  const Examples b = draw(*spoilt, kRows);
+  const DrawnRows a = draw(*clean, kRows);
+  const DrawnRows b = draw(*spoilt, kRows);
   double hit = 0;
   double square = 0;
   for (Index i = 0; i < a.y.size(); ++i) {

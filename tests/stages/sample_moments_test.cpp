@@ -39,6 +39,11 @@ void expect_mean(double got, const Sum& sum, Index n) {
   EXPECT_NEAR(got, sum.value / count, 2 * (count + 20) * 0x1p-52 * sum.size / count);
 }
 
+/// z_j of row n.
+double seen(const SampleView& view, Index n, Index j) {
+  return view.turn.empty() ? kX(n, j) : dot(view.turn.row(j), kX.row(n), kInputs);
+}
+
 class SampleMomentsTest : public EveryBackend {
  protected:
   /// visit(examples) with everything in memory, and in chunks of 7 rows.
@@ -52,6 +57,16 @@ class SampleMomentsTest : public EveryBackend {
       Examples examples(device(), *source, plan);
       visit(examples);
     }
+  }
+
+  /// Two labels, the answers as they are.
+  SampleView of_both_answers() {
+    SampleView view;
+    view.labels = 2;
+    view.label = [this](ConstDeviceView, ConstDeviceView y, DeviceView out) {
+      copy(device(), y, out);
+    };
+    return view;
   }
 };
 CREASE_ON_EVERY_BACKEND(SampleMomentsTest);
@@ -104,17 +119,11 @@ TEST_P(SampleMomentsTest, ClippedAnswersCountAsTheirBounds) {
 
 TEST_P(SampleMomentsTest, LabelMomentsAreThoseOfPlainLoopsTurnedOrNot) {
   for (const bool turned : {false, true}) {
-    SampleView view;
+    SampleView view = of_both_answers();
     if (turned) view.turn = normals(3, kInputs, 5);
-    view.labels = 2;
     view.rows = 40;
-    view.label = [&](ConstDeviceView, ConstDeviceView y, DeviceView out) {
-      copy(device(), y, out);
-    };
     const Index d = turned ? 3 : kInputs;
-    const auto z = [&](Index n, Index j) {
-      return turned ? dot(view.turn.row(j), kX.row(n), kInputs) : kX(n, j);
-    };
+    const auto z = [&](Index n, Index j) { return seen(view, n, j); };
     however_kept([&](Examples& examples) {
       const LabelMoments moments = label_moments(device(), examples, view);
       for (Index s = 0; s < 2; ++s) {
@@ -143,17 +152,11 @@ TEST_P(SampleMomentsTest, LabelMomentsAreThoseOfPlainLoopsTurnedOrNot) {
 
 TEST_P(SampleMomentsTest, FourthProductsAreThoseOfPlainLoopsTurnedOrNot) {
   for (const bool turned : {false, true}) {
-    SampleView view;
+    SampleView view = of_both_answers();
     if (turned) view.turn = normals(3, kInputs, 5);
-    view.labels = 2;
     view.rows = 40;
-    view.label = [&](ConstDeviceView, ConstDeviceView y, DeviceView out) {
-      copy(device(), y, out);
-    };
     const Index q = turned ? 3 : kInputs;
-    const auto z = [&](Index n, Index j) {
-      return turned ? dot(view.turn.row(j), kX.row(n), kInputs) : kX(n, j);
-    };
+    const auto z = [&](Index n, Index j) { return seen(view, n, j); };
     however_kept([&](Examples& examples) {
       const HostMatrix products = fourth_products(device(), examples, view);
       ASSERT_EQ(products.rows(), 2 * q * q);
