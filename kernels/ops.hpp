@@ -13,6 +13,7 @@
 #include "kernels/ops_hinges.hpp"
 #include "kernels/ops_moments.hpp"
 #include "kernels/ops_points.hpp"
+#include "kernels/ops_smooth.hpp"
 #include "kernels/ops_solve.hpp"
 
 namespace crease {
@@ -99,6 +100,8 @@ class Ops {
   virtual void symmetrize(DeviceView g) = 0;
   virtual void diagonal(ConstDeviceView g, DeviceView out) = 0;
   virtual void add_to_diagonal(ConstDeviceView values, DeviceView g) = 0;
+  virtual void activate(Activation activation, int derivative, DeviceView y) = 0;
+  virtual void second_differences(ConstDeviceView values, double step, DeviceView out) = 0;
   virtual void round_answers(const Imperfection& format, DeviceView y) = 0;
   virtual void add_answer_noise(Seed seed, double deviation, DeviceView y) = 0;
   virtual void softmax(bool logarithms, DeviceView y) = 0;

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/gaussian_sample.hpp"
+#include "src/planted_draw.hpp"
 
 namespace crease {
 namespace {
@@ -12,32 +12,14 @@ namespace {
 /// What a stream of the generator is drawn for.
 enum class Part : std::uint64_t { weights, biases, outputs, linear, constant, copies, count };
 
-/// Standard normals for one member of a mix. The streams are far from the learner's, so that a
-/// target and its queries are independent even under one seed.
-class Draw {
- public:
-  Draw(Seed seed, Index member) : seed_(seed), member_(static_cast<std::uint64_t>(member)) {}
+using Draw = PlantedDraw<Part>;
 
-  HostMatrix operator()(Part part, Index rows, Index cols, double scale) const {
-    const std::uint64_t stream = kFirstStream + member_ * static_cast<std::uint64_t>(Part::count) +
-                                 static_cast<std::uint64_t>(part);
-    HostMatrix normals(rows, cols);
-    for (Index i = 0; i < rows; ++i) {
-      for (Index j = 0; j < cols; ++j) {
-        const NormalPair pair = normal_pair(seed_.value, stream, static_cast<std::uint64_t>(i),
-                                            static_cast<std::uint64_t>(j / 2));
-        normals(i, j) = scale * (j % 2 == 0 ? pair.first : pair.second);
-      }
-    }
-    return normals;
-  }
-
- private:
-  static constexpr std::uint64_t kFirstStream = 0xfa000000;
-
-  Seed seed_;
-  std::uint64_t member_;
-};
+/// For one member of a mix.
+Draw draw_of(Seed seed, Index member) {
+  constexpr std::uint64_t kFirstStream = 0xfa000000;
+  return {seed, kFirstStream +
+                    static_cast<std::uint64_t>(member) * static_cast<std::uint64_t>(Part::count)};
+}
 
 /// Over the first `cols` columns.
 double norm_of_row(const HostMatrix& matrix, Index i, Index cols) {
@@ -270,7 +252,7 @@ ReluNetwork make_family(const FamilyPlan& plan, Seed seed) {
   require(!plan.gap || (std::isfinite(*plan.gap) && *plan.gap > 0), "gap must be greater than 0");
 
   std::vector<Family> members = members_of(plan.family == kMix ? kMixMeans : plan.family);
-  if (members.size() == 1) return members[0].make(plan, Draw(seed, 0));
+  if (members.size() == 1) return members[0].make(plan, draw_of(seed, 0));
 
   Index rest = plan.neurons;
   for (const Family& member : members) rest -= member.own_neurons.value_or(0);
@@ -290,7 +272,7 @@ ReluNetwork make_family(const FamilyPlan& plan, Seed seed) {
       rest -= part.neurons;
       --sharers;
     }
-    mix = sum(mix, members[i].make(part, Draw(seed, static_cast<Index>(i))));
+    mix = sum(mix, members[i].make(part, draw_of(seed, static_cast<Index>(i))));
   }
   return mix;
 }

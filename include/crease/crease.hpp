@@ -6,6 +6,7 @@
 #include <crease/device.hpp>
 #include <crease/files.hpp>
 #include <crease/gaussian.hpp>
+#include <crease/hessian_learner.hpp>
 #include <crease/matrix.hpp>
 #include <crease/network.hpp>
 #include <crease/oracle.hpp>
@@ -13,4 +14,5 @@
 #include <crease/run.hpp>
 #include <crease/sample_learners.hpp>
 #include <crease/samples.hpp>
+#include <crease/smooth_network.hpp>
 #include <crease/types.hpp>

@@ -4,6 +4,7 @@
 
 #include <crease/matrix.hpp>
 #include <crease/network.hpp>
+#include <crease/smooth_network.hpp>
 
 #include <map>
 #include <string>
@@ -59,6 +60,19 @@ ReluNetwork load_network(const std::string& path);
 /// (it comes back bit for bit). Throws FileError as
 /// write_tensors() and BadInput as check() do.
 void save_network(const std::string& path, const ReluNetwork& network);
+
+/// Whether these are the parts of a smooth network: 0.weight, and activations that are not relu.
+bool holds_smooth_network(const TensorFile& file);
+
+/// A smooth network under the names of Sequential(Linear, g, Linear) or Sequential(Linear, g,
+/// Linear, h, Linear): 0.weight [m, d], 2.weight, 4.weight, their biases and skip.weight [p, d]
+/// optional. The activations, one a hidden layer, stand in the metadata of safetensors
+/// ("activation": "tanh", "tanh,sigmoid", ...) and in .npz as an array `activation` of codes: 1
+/// tanh, 2 sigmoid, 3 softplus, 4 gelu, 5 sin, 6 erf. Throws FileError as the other does.
+SmoothNetwork load_smooth_network(const std::string& path);
+
+/// Throws FileError as write_tensors() and BadInput as check() do.
+void save_network(const std::string& path, const SmoothNetwork& network);
 
 /// One matrix by name ([n, d], or [n] read as [n, 1]). FileError where it is not there, or not
 /// finite.

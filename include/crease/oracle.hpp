@@ -3,6 +3,7 @@
 
 #include <crease/device.hpp>
 #include <crease/network.hpp>
+#include <crease/smooth_network.hpp>
 
 #include <functional>
 #include <memory>
@@ -80,6 +81,10 @@ class Oracle {
 /// Networks of a power other than 1 are asked point by point: lines and fans are only fast for
 /// relu. Throws BadInput as check() does.
 std::unique_ptr<Oracle> make_network_oracle(ReluNetwork network);
+
+/// A known smooth network as a black box; fans are answered without building their points. The rest
+/// as for the other.
+std::unique_ptr<Oracle> make_network_oracle(SmoothNetwork network);
 
 /// y [n, p] <- F(x [n, d]) by a function on the host.
 using HostFunction = std::function<void(ConstHostView x, HostView y)>;

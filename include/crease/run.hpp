@@ -129,6 +129,9 @@ struct RunReport {
   Index learning_rounds = 0;  // before the certificate
   std::optional<double> rms_error;       // on the certificate's points
   std::optional<double> relative_error;  // rms_error / sd(F'); none where F' is constant
+  // Largest |F - F'| over points of the certificate that are uniform in the unit ball; of smooth
+  // networks only.
+  std::optional<double> ball_error;
   std::optional<Certificate> certificate;
   LeastSquaresReport least_squares;
   PolishReport polish;

@@ -82,6 +82,8 @@ class CpuOps final : public Ops {
   void symmetrize(DeviceView g) override;
   void diagonal(ConstDeviceView g, DeviceView out) override;
   void add_to_diagonal(ConstDeviceView values, DeviceView g) override;
+  void activate(Activation activation, int derivative, DeviceView y) override;
+  void second_differences(ConstDeviceView values, double step, DeviceView out) override;
   void round_answers(const Imperfection& format, DeviceView y) override;
   void add_answer_noise(Seed seed, double deviation, DeviceView y) override;
   void softmax(bool logarithms, DeviceView y) override;

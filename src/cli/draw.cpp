@@ -1,11 +1,11 @@
 // crease draw: Gaussian examples of a network, as a file for `fit`.
-#include <crease/files.hpp>
 #include <crease/samples.hpp>
 
 #include <fmt/format.h>
 
 #include <memory>
 
+#include "src/cli/any_network.hpp"
 #include "src/cli/device_options.hpp"
 #include "src/cli/number_options.hpp"
 #include "src/cli/places.hpp"
@@ -26,7 +26,13 @@ struct DrawOptions {
 };
 
 int run(const DrawOptions& options) {
-  const ReluNetwork network = load_network(options.target);
+  const AnyNetwork any = load_any_network(options.target);
+  if (std::holds_alternative<SmoothNetwork>(any)) {
+    throw BadInput(options.target +
+                   ": a smooth network; examples are for `crease fit`, which knows relu and its "
+                   "powers alone");
+  }
+  const auto& network = std::get<ReluNetwork>(any);
   require_places(options.target, "the target ", options.out, "");
   const auto device = open_device(options.device);
   const auto source = make_planted_samples(network, options.seed, options.samples, options.errors);

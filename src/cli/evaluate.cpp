@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "src/cli/any_network.hpp"
 #include "src/cli/device_options.hpp"
 #include "src/cli/verbs.hpp"
 
@@ -19,16 +20,16 @@ struct EvaluateOptions {
 };
 
 int run(const EvaluateOptions& options) {
-  const ReluNetwork network = load_network(options.network);
+  const AnyNetwork network = load_any_network(options.network);
   const HostMatrix x = load_matrix(options.points, "x");
-  if (x.rows() == 0 || x.cols() != network.inputs()) {
+  if (x.rows() == 0 || x.cols() != inputs_of(network)) {
     throw BadInput(fmt::format("{}: x is [{}, {}]; expected at least one row of {} inputs",
-                               options.points, x.rows(), x.cols(), network.inputs()));
+                               options.points, x.rows(), x.cols(), inputs_of(network)));
   }
   require_tensors_writable(options.out);
   const auto device = open_device(options.device);
   save_matrix(options.out, "y", evaluate(*device, network, x).view());
-  fmt::print("{}: y [{}, {}], on {}\n", options.out, x.rows(), network.outputs(), device->name());
+  fmt::print("{}: y [{}, {}], on {}\n", options.out, x.rows(), outputs_of(network), device->name());
   return kExitOk;
 }
 

@@ -1,6 +1,5 @@
 // crease learn: from a target's answers to its network.
 #include <crease/files.hpp>
-#include <crease/query_learner.hpp>
 
 #include <fmt/format.h>
 
@@ -8,6 +7,7 @@
 #include <optional>
 
 #include "src/cli/device_options.hpp"
+#include "src/cli/learners.hpp"
 #include "src/cli/log_options.hpp"
 #include "src/cli/number_options.hpp"
 #include "src/cli/places.hpp"
@@ -30,10 +30,15 @@ struct LearnOptions {
   QueryPlan plan;
   RunControl run;
   std::string mode = "adaptive";
+  LearnerOptions learner;
   DeviceOptions device;
   bool quiet = false;
   bool fold_skip = false;
 };
+
+/// Options of learn_from_queries() alone.
+const std::vector<std::string> kQueryOptions = {"--mode", "--polish", "--resolution", "--softmax",
+                                                "--fold-skip"};
 
 /// A certificate that no budget could pay is a slip of the pen; the default one is cut to its
 /// share.
@@ -48,6 +53,7 @@ void require_payable_certificate(const LearnOptions& options, const CLI::App& ve
 
 int learn(LearnOptions& options, const CLI::App& verb) {
   require_payable_certificate(options, verb);
+  settle_learner(options.learner, verb, kQueryOptions);
   options.plan.mode =
       options.mode == "uniform" ? QueryPlan::Mode::uniform : QueryPlan::Mode::adaptive;
   std::unique_ptr<Device> device;  // outlives the target, which uses its memory
@@ -65,17 +71,20 @@ int learn(LearnOptions& options, const CLI::App& verb) {
   catch_stop_signals();
   options.run.stop = stop_requested;
   log->watch(options.run);
-  Learned<ReluNetwork> learned;
+  LearnedAny learned;
   {
     Progress progress(stderr, options.quiet, device->name(), Learning::from_queries);
     options.run.log = [&progress](const Event& event) { progress(event); };
-    learned =
-        learn_from_queries(*device, *target.oracle, options.problem, options.plan, options.run);
+    learned = learn_by(options.learner, *device, *target.oracle, options.problem, options.plan,
+                       options.run);
   }
 
   const std::string kept = log->end(learned.report);
-  save_network(options.out,
-               options.fold_skip ? fold_linear_part(learned.network) : learned.network);
+  if (const auto* relu = std::get_if<ReluNetwork>(&learned.network)) {
+    save_network(options.out, options.fold_skip ? fold_linear_part(*relu) : *relu);
+  } else {
+    save_network(options.out, std::get<SmoothNetwork>(learned.network));
+  }
   if (!options.report.empty()) write_text(options.report, report_as_json(learned.report));
   if (!options.quiet) fmt::print("{}{}", summary_of(learned.report, options.out), kept);
   return exit_code_of(learned.report.outcome);
@@ -88,6 +97,7 @@ void add_learn(CLI::App& app, int& exit_code) {
   LearnOptions* o = options.get();
   CLI::App& verb = *app.add_subcommand("learn", "learn a network from its answers alone");
   add_target_options(verb, o->target);
+  add_learner_options(verb, o->learner);
   add_log_options(verb, o->log);
   verb.add_option("--out", o->out, "file to write, .safetensors or .npz")->required();
   verb.add_option("--report", o->report, "file for a report, JSON");

@@ -22,8 +22,7 @@ int refuse(std::string text) {
 
 int main(int argc, char** argv) {
   try {
-    CLI::App app("Learns ReLU networks from the answers of a black box, or from examples.",
-                 "crease");
+    CLI::App app("Learns networks from the answers of a black box, or from examples.", "crease");
     app.set_version_flag("--version", std::string("crease ") + crease::kVersion);
     int exit_code = crease::kExitOk;
     crease::add_make(app, exit_code);

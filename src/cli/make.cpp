@@ -5,9 +5,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <map>
 #include <memory>
 
+#include "src/cli/comma_list.hpp"
+#include "src/cli/make_smooth.hpp"
 #include "src/cli/number_options.hpp"
 #include "src/cli/verbs.hpp"
 #include "src/families.hpp"
@@ -18,6 +19,7 @@ namespace {
 
 struct MakeOptions {
   FamilyPlan plan;
+  SmoothOptions smooth;
   std::optional<Index> neurons;
   std::optional<Index> on;
   CLI::Option* spread = nullptr;
@@ -26,17 +28,17 @@ struct MakeOptions {
   std::vector<std::pair<CLI::Option*, std::string>> owned;  // option, its families
 };
 
+bool contains(const std::vector<std::string>& words, const std::string& word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
 /// Whether `family` (one name, or a comma list) has a member of `owners`.
 bool has_member(const std::string& family, const std::string& owners) {
-  if (family == "mix") return true;
-  const std::string list = "," + family + ",";
-  for (const std::string& name : family_names()) {
-    if (list.find("," + name + ",") != std::string::npos &&
-        ("," + owners + ",").find("," + name + ",") != std::string::npos) {
-      return true;
-    }
-  }
-  return false;
+  if (family == "mix") return owners != kSmooth;
+  const std::vector<std::string> members = words_of(family);
+  const std::vector<std::string> wanted = words_of(owners);
+  return std::any_of(wanted.begin(), wanted.end(),
+                     [&](const std::string& name) { return contains(members, name); });
 }
 
 void settle_neurons(MakeOptions& options) {
@@ -61,7 +63,7 @@ void settle_neurons(MakeOptions& options) {
   }
 }
 
-int make(MakeOptions& options) {
+void require_own_options(const MakeOptions& options) {
   for (const auto& [option, owners] : options.owned) {
     if (option->count() > 0 && !has_member(options.plan.family, owners)) {
       throw CLI::ValidationError(
@@ -79,7 +81,23 @@ int make(MakeOptions& options) {
       throw CLI::ValidationError("--spread", "expected without --power, which means no biases");
     }
   }
+}
+
+int make(MakeOptions& options) {
+  const std::string& family = options.plan.family;
+  if (family != kSmooth && contains(words_of(family), kSmooth)) {
+    throw CLI::ValidationError("FAMILY", "expected smooth alone: it is no part of a mix");
+  }
+  require_own_options(options);
   settle_neurons(options);
+  if (family == kSmooth) {
+    SmoothPlan& plan = options.smooth.plan;
+    plan.inputs = options.plan.inputs;
+    plan.neurons = options.plan.neurons;
+    plan.outputs = options.plan.outputs;
+    make_smooth(options.smooth, options.seed, options.out);
+    return kExitOk;
+  }
   require_tensors_writable(options.out);
   const ReluNetwork network = make_family(options.plan, options.seed);
   save_network(options.out, network);
@@ -97,14 +115,16 @@ void add_make(CLI::App& app, int& exit_code) {
   FamilyPlan& plan = options->plan;
   CLI::App& verb = *app.add_subcommand("make", "make a planted network");
   verb.add_option("FAMILY", plan.family,
-                  fmt::format("{}; or several, separated by commas: a mix of these",
-                              fmt::join(family_names(), ", ")))
+                  fmt::format("{}; or several, separated by commas: a mix of these; or {}",
+                              fmt::join(family_names(), ", "), kSmooth))
       ->required();
   add_whole_option(verb, "--inputs", "inputs d", 1, [&plan](Index d) {
     plan.inputs = d;
   })->required();
-  add_whole_option(verb, "--neurons", "neurons k of the network; bump, affine, constant: optional",
-                   0, [o = options.get()](Index k) { o->neurons = k; });
+  add_whole_option(
+      verb, "--neurons",
+      "neurons k of the network (smooth: of its first layer); bump, affine, constant: optional", 0,
+      [o = options.get()](Index k) { o->neurons = k; });
   add_whole_option(verb, "--outputs", "outputs p (1)", 1, [&plan](Index p) { plan.outputs = p; });
   add_seed_option(verb, options->seed);
   verb.add_option("--out", options->out, "file to write, .safetensors or .npz")->required();
@@ -139,6 +159,7 @@ void add_make(CLI::App& app, int& exit_code) {
   own(add_real_option(verb, "--distance", "rare: distance of a hyperplane (4)", kNotNegative,
                       [&plan](double t) { plan.distance = t; }),
       "rare");
+  for (const auto& [option, owner] : add_smooth_options(verb, options->smooth)) own(option, owner);
   verb.callback([options, &exit_code] { exit_code = make(*options); });
 }
 

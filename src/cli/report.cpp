@@ -94,6 +94,7 @@ std::string report_as_json(const RunReport& report) {
   for (const auto& [stage, seconds] : report.seconds) json["seconds"][stage] = seconds;
   json["rms_error"] = or_null(report.rms_error);
   json["relative_error"] = or_null(report.relative_error);
+  json["ball_error"] = or_null(report.ball_error);
   json["certificate"] = certificate(report);
   json["hunt_mass"] = report.hunt_mass;
   json["least_squares"] = {{"solver", report.least_squares.solver},

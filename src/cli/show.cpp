@@ -11,28 +11,12 @@
 #include <memory>
 #include <set>
 
+#include "src/cli/print_lines.hpp"
+#include "src/cli/show_smooth.hpp"
 #include "src/cli/verbs.hpp"
 
 namespace crease {
 namespace {
-
-void print_line(const std::string& name, const std::string& value) {
-  fmt::print("{:<22}{}\n", name, value);
-}
-
-double norm(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double value : values) sum += value * value;
-  return std::sqrt(sum);
-}
-
-/// Least, median and largest.
-void print_spread(const std::string& name, std::vector<double> values) {
-  if (values.empty()) return;
-  std::sort(values.begin(), values.end());
-  fmt::print("{:<22}{:>12.5g}{:>12.5g}{:>12.5g}\n", name, values.front(), values[values.size() / 2],
-             values.back());
-}
 
 void print_metadata(const TensorFile& file) {
   std::set<std::string> types;
@@ -60,11 +44,7 @@ void print_network(const ReluNetwork& network) {
     products.push_back(std::pow(weight, network.power) * norm(column));
     distances.push_back(-network.bias(i, 0) / weight);
   }
-  std::vector<double> slopes;
-  for (Index o = 0; o < network.outputs(); ++o) {
-    const double* row = network.linear.row(o);
-    slopes.push_back(norm({row, row + network.inputs()}));
-  }
+  const std::vector<double> slopes = norms_of_rows(network.linear);
   const bool affine = std::any_of(slopes.begin(), slopes.end(), [](double s) { return s != 0; });
 
   print_line("inputs", fmt::format("{}", network.inputs()));
@@ -76,15 +56,13 @@ void print_network(const ReluNetwork& network) {
   print_line("linear part", affine ? "yes" : "no");
   print_line("standard deviation",
              fmt::format("{:.5g} under N(0, I)", gaussian_standard_deviation(network)));
-  fmt::print("{:<22}{:>12}{:>12}{:>12}\n", "", "least", "median", "largest");
+  print_spread_head();
   print_spread("|w|", weights);
   print_spread("|u|", outputs);
   print_spread(relu ? "|u| |w|" : "|u| |w|^power", products);
   if (relu) print_spread("-bias / |w|", distances);
   if (affine) print_spread("linear part, rows", slopes);
-  if (relu)
-    print_spread("constant",
-                 {network.constant.data(), network.constant.data() + network.outputs()});
+  if (relu) print_spread("constant", numbers_of(network.constant));
 }
 
 void print_log(const std::string& path) {
@@ -106,6 +84,14 @@ int show(const std::string& path) {
     return kExitOk;
   }
   const TensorFile file = read_tensors(path);
+  if (holds_smooth_network(file)) {
+    const SmoothNetwork network = load_smooth_network(path);
+    print_line(path, network.layers() == 1 ? "a network with one hidden layer of smooth neurons"
+                                           : "a network with two hidden layers of smooth neurons");
+    print_metadata(file);
+    print_smooth_network(network);
+    return kExitOk;
+  }
   const bool is_network = file.tensors.contains("0.weight") && file.tensors.contains("2.weight");
   if (is_network) {
     const ReluNetwork network = load_network(path);

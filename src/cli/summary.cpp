@@ -36,7 +36,7 @@ std::string queries(const RunReport& report) {
                                  report.learning_queries + report.certificate_queries,
                                  report.learning_queries, report.certificate_queries);
   const Index parameters = report.neurons * (report.inputs + 1);
-  if (parameters > 0) {
+  if (parameters > 0 && report.mode != "hessian") {
     text +=
         fmt::format("; {:.2f} to learn per k (d + 1)",
                     static_cast<double>(report.learning_queries) / static_cast<double>(parameters));
@@ -162,6 +162,10 @@ std::string summary_of(const RunReport& report, const std::string& file) {
                : report.rms_error
                    ? fmt::format("rms {:.3g}; no relative error of a constant", *report.rms_error)
                    : "not measured");
+  if (report.ball_error) {
+    row("", fmt::format("largest {:.3g} on the certificate's points of the unit ball",
+                        *report.ball_error));
+  }
   if (from_examples) {
     row("examples", examples(report));
   } else {

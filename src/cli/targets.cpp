@@ -1,13 +1,12 @@
 // One target after the other, and the wrappers around it.
 #include "src/cli/targets.hpp"
 
-#include <crease/files.hpp>
-
 #include <fmt/format.h>
 
 #include <cmath>
 #include <utility>
 
+#include "src/cli/any_network.hpp"
 #include "src/cli/number_options.hpp"
 #include "src/digest.hpp"
 
@@ -98,6 +97,33 @@ std::unique_ptr<Oracle> open_command(const TargetOptions& options,
   return make_process_oracle(std::move(process));
 }
 
+std::string identity_of(const AnyNetwork& network) {
+  if (const auto* relu = std::get_if<ReluNetwork>(&network)) {
+    return "network " + to_string(digest_of(*relu));
+  }
+  const SmoothNetwork& smooth = std::get<SmoothNetwork>(network);
+  Digester digester;
+  for (const SmoothNetwork::Layer& layer : smooth.hidden) {
+    digester.add(to_string(layer.activation)).add(layer.weights).add(layer.bias);
+  }
+  digester.add(smooth.output).add(smooth.linear).add(smooth.constant);
+  return "smooth network " + to_string(digester.digest());
+}
+
+std::unique_ptr<Oracle> oracle_of(AnyNetwork network, const std::string& file) {
+  if (auto* smooth = std::get_if<SmoothNetwork>(&network)) {
+    return make_network_oracle(std::move(*smooth));
+  }
+  auto& relu = std::get<ReluNetwork>(network);
+  if (relu.power != 1) {
+    throw BadInput(
+        fmt::format("{}: its power is {}, which no learner that asks knows; examples of it are for "
+                    "`crease draw` and `crease fit`",
+                    file, relu.power));
+  }
+  return make_network_oracle(std::move(relu));
+}
+
 }  // namespace
 
 void add_target_options(CLI::App& verb, TargetOptions& options) {
@@ -140,15 +166,9 @@ OpenTarget open_target(const TargetOptions& options, Seed seed,
   }
   target.file = options.name;
   Imperfection answers = options.answers.value_or(Imperfection{});
-  ReluNetwork network = load_network(options.name);
-  if (network.power != 1) {
-    throw BadInput(fmt::format(
-        "{}: its power is {}, and learners that ask know relu alone; examples of it are for "
-        "`crease draw` and `crease fit`",
-        options.name, network.power));
-  }
-  target.identity = "network " + to_string(digest_of(network));
-  target.oracle = make_network_oracle(std::move(network));
+  AnyNetwork network = load_any_network(options.name);
+  target.identity = identity_of(network);
+  target.oracle = oracle_of(std::move(network), options.name);
   if (!options.softmax.empty()) {
     require(answers.kind != Imperfection::Kind::noise,
             "--softmax: probabilities may be rounded, but not noisy");

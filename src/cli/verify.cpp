@@ -1,5 +1,4 @@
 // crease verify: how far a learned network is from its target.
-#include <crease/files.hpp>
 #include <crease/gaussian.hpp>
 
 #include <fmt/format.h>
@@ -9,25 +8,16 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
-#include "src/cli/device_options.hpp"
 #include "src/cli/number_options.hpp"
 #include "src/cli/sampled_error.hpp"
 #include "src/cli/verbs.hpp"
+#include "src/cli/verify_functions.hpp"
 #include "src/gaussian_covariance.hpp"
 
 namespace crease {
 namespace {
-
-struct VerifyOptions {
-  std::string target;
-  std::string learned;
-  Index samples = 100000;
-  Seed seed;
-  bool json = false;
-  bool softmax = false;
-  DeviceOptions device;
-};
 
 /// sd(F) under N(0, I); none where F is constant as far as its rounding shows.
 std::optional<double> scale_of(Device& device, const ReluNetwork& target) {
@@ -60,24 +50,25 @@ std::optional<GaussianDistance> distance_of(Device& device, const ReluNetwork& t
   return gaussian_distance(device, target, learned);
 }
 
-struct Powers {
-  double target = 1;
-  double learned = 1;
-};
-
-void print_json(const VerifyOptions& options, Powers powers, const SampledError& error,
-                const std::optional<GaussianDistance>& distance, std::optional<double> scale,
-                const NetworkMatch& found) {
+void print_json(const VerifyOptions& options, const ReluNetwork& target, const ReluNetwork& learned,
+                const SampledError& error, const std::optional<GaussianDistance>& distance,
+                std::optional<double> scale, const NetworkMatch& found) {
   nlohmann::ordered_json json;
   json["relative_error"] = nullptr;
   json["relative_error_confidence"] = nullptr;
+  json["standard_deviation"] = nullptr;
   if (scale) {
     json["relative_error"] = error.rms / *scale;
     json["relative_error_confidence"] = {error.rms_low / *scale, error.rms_high / *scale};
+    json["standard_deviation"] = *scale;
   }
   json["modulo"] = nullptr;
   if (options.softmax) json["modulo"] = "the common function of the outputs";
-  json["power"] = {{"target", powers.target}, {"learned", powers.learned}};
+  const std::vector<std::string> relu = {"relu"};
+  json["activations"] = {{"target", relu}, {"learned", relu}};
+  json["hidden_neurons"] = {{"target", std::vector<Index>{target.neurons()}},
+                            {"learned", std::vector<Index>{learned.neurons()}}};
+  json["power"] = {{"target", target.power}, {"learned", learned.power}};
   json["rms_error"] = error.rms;
   json["gaussian_distance"] = nullptr;
   if (distance) {
@@ -85,6 +76,7 @@ void print_json(const VerifyOptions& options, Powers powers, const SampledError&
         {"value", distance->value}, {"floor", distance->floor}, {"sampled", distance->sampled}};
   }
   json["largest_error"] = error.largest;
+  json["ball_error"] = nullptr;
   json["samples"] = options.samples;
   json["neurons"] = {{"target", found.target},
                      {"matched", found.matched},
@@ -98,14 +90,15 @@ void print_json(const VerifyOptions& options, Powers powers, const SampledError&
   fmt::print("{}\n", json.dump());
 }
 
-void print_table(const VerifyOptions& options, Powers powers, const SampledError& error,
+void print_table(const VerifyOptions& options, const ReluNetwork& target,
+                 const ReluNetwork& learned, const SampledError& error,
                  const std::optional<GaussianDistance>& distance, std::optional<double> scale,
                  const NetworkMatch& found, const std::string& device) {
   if (options.softmax) fmt::print("modulo             the common function of the outputs\n");
-  if (powers.target != 1 || powers.learned != 1) {
-    fmt::print("power              {} of the target, {} of the learned network{}\n", powers.target,
-               powers.learned,
-               powers.target == powers.learned ? "" : ": they have no neuron in common");
+  if (target.power != 1 || learned.power != 1) {
+    fmt::print("power              {} of the target, {} of the learned network{}\n", target.power,
+               learned.power,
+               target.power == learned.power ? "" : ": they have no neuron in common");
   }
   if (scale) {
     fmt::print("relative error     {:.3g}   99 % interval {:.3g} to {:.3g} (normal theory)\n",
@@ -132,29 +125,41 @@ void print_table(const VerifyOptions& options, Powers powers, const SampledError
       found.weights, found.biases, found.hyperplanes, found.scales);
 }
 
-int verify(const VerifyOptions& options) {
-  ReluNetwork target = load_network(options.target);
-  ReluNetwork learned = load_network(options.learned);
-  if (target.inputs() != learned.inputs() || target.outputs() != learned.outputs()) {
-    throw BadInput(fmt::format("{} has {} inputs and {} outputs; expected {} and {} as in {}",
-                               options.learned, learned.inputs(), learned.outputs(),
-                               target.inputs(), target.outputs(), options.target));
-  }
+void verify_neurons(const VerifyOptions& options, Device& device, ReluNetwork target,
+                    ReluNetwork learned) {
   if (options.softmax) {
-    require(target.outputs() >= 2, "--softmax needs two outputs or more");
     target = without_common_function(target);
     learned = without_common_function(learned);
   }
-  const auto device = open_device(options.device);
-  const SampledError error = sample_error(*device, target, learned, options.samples, options.seed);
+  const SampledError error = sample_error(device, target, learned, options.samples, options.seed);
   const NetworkMatch found = match(target, learned);
-  const std::optional<double> scale = scale_of(*device, target);
-  const std::optional<GaussianDistance> distance = distance_of(*device, target, learned);
-  const Powers powers = {target.power, learned.power};
+  const std::optional<double> scale = scale_of(device, target);
+  const std::optional<GaussianDistance> distance = distance_of(device, target, learned);
   if (options.json) {
-    print_json(options, powers, error, distance, scale, found);
+    print_json(options, target, learned, error, distance, scale, found);
   } else {
-    print_table(options, powers, error, distance, scale, found, device->name());
+    print_table(options, target, learned, error, distance, scale, found, device.name());
+  }
+}
+
+int verify(const VerifyOptions& options) {
+  AnyNetwork target = load_any_network(options.target);
+  AnyNetwork learned = load_any_network(options.learned);
+  const Index d = inputs_of(target);
+  const Index p = outputs_of(target);
+  if (inputs_of(learned) != d || outputs_of(learned) != p) {
+    throw BadInput(fmt::format("{} has {} inputs and {} outputs; expected {} and {} as in {}",
+                               options.learned, inputs_of(learned), outputs_of(learned), d, p,
+                               options.target));
+  }
+  require(!options.softmax || p >= 2, "--softmax needs two outputs or more");
+  const auto device = open_device(options.device);
+  auto* relu_target = std::get_if<ReluNetwork>(&target);
+  auto* relu_learned = std::get_if<ReluNetwork>(&learned);
+  if (relu_target != nullptr && relu_learned != nullptr) {
+    verify_neurons(options, *device, std::move(*relu_target), std::move(*relu_learned));
+  } else {
+    verify_functions(options, *device, target, learned);
   }
   return kExitOk;
 }

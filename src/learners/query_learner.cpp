@@ -1,7 +1,9 @@
 // learn_from_queries: checks, the noise of the answers, and the way to learn from them.
 #include <crease/query_learner.hpp>
 
+#include <algorithm>
 #include <memory>
+#include <string>
 
 #include "src/learners/adaptive_learner.hpp"
 #include "src/learners/noisy_learner.hpp"
@@ -9,8 +11,50 @@
 #include "src/learners/query_plan.hpp"
 #include "src/learners/slice_learner.hpp"
 #include "src/learners/uniform_learner.hpp"
+#include "src/stages/central_differences.hpp"
+#include "src/stages/curvature.hpp"
 
 namespace crease {
+namespace {
+
+constexpr const char* kHessianLearner = "learn_from_hessians() (--learner hessian)";
+constexpr double kSmallStep = 2e-5;  // a million neurons have few kinks that near
+
+constexpr double kLargestStep = 0.05;  // of answers with errors: ten thousand neurons, likewise
+
+CurvaturePlan curvature_plan(const QueryRun& run, Index output) {
+  CurvaturePlan plan;
+  plan.output = output;
+  plan.size = run.noise.size[static_cast<std::size_t>(output)];
+  return plan;
+}
+
+/// A smooth function has no kinks: ends a run that would look for them until its budget is spent.
+void end_where_smooth(QueryRun& run, const CurvaturePlan& plan) {
+  if (probe_curvature(run.asker, run.random, plan) != Bending::smooth) return;
+  throw EndOfRun(Outcome::not_reached,
+                 std::string("the target bends smoothly, as far as its answers show, it is no ReLU "
+                             "network: ") +
+                     kHessianLearner + " is for it");
+}
+
+void end_where_smooth(QueryRun& run) {
+  if (!run.noise.curved) return;
+  CurvaturePlan plan = curvature_plan(run, *run.noise.curved);
+  plan.step = kSmallStep;
+  end_where_smooth(run, plan);
+}
+
+/// Of answers with errors, which hide small steps: with large ones a wide ReLU network looks the
+/// same.
+void end_where_smooth(QueryRun& run, double sigma) {
+  CurvaturePlan plan = curvature_plan(run, 0);
+  plan.sigma = sigma;
+  plan.size = std::max(plan.size, sigma);
+  if (hessian_step(plan.sigma, plan.size) <= kLargestStep) end_where_smooth(run, plan);
+}
+
+}  // namespace
 
 Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const QueryProblem& problem,
                                         const QueryPlan& plan, const RunControl& control) {
@@ -41,10 +85,12 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
     if (!uniform) run.limit_learning();  // a uniform plan has its price in full
     const bool told = run.asker.knows_sigmas();
     run.noise = told ? told_noise(run.asker) : probe_noise(run.asker, run.random);
+    end_where_smooth(run);
     if (!uniform && !told && (run.noise.coarse || !is_exact(run.noise))) {
       AnswerNoise noise = measure_noise(run.asker, run.random, run.noise);
       run.noise = noise.model;
       if (!is_exact(run.noise)) {
+        end_where_smooth(run, noise.sigma.front());
         run.report.method = "noisy";
         check_noisy_memory(device, plan, d, p, control.budget);
         strategy = std::make_unique<NoisyLearner>(run, std::move(noise));
@@ -68,7 +114,7 @@ Learned<ReluNetwork> learn_from_queries(Device& device, Oracle& oracle, const Qu
   if (problem.polish && !run.report.polish.asked) {
     run.asker.warn("no polish: the run did not come to where one could begin");
   }
-  end_report(run.asker, run.noise, strategy->network(), run.report);
+  end_report(run.asker, run.noise, strategy->network().neurons(), run.report);
   return {strategy->network(), run.report};
 }
 

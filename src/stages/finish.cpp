@@ -170,9 +170,8 @@ void begin_report(Asker& asker, const RunControl& run, const char* mode, RunRepo
   report.outputs = asker.outputs();
 }
 
-void end_report(Asker& asker, const NoiseModel& noise, const ReluNetwork& network,
-                RunReport& report) {
-  report.neurons = network.neurons();
+void end_report(Asker& asker, const NoiseModel& noise, Index neurons, RunReport& report) {
+  report.neurons = neurons;
   asker.write(report);
   report.learning_queries = asker.charged() - report.certificate_queries;
   const AnswerKind kind = asker.answer_kind();

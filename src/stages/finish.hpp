@@ -46,7 +46,6 @@ std::optional<EndOfRun> how_it_ends(const Asker& asker, const std::function<void
 void begin_report(Asker& asker, const RunControl& run, const char* mode, RunReport& report);
 
 /// What was counted: queries, rounds, seconds, memory, warnings.
-void end_report(Asker& asker, const NoiseModel& noise, const ReluNetwork& network,
-                RunReport& report);
+void end_report(Asker& asker, const NoiseModel& noise, Index neurons, RunReport& report);
 
 }  // namespace crease

@@ -27,8 +27,10 @@ static_assert(kPlaces * kPerPlace == kNoiseQueries);
 constexpr double kToldRounding = 0.1;            // of u rho: answers that tell their own noise
 constexpr double kMedianToSigma = 1.0 / 0.6745;  // of |normal|
 
-constexpr double kExact = 1e-10;  // of the answers: less noise than this is none
-constexpr double kPrior = 64;     // roundings of an answer of which nothing is known
+constexpr double kCurved = 30;      // roundings of an answer: a deviation that is no rounding
+constexpr double kCurvedRatio = 2;  // of two deviations, from that of a parabola
+constexpr double kExact = 1e-10;    // of the answers: less noise than this is none
+constexpr double kPrior = 64;       // roundings of an answer of which nothing is known
 constexpr double kUniform = 0.288675134594812882;  // deviation of a number uniform on [0, 1]
 
 struct AnswerFormat {
@@ -155,6 +157,22 @@ double combined(double small, double large) {
   return small > 0 && large > kContaminated * small ? small : std::max(small, large);
 }
 
+/// Whether deviations near the origin, [scale][place], are those of a second derivative: far above
+/// rounding with both stencils, and in the ratio of their squared widths.
+bool looks_curved(const std::vector<std::vector<double>>& deviations, double size) {
+  const double widths = kStencils[1] / kStencils[0];
+  Index curved = 0;
+  for (std::size_t place = 0; place < kNear; ++place) {
+    const double small = deviations[0][place];
+    const double ratio = deviations[1][place] / small;
+    if (small > kCurved * kRounding * size && ratio > widths * widths / kCurvedRatio &&
+        ratio < widths * widths * kCurvedRatio) {
+      ++curved;
+    }
+  }
+  return curved + 1 >= kNear;
+}
+
 }  // namespace
 
 double NoiseModel::sigma(double rho, Index output) const {
@@ -218,6 +236,7 @@ NoiseModel probe_noise(Asker& asker, Random& random) {
     double relative = 0;
     std::vector<double> slopes;
     std::vector<double> sizes;
+    std::vector<std::vector<double>> bends;
     for (std::size_t scale = 0; scale < kStencils.size(); ++scale) {
       std::vector<double> deviations;
       std::vector<double> relative_deviations;
@@ -239,11 +258,13 @@ NoiseModel probe_noise(Asker& asker, Random& random) {
       near = combined(near, median({deviations.begin(), deviations.begin() + kNear}));
       far = combined(far, median({deviations.begin() + kNear, deviations.end()}));
       relative = combined(relative, median(relative_deviations));
+      bends.push_back(std::move(deviations));
     }
     for (Index i = 0; i < y.rows(); ++i) {
       sizes.push_back(std::abs(y(i, o)) / rho[static_cast<std::size_t>(i / kPerPlace)]);
     }
     const double size = median(sizes);
+    if (!noise.curved && looks_curved(bends, size * rho_near)) noise.curved = o;
     double absolute = 0;
     if (format.name == "float64" && (size <= 1e-9 || (near == 0 && far == 0))) {
       // Zero up to the rounding of what cancels: the probe says nothing about the noise elsewhere.

@@ -1,6 +1,7 @@
 // How exact the oracle's answers are, found out by asking.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct NoiseModel {
   std::vector<double> size = {};  // typical |F_o| / rho
   bool coarse = false;  // answers so close to one another were equal that the format is not known
   std::vector<std::string> formats = {};  // of each output; empty: all are of `format`
+  // Of the first output whose deviations near the origin grow as the square of their distance: it
+  // is smooth, or has very many kinks. What was measured is then no noise.
+  std::optional<Index> curved = {};
 
   double sigma(double rho, Index output) const;
   const std::string& format_of(Index output) const;

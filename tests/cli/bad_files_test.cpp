@@ -60,8 +60,16 @@ class BadFilesTest : public ProgramTest {
             {{{"0.weight", weight}, {"0.bias", {{3}, {1, 2, 3}}}, {"2.weight", output}}, {}}),
         with_tensors("no_inputs.npz", {{{"0.weight", {{2, 0}, {}}}, {"2.weight", output}}, {}}),
         with_tensors("no_outputs.npz", {{{"0.weight", weight}, {"2.weight", {{0, 2}, {}}}}, {}}),
-        with_tensors("tanh.safetensors",
-                     {{{"0.weight", weight}, {"2.weight", output}}, {{"activation", "tanh"}}}),
+        with_tensors("relu6.safetensors",
+                     {{{"0.weight", weight}, {"2.weight", output}}, {{"activation", "relu6"}}}),
+        with_tensors("two_of_one.safetensors",
+                     {{{"0.weight", weight}, {"2.weight", output}}, {{"activation", "tanh,tanh"}}}),
+        with_tensors("one_of_two.safetensors",
+                     {{{"0.weight", weight}, {"2.weight", output}, {"4.weight", {{1, 1}, {1}}}},
+                      {{"activation", "tanh"}}}),
+        with_tensors("smooth_nan.safetensors",
+                     {{{"0.weight", weight}, {"2.weight", {{1, 2}, {std::nan(""), 1}}}},
+                      {{"activation", "tanh"}}}),
         with_tensors("deeper.npz",
                      {{{"0.weight", weight}, {"2.weight", output}, {"4.weight", output}}, {}})};
   }

@@ -49,12 +49,13 @@ TEST_F(FitTest, TheReportHasTheKeysOfTheContractAndNoQueries) {
   const ProgramResult result = expect_ok(fit({}));
   const Json json = report();
 
-  EXPECT_THAT(keys(json), UnorderedElementsAre(
-                              "version", "outcome", "message", "device", "seed", "mode", "method",
-                              "inputs", "outputs", "neurons", "answers", "modulo", "queries",
-                              "examples", "rounds", "learning_rounds", "seconds", "rms_error",
-                              "relative_error", "certificate", "hunt_mass", "least_squares",
-                              "polish", "neuron_errors", "peak_device_bytes", "warnings"));
+  EXPECT_THAT(keys(json),
+              UnorderedElementsAre("version", "outcome", "message", "device", "seed", "mode",
+                                   "method", "inputs", "outputs", "neurons", "answers", "modulo",
+                                   "queries", "examples", "rounds", "learning_rounds", "seconds",
+                                   "rms_error", "relative_error", "ball_error", "certificate",
+                                   "hunt_mass", "least_squares", "polish", "neuron_errors",
+                                   "peak_device_bytes", "warnings"));
   EXPECT_THAT(keys(json["queries"]),
               UnorderedElementsAre("total", "learning", "certificate", "unanswered", "reused",
                                    "noise", "lines", "gradients", "hunt", "looks", "least_squares",

@@ -78,12 +78,13 @@ TEST_F(LearnTest, TheReportHasTheKeysOfTheContract) {
   expect_ok(learn({}));
   const Json json = report();
 
-  EXPECT_THAT(keys(json), UnorderedElementsAre(
-                              "version", "outcome", "message", "device", "seed", "mode", "method",
-                              "inputs", "outputs", "neurons", "answers", "modulo", "queries",
-                              "examples", "rounds", "learning_rounds", "seconds", "rms_error",
-                              "relative_error", "certificate", "hunt_mass", "least_squares",
-                              "polish", "neuron_errors", "peak_device_bytes", "warnings"));
+  EXPECT_THAT(keys(json),
+              UnorderedElementsAre("version", "outcome", "message", "device", "seed", "mode",
+                                   "method", "inputs", "outputs", "neurons", "answers", "modulo",
+                                   "queries", "examples", "rounds", "learning_rounds", "seconds",
+                                   "rms_error", "relative_error", "ball_error", "certificate",
+                                   "hunt_mass", "least_squares", "polish", "neuron_errors",
+                                   "peak_device_bytes", "warnings"));
   EXPECT_THAT(keys(json["answers"]), UnorderedElementsAre("format", "noise"));
   EXPECT_THAT(keys(json["queries"]),
               UnorderedElementsAre("total", "learning", "certificate", "unanswered", "reused",

@@ -1,0 +1,67 @@
+// Learn a smooth network with one or two hidden layers from the answers of a black box.
+#pragma once
+
+#include <crease/oracle.hpp>
+#include <crease/run.hpp>
+#include <crease/smooth_network.hpp>
+
+#include <optional>
+
+namespace crease {
+
+/// What the caller wants of F: R^d -> R,
+///   one hidden layer   F(x) = c0 + <g0, x> + sum_i c_i g(<a_i, x> + theta_i)
+///   two                F(x) = c0 + sum_l c_l h(<b_l, g(A x + theta)> + tau_l)
+/// in the second case g saturating on both sides (tanh, sigmoid, erf) and the rows of A linearly
+/// independent. A linear part is looked for where the activation may need one (softplus, gelu).
+struct SmoothProblem {
+  std::optional<Index> layers;           // 1 or 2; none: found
+  Activation first = Activation::tanh;   // g
+  Activation second = Activation::tanh;  // h
+  std::optional<Index> neurons;          // of the first layer; none: found
+  std::optional<Index> second_neurons;   // of the second; none: found, an upper bound
+  double accuracy = 1e-8;                // wanted rms(F - F') / sd(F') under N(0, I); > 0
+  double failure = 0.01;                 // delta of the certificate; in (0, 1)
+  std::optional<double> lipschitz;       // promise: F - F' is L-Lipschitz; > 0
+};
+
+/// Numbers of a run, with their defaults' reasons in src/README.md.
+struct HessianPlan {
+  Index certificate_points = 2048;  // Gaussian; 0: none, and then the outcome is never `reached`
+  Index ball_points = 256;          // of the certificate, uniform on the unit ball
+  double radius = 1.5;              // one layer: Hessians at radius * N(0, I)
+  Index first_hessians = 16;        // one layer: their number at first ...
+  double more_hessians = 1.5;       // ... and times this as long as too few show the rank
+  bool ascent = false;              // the paper's projected gradient ascent for rank-one matrices
+  double rows_per_unknown = 2;      // of the last fit; three times that where answers are not exact
+  Index most_unknowns = 6000;       // of the last fit: more keep what was found
+};
+
+/// Learns a smooth network from finite-difference Hessians. One hidden layer: Hessians are sum_i
+/// c_i s_i^2 g''(...) a_i a_i^T; their span, its matrices of rank one, a profile for every neuron.
+/// Two: directions of the first layer from far out, where all neurons but one are saturated; the
+/// second layer from corners, where all are; then scales and shifts. At the end all parameters are
+/// fitted on Gaussian points, and fresh ones certify.
+///
+/// After Fornasier, Klock, Rauchensteiner (arXiv 1907.00485), whose own path recovers part of the
+/// neurons; far field and corners are ours.
+///
+/// Outcomes as of learn_from_queries(); where it is not `reached` the message says why, beginning
+/// with
+///   HESSIAN_VANISHES      F is piecewise linear (ReLU) or affine: learn_from_queries() is for it
+///   RANK_SATURATED        the Hessians span all, or nearly all, symmetric matrices
+///   FAR_FIELD_INCOMPLETE  directions of the first layer are missing
+///   NOT_SATURATING        two layers, and F does not become constant far out
+///   RESIDUAL_TOO_LARGE    what was found does not explain fresh points
+/// Several outputs are BadInput. Throws as learn_from_queries(). Waits.
+Learned<SmoothNetwork> learn_from_hessians(Device& device, Oracle& oracle,
+                                           const SmoothProblem& problem,
+                                           const HessianPlan& plan = {},
+                                           const RunControl& run = {});
+
+/// Bound on the queries of a run with `neurons` of a first layer in d inputs (one layer) known
+/// before the first question; what a budget is held against: noise, gradients and the first
+/// Hessians. Throws BadInput on d < 1.
+Index least_queries(const SmoothProblem& problem, const HessianPlan& plan, Index d);
+
+}  // namespace crease

@@ -1,0 +1,41 @@
+// Which learner asks: --learner, and the options of the one for smooth networks.
+#pragma once
+
+#include <crease/hessian_learner.hpp>
+#include <crease/query_learner.hpp>
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <variant>
+
+namespace crease {
+
+struct LearnerOptions {
+  std::string learner = "query";
+  std::string activations = "tanh";  // "g" or "g,h"
+  SmoothProblem smooth;
+  HessianPlan hessian;
+};
+
+/// --learner, --activation, --layers, --neurons, --second-layer
+void add_learner_options(CLI::App& verb, LearnerOptions& options);
+
+/// Reads the activations. Throws CLI::ValidationError on options that belong to the other learner:
+/// `query_options` are those of learn_from_queries() alone.
+void settle_learner(LearnerOptions& options, const CLI::App& verb,
+                    const std::vector<std::string>& query_options);
+
+/// What any of the learners found.
+struct LearnedAny {
+  std::variant<ReluNetwork, SmoothNetwork> network;
+  RunReport report;
+};
+
+/// Asks `oracle` by the learner of the options; accuracy, failure and the certificate's size are
+/// those of `problem` and `plan` for all of them. `auto`: the Hessian learner, and where it sees
+/// that F does not bend, or F has several outputs, the query learner; queries of both are in the
+/// report, the first one's as `recognition`.
+LearnedAny learn_by(const LearnerOptions& options, Device& device, Oracle& oracle,
+                    const QueryProblem& problem, const QueryPlan& plan, const RunControl& run);
+
+}  // namespace crease

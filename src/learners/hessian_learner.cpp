@@ -1,0 +1,212 @@
+// learn_from_hessians: checks, routing, the last fit, the certificate.
+#include <crease/hessian_learner.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/ops_smooth.hpp"
+#include "src/learners/smooth_run.hpp"
+#include "src/stages/curvature.hpp"
+#include "src/stages/finish.hpp"
+
+namespace crease {
+namespace {
+
+constexpr Index kHeldOut = 200;
+constexpr double kTooLarge = 1e-6;  // of sd(F): held-out error of an attempt that failed
+constexpr double kNoise = 2;        // deviations of an answer, likewise
+constexpr Index kMostHessians = 6;  // per dimension, of a target that may have two layers
+constexpr Index kLeastHessians = 64;
+constexpr double kWorthAFit = 0.2;  // of sd(F): a rougher start is no start
+
+void check(const SmoothProblem& problem, const HessianPlan& plan, const RunControl& run) {
+  const auto at_least_one = [](const std::optional<Index>& number, const char* name) {
+    require(!number || *number >= 1, std::string(name) + " must be at least 1");
+  };
+  require(!problem.layers || *problem.layers == 1 || *problem.layers == 2, "layers must be 1 or 2");
+  at_least_one(problem.neurons, "neurons");
+  at_least_one(problem.second_neurons, "second_neurons");
+  require(!problem.second_neurons || problem.layers != 1,
+          "second_neurons belongs to two hidden layers");
+  require(problem.accuracy > 0 && std::isfinite(problem.accuracy),
+          "accuracy must be finite and above 0");
+  require(problem.failure > 0 && problem.failure < 1, "failure must lie between 0 and 1");
+  require(!problem.lipschitz || (*problem.lipschitz > 0 && std::isfinite(*problem.lipschitz)),
+          "lipschitz must be finite and above 0");
+  require(plan.certificate_points >= 0 && plan.ball_points >= 0,
+          "the certificate's points must not be negative");
+  require(plan.radius > 0 && std::isfinite(plan.radius), "radius must be finite and above 0");
+  require(plan.first_hessians >= 2, "first_hessians must be at least 2");
+  require(plan.more_hessians > 1 && plan.more_hessians <= 100,
+          "more_hessians must lie between 1 and 100");
+  require(plan.rows_per_unknown >= 1 && plan.rows_per_unknown <= 1000,
+          "rows_per_unknown must lie between 1 and 1000");
+  require(plan.most_unknowns >= 0, "most_unknowns must not be negative");
+  if (run.budget.queries) require(*run.budget.queries >= 1, "the budget must be at least 1 query");
+  require(!run.budget.seconds || *run.budget.seconds > 0, "the time budget must be above 0");
+  require(run.budget.device_bytes >= 1, "device_bytes must be at least 1");
+  require(run.retries >= 0, "retries must not be negative");
+}
+
+/// The best of the attempts so far, and what stands against it.
+struct Best {
+  SmoothNetwork network;
+  double error = HUGE_VAL;  // held out, over sd(F)
+  std::string status;
+};
+
+class HessianLearner {
+ public:
+  explicit HessianLearner(SmoothRun& run) : run_(run) {
+    best_.network = SmoothNetwork(run.asker.inputs(), {0}, 1, {run.problem.first});
+  }
+
+  void learn() {
+    if (run_.control.budget.queries) {
+      run_.asker.limit(*run_.control.budget.queries - run_.reserved());
+    }
+    measure_answers(run_);
+    run_.asker.enter("hessians");
+    if (probe_curvature(run_.asker, run_.random, {.sigma = run_.sigma, .size = run_.size}) ==
+        Bending::nowhere) {
+      best_.status =
+          "HESSIAN_VANISHES: second differences are zero at most points: a piecewise linear "
+          "(ReLU-type) or affine target, which the query learner is for, or one that is constant "
+          "at most points";
+      return;
+    }
+    find_basis(run_);
+    if (may_have(2)) learn_two();
+    if (may_have(1) && !is_settled()) {
+      const std::string before = best_.status;
+      run_.report.method = "one layer";
+      const Index most = std::max(kMostHessians * run_.basis.rows(), kLeastHessians);
+      take(learn_one_layer(run_, may_have(2) ? std::optional(most) : std::nullopt));
+      if (is_settled() || vanishes() || before.empty() || best_.status == before) return;
+      best_.status = before + "; " + best_.status;
+    }
+  }
+
+  const Best& best() const { return best_; }
+  bool has_network() const { return best_.error < HUGE_VAL; }
+
+ private:
+  bool may_have(Index layers) const {
+    if (layers == 1 && run_.problem.second_neurons) return false;
+    return run_.problem.layers.value_or(layers) == layers;
+  }
+
+  /// First where both may be: far field and a few corners tell for a tenth of the Hessians' price.
+  void learn_two() {
+    const bool both = may_have(1);
+    if (!saturates(run_.problem.first) || !becomes_constant(run_)) {
+      if (both) return;
+      best_.status =
+          "NOT_SATURATING: F does not become constant far out, or its first activation does not "
+          "saturate: two hidden layers are found for saturating ones alone";
+      return;
+    }
+    run_.report.method = "corners";
+    take(learn_two_layers(run_, both));
+  }
+
+  bool vanishes() const { return best_.status.rfind("HESSIAN_VANISHES", 0) == 0; }
+  double tolerance() const {
+    return std::max(kTooLarge, kNoise * run_.sigma / std::max(run_.size, 1e-300));
+  }
+  bool is_settled() const { return best_.status.empty() && best_.error <= tolerance(); }
+
+  void take(const SmoothAttempt& attempt) {
+    if (!attempt.network) {
+      if (!has_network()) best_.status = attempt.status;
+      return;
+    }
+    run_.asker.enter("looks");
+    double error = run_.held_out_error(*attempt.network, kHeldOut);
+    keep(*attempt.network, error, attempt.status);
+    if (!(error < kWorthAFit)) return;
+    const SmoothNetwork fitted = polished(run_, *attempt.network);
+    run_.asker.enter("looks");
+    error = run_.held_out_error(fitted, kHeldOut);
+    // What explains fresh points is right, whatever stood against its start.
+    keep(fitted, error, error <= tolerance() ? "" : attempt.status);
+  }
+
+  void keep(const SmoothNetwork& network, double error, const std::string& status) {
+    if (!(error < best_.error) && has_network()) return;
+    best_.network = network;
+    best_.error = error;
+    best_.status = status;
+    if (status.empty() && error > tolerance()) {
+      best_.status = "RESIDUAL_TOO_LARGE: what was found does not explain fresh points";
+    }
+    run_.asker.set_progress(0, neurons(), error);
+    run_.asker.report();
+  }
+
+  Index neurons() const {
+    Index count = 0;
+    for (Index l = 0; l < best_.network.layers(); ++l) count += best_.network.neurons(l);
+    return count;
+  }
+
+  SmoothRun& run_;
+  Best best_;
+};
+
+}  // namespace
+
+Index least_queries(const SmoothProblem& problem, const HessianPlan& plan, Index d) {
+  require(d >= 1, "least_queries: at least one input");
+  const Index hessians =
+      problem.layers == 2
+          ? 0
+          : plan.first_hessians * stencil_size(problem.neurons.value_or(1) < d && problem.neurons
+                                                   ? *problem.neurons
+                                                   : 1);
+  return kRepeatedPoints * kRepeats + 2 * kFormatPoints + kCurvatureQueries + 2 * d * (d + 4) +
+         hessians;
+}
+
+Learned<SmoothNetwork> learn_from_hessians(Device& device, Oracle& oracle,
+                                           const SmoothProblem& problem, const HessianPlan& plan,
+                                           const RunControl& control) {
+  check(problem, plan, control);
+  require(oracle.input_dim() >= 1, "the oracle must have at least one input");
+  require(oracle.output_dim() == 1, "the Hessian learner is for one output: there are " +
+                                        std::to_string(oracle.output_dim()));
+  const Index price = least_queries(problem, plan, oracle.input_dim());
+  require(!control.budget.queries || price <= *control.budget.queries,
+          "the budget is " + std::to_string(control.budget.queries.value_or(0)) +
+              " queries; noise, gradients and the first Hessians alone take " +
+              std::to_string(price));
+  SmoothRun run(device, oracle, problem, plan, control);
+  require(!run.asker.knows_sigmas(),
+          "the Hessian learner needs answers of one accuracy, not a standard deviation of each");
+  begin_report(run.asker, control, "hessian", run.report);
+  HessianLearner learner(run);
+  std::string status;
+  if (const auto end = how_it_ends(run.asker, [&] { learner.learn(); })) {
+    run.report.outcome = end->outcome();
+    status = end->what();
+  }
+  const Best& best = learner.best();
+  const bool answers =
+      run.report.outcome != Outcome::device_lost && run.report.outcome != Outcome::oracle_failed;
+  if (status.empty()) status = best.status;
+  run.report.message = status;
+  if (answers && learner.has_network()) {
+    run.asker.finish_regardless();
+    const auto certify = [&] { certify_smooth(run, best.network, status); };
+    if (const auto end = how_it_ends(run.asker, certify)) {
+      run.report.outcome = end->outcome();
+      run.report.message = end->what();
+    }
+  }
+  Index neurons = 0;
+  for (Index l = 0; l < best.network.layers(); ++l) neurons += best.network.neurons(l);
+  end_report(run.asker, run.noise, neurons, run.report);
+  return {best.network, run.report};
+}
+
+}  // namespace crease

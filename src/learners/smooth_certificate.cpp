@@ -1,0 +1,144 @@
+// The end of learn_from_hessians: what fresh points say.
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/ops.hpp"
+#include "src/learners/smooth_run.hpp"
+#include "src/stages/certify.hpp"
+#include "src/stages/numbers.hpp"
+
+namespace crease {
+namespace {
+
+constexpr Index kDeviationPoints = 16384;  // of sd(F'), which has no closed form: to a percent
+constexpr double kFloor = 3;               // deviations of an answer: an error of no more is noise
+
+/// n points uniform in the unit ball.
+HostMatrix ball_points(Random& random, Index n, Index d) {
+  HostMatrix x(0, d);
+  for (Index i = 0; i < n; ++i) {
+    std::vector<double> point = unit_vector(random.normals(d));
+    const double radius = std::pow(random.uniform(0, 1), 1 / static_cast<double>(d));
+    for (double& value : point) value *= radius;
+    x.append_row(point.data(), d);
+  }
+  return x;
+}
+
+/// sup |g'| over the line.
+double steepest(Activation activation) {
+  switch (activation) {
+    case Activation::sigmoid:
+      return 0.25;
+    case Activation::gelu:
+      return 1.13;  // 1.1289 at sqrt(2)
+    case Activation::erf:
+      return 1.1283791670955126;
+    default:
+      return 1;
+  }
+}
+
+/// Twice the slope of the steepest neuron of the last layer: "if what is missing is no steeper than
+/// what was found".
+double lipschitz_guess(const SmoothNetwork& network) {
+  std::vector<double> slopes;  // of the neurons below, at most
+  for (Index l = 0; l < network.layers(); ++l) {
+    const SmoothNetwork::Layer& layer = network.hidden[static_cast<std::size_t>(l)];
+    std::vector<double> next;
+    for (Index i = 0; i < layer.weights.rows(); ++i) {
+      double slope = 0;
+      if (l == 0) {
+        slope = std::sqrt(dot(layer.weights.row(i), layer.weights.row(i), layer.weights.cols()));
+      } else {
+        for (Index j = 0; j < layer.weights.cols(); ++j) {
+          slope += std::fabs(layer.weights(i, j)) * slopes[static_cast<std::size_t>(j)];
+        }
+      }
+      next.push_back(slope * steepest(layer.activation));
+    }
+    slopes = std::move(next);
+  }
+  double largest = 0;
+  for (Index i = 0; i < network.output.cols(); ++i) {
+    largest =
+        std::max(largest, std::fabs(network.output(0, i)) * slopes[static_cast<std::size_t>(i)]);
+  }
+  return 2 * largest;
+}
+
+double deviation_of(Device& device, const SmoothNetwork& network, Random& random) {
+  const HostMatrix x = download(
+      device, random.gaussian_points(device, Stream::held_out, kDeviationPoints, network.inputs()));
+  const HostMatrix y = evaluate(device, network, x);
+  double mean = 0, square = 0;
+  for (Index i = 0; i < y.size(); ++i) mean += y.data()[i] / static_cast<double>(y.size());
+  for (Index i = 0; i < y.size(); ++i) square += std::pow(y.data()[i] - mean, 2);
+  const double deviation = std::sqrt(square / static_cast<double>(y.size()));
+  return deviation > 64 * kRounding * std::fabs(mean) ? deviation : 0;
+}
+
+/// |F - F'| at rows of x.
+std::vector<double> errors_at(SmoothRun& run, const SmoothNetwork& network, ConstDeviceView x,
+                              Round round) {
+  const HostMatrix y = download(run.device, run.asker.points(x, round));
+  const HostMatrix values = evaluate(run.device, network, download(run.device, x));
+  std::vector<double> errors;
+  for (Index i = 0; i < y.rows(); ++i) errors.push_back(std::fabs(y(i, 0) - values(i, 0)));
+  return errors;
+}
+
+}  // namespace
+
+void certify_smooth(SmoothRun& run, const SmoothNetwork& network, const std::string& status) {
+  RunReport& report = run.report;
+  Asker& asker = run.asker;
+  report.learning_rounds = asker.rounds();
+  const auto explain = [&](const std::string& text) {
+    report.message = status.empty() ? text : status;
+  };
+  if (asker.gives_up()) {
+    return explain("stopped, and the black box did not answer: nothing is vouched for");
+  }
+  asker.limit(run.control.budget.queries);
+  const Index points = std::min(run.plan.certificate_points, asker.left());
+  if (points == 0) {
+    return explain(run.plan.certificate_points == 0
+                       ? "the certificate was turned off: nothing is vouched for"
+                       : "no query was left for the certificate");
+  }
+  asker.enter("certificate");
+  const Index before = asker.charged();
+  const DeviceMatrix x =
+      run.random.gaussian_points(run.device, Stream::certificate, points, asker.inputs());
+  const std::vector<double> errors = errors_at(run, network, x, Round::next);
+  const Index in_ball = std::min(run.plan.ball_points, asker.left());
+  std::vector<double> ball;
+  if (in_ball > 0) {
+    const HostMatrix there = ball_points(run.random, in_ball, asker.inputs());
+    ball = errors_at(run, network, upload(run.device, there), Round::same);
+  }
+  const double sd = deviation_of(run.device, network, run.random);
+  report.certificate_queries = asker.charged() - before;
+  const Certificate certificate = certify(errors, run.problem.failure,
+                                          run.problem.lipschitz.value_or(lipschitz_guess(network)));
+  report.certificate = certificate;
+  report.rms_error = certificate.rms_error;
+  if (sd > 0) report.relative_error = certificate.rms_error / sd;
+  if (!ball.empty()) report.ball_error = *std::max_element(ball.begin(), ball.end());
+  asker.set_progress(0, report.neurons, report.relative_error);
+  asker.report();
+  const double allowed = run.problem.accuracy * (sd > 0 ? sd : 1);
+  if (!status.empty()) {
+    report.message = status;
+  } else if (certificate.rms_error <= allowed) {
+    report.outcome = Outcome::reached;
+    report.message.clear();
+  } else if (run.sigma > 0 && certificate.rms_error <= kFloor * run.sigma) {
+    report.message = "at the noise floor: what is left of the answers looks like their errors";
+  } else {
+    report.message = "RESIDUAL_TOO_LARGE: what was found does not explain fresh points";
+  }
+}
+
+}  // namespace crease

@@ -1,0 +1,150 @@
+// What the paths of learn_from_hessians share.
+#include "src/learners/smooth_run.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/ops.hpp"
+#include "src/small_dense.hpp"
+#include "src/stages/central_differences.hpp"
+#include "src/stages/numbers.hpp"
+#include "src/stages/smooth_fit.hpp"
+
+namespace crease {
+namespace {
+
+constexpr double kExactNoise = 1e-13;  // of the answers' size: rounding
+constexpr Index kSpareGradients = 4;   // beyond the rank that they show
+constexpr Index kNoisyGradients = 4;   // per input: the least singular value must stand above noise
+constexpr double kRank = 1e-5;         // of the largest singular value of the gradients
+constexpr double kGap = 5;             // of singular values, with noise
+constexpr double kNoiseRank = 2;       // of the largest that noise makes of them
+constexpr double kExactGradient = 1e-4;  // step
+constexpr Index kRays = 8;
+constexpr double kFar = 1e4;  // times d: where saturating networks are constant nearly always
+constexpr double kStill = 1e-7;
+
+double root_mean_square(const HostMatrix& values) {
+  return std::sqrt(dot(values.data(), values.data(), values.size()) /
+                   static_cast<double>(std::max<Index>(1, values.size())));
+}
+
+double deviation_of(const HostMatrix& y) {
+  double sum = 0;
+  for (Index i = 0; i < y.size(); ++i) sum += y.data()[i];
+  const double mean = sum / static_cast<double>(y.size());
+  double square = 0;
+  for (Index i = 0; i < y.size(); ++i) square += std::pow(y.data()[i] - mean, 2);
+  return std::sqrt(square / static_cast<double>(y.size()));
+}
+
+}  // namespace
+
+SmoothRun::Points SmoothRun::gaussian_points(Index n, double scale) {
+  Points points;
+  points.x = random.gaussian_points(device, Stream::looks, n, asker.inputs(), scale);
+  points.y = asker.points(points.x);
+  return points;
+}
+
+double SmoothRun::held_out_error(const SmoothNetwork& network, Index count) {
+  const Points points = gaussian_points(count);
+  const HostMatrix y = download(device, points.y);
+  HostMatrix left = evaluate(device, network, download(device, points.x));
+  for (Index i = 0; i < left.size(); ++i) left.data()[i] -= y.data()[i];
+  const double deviation = deviation_of(y);
+  return root_mean_square(left) / (deviation > 0 ? deviation : 1);
+}
+
+void measure_answers(SmoothRun& run) {
+  run.asker.enter("noise");
+  // Curvature is no noise, so that the stencils of probe_noise() say nothing here: repeats and the
+  // format do.
+  const NoiseModel prior{{0.0}, {kRounding}, "float64", {1.0}};
+  const AnswerNoise measured = measure_noise(run.asker, run.random, prior);
+  run.noise = measured.model;
+  const SmoothRun::Points points = run.gaussian_points(kFormatPoints);
+  run.size = root_mean_square(download(run.device, points.y));
+  if (!(run.size > 0)) run.size = 1;
+  run.sigma = measured.sigma.front() > kExactNoise * run.size ? measured.sigma.front() : 0;
+}
+
+void find_basis(SmoothRun& run) {
+  run.asker.enter("gradients");
+  const Index d = run.asker.inputs();
+  const Index n = run.sigma > 0 ? kNoisyGradients * d : d + kSpareGradients;
+  const HostMatrix centers =
+      download(run.device, run.random.gaussian_points(run.device, Stream::lines, n, d));
+  const double step =
+      run.sigma > 0 ? std::clamp(std::cbrt(3 * run.sigma), 1e-3, 0.3) : kExactGradient;
+  const HostMatrix gradients = central_gradients(run.asker, centers, identity(d), step);
+  const Svd parts = svd(gradients);
+  // Noise of a gradient's number, and the largest singular value of a matrix of it.
+  const double error = run.sigma_or_rounding() / (std::sqrt(2.0) * step);
+  const double chance =
+      error * (std::sqrt(static_cast<double>(n)) + std::sqrt(static_cast<double>(d)));
+  const double floor = std::max(kRank * parts.values.front(), kNoiseRank * chance);
+  Index rank = std::count_if(parts.values.begin(), parts.values.end(),
+                             [&](double value) { return value > floor; });
+  // Noise may hide directions of little slope: without a gap all of them stay.
+  const auto r = static_cast<std::size_t>(rank);
+  if (run.sigma > 0 && rank > 0 && rank < d && parts.values[r - 1] < kGap * parts.values[r]) {
+    rank = d;
+  }
+  if (run.problem.neurons && run.problem.layers == 2) {
+    rank = std::min(*run.problem.neurons, d);
+  }
+  rank = std::max<Index>(rank, 1);
+  run.basis = HostMatrix(parts.right.view().row_block(0, rank));
+}
+
+bool becomes_constant(SmoothRun& run) {
+  run.asker.enter("lines");
+  const Index d = run.asker.inputs();
+  HostMatrix x(0, d);
+  for (Index ray = 0; ray < kRays; ++ray) {
+    const std::vector<double> direction = unit_vector(run.random.normals(d));
+    for (const double times : {2.0, 4.0}) {
+      std::vector<double> point = direction;
+      const double distance = times * kFar * static_cast<double>(d);
+      for (double& value : point) value *= distance;
+      x.append_row(point.data(), d);
+    }
+  }
+  const HostMatrix y = download(run.device, run.asker.points(upload(run.device, x)));
+  Index still = 0;
+  for (Index ray = 0; ray < kRays; ++ray) {
+    const double change = std::fabs(y(2 * ray + 1, 0) - y(2 * ray, 0));
+    if (change <= std::max(kStill * run.size, 8 * run.sigma)) ++still;
+  }
+  return 2 * still >= kRays;
+}
+
+SmoothNetwork polished(SmoothRun& run, const SmoothNetwork& start) {
+  run.asker.enter("polish");
+  SmoothFitPlan plan;
+  plan.linear = std::any_of(start.linear.data(), start.linear.data() + start.linear.size(),
+                            [](double value) { return value != 0; });
+  plan.most_bytes = run.control.budget.device_bytes / 4;
+  plan.stop = [&run] { return run.asker.would_end(); };
+  plan.damping = 1e-6;
+  const Index unknowns = free_numbers(start, plan);
+  if (unknowns > run.plan.most_unknowns) {
+    run.asker.warn("no fit of all parameters: " + std::to_string(unknowns) + " unknowns, at most " +
+                   std::to_string(run.plan.most_unknowns) + " (most_unknowns)");
+    return start;
+  }
+  const double per_unknown = run.plan.rows_per_unknown * (run.sigma > 0 ? 3 : 1);
+  const auto rows = static_cast<Index>(std::ceil(per_unknown * static_cast<double>(unknowns)));
+  if (rows > run.asker.left()) {
+    run.asker.warn("no fit of all parameters: it takes " + std::to_string(rows) + " queries, " +
+                   std::to_string(run.asker.left()) + " are left");
+    return start;
+  }
+  const SmoothRun::Points points = run.gaussian_points(rows);
+  const SmoothFit fit = fit_smooth(run.device, points.x, points.y, start, plan);
+  run.asker.report();
+  return fit.network;
+}
+
+}  // namespace crease

@@ -1,0 +1,88 @@
+// One run of learn_from_hessians: what its paths share.
+#pragma once
+
+#include <crease/hessian_learner.hpp>
+
+#include <string>
+
+#include "src/stages/ask.hpp"
+#include "src/stages/noise.hpp"
+#include "src/stages/random.hpp"
+
+namespace crease {
+
+/// What a path found: a network, or why there is none.
+struct SmoothAttempt {
+  std::optional<SmoothNetwork> network;
+  std::string status;  // empty: nothing stands against it but its residual
+};
+
+/// The problem, the plan and the control outlive it.
+struct SmoothRun {
+  SmoothRun(Device& device_of_run, Oracle& oracle, const SmoothProblem& problem_of_run,
+            const HessianPlan& plan_of_run, const RunControl& control_of_run)
+      : device(device_of_run),
+        problem(problem_of_run),
+        plan(plan_of_run),
+        control(control_of_run),
+        asker(device, oracle, control),
+        random(control.seed) {}
+
+  /// Points for the certificate are kept from learning.
+  Index reserved() const {
+    return control.budget.queries
+               ? std::min(plan.certificate_points + plan.ball_points, *control.budget.queries / 4)
+               : 0;
+  }
+
+  /// One deviation of an answer, at least its rounding.
+  double sigma_or_rounding() const { return std::max(sigma, 0x1p-52 * size); }
+
+  /// Fresh Gaussian points with their answers.
+  struct Points {
+    DeviceMatrix x;  // [n, d]
+    DeviceMatrix y;  // [n, 1]
+  };
+  Points gaussian_points(Index n, double scale = 1);
+
+  /// rms of F - F' over standard deviation of F, at fresh Gaussian points.
+  double held_out_error(const SmoothNetwork& network, Index points);
+
+  Device& device;
+  const SmoothProblem& problem;
+  const HessianPlan& plan;
+  const RunControl& control;
+  Asker asker;
+  Random random;
+  double sigma = 0;  // of an answer under N(0, I); 0: exact
+  double size = 1;   // root mean square of F
+  NoiseModel noise;
+  HostMatrix basis;  // [D, d] orthonormal rows: where F varies
+  RunReport report;
+};
+
+/// Asks how exact the answers are, and how large.
+void measure_answers(SmoothRun& run);
+
+/// The inputs' subspace that F depends on, from gradients at d + 4 points (4 d where answers are
+/// not exact).
+void find_basis(SmoothRun& run);
+
+/// Whether F has a limit along random rays.
+bool becomes_constant(SmoothRun& run);
+
+/// One hidden layer (path S of the specification). With `most_hessians` it gives up there.
+SmoothAttempt learn_one_layer(SmoothRun& run, std::optional<Index> most_hessians = {});
+
+/// Two hidden layers, far field and corners (path C). F must become constant far out. With
+/// `may_be_one` it ends, without a network, where the first layer's neurons add up without a
+/// second.
+SmoothAttempt learn_two_layers(SmoothRun& run, bool may_be_one);
+
+/// All parameters of a network on fresh Gaussian points. Keeps the start where that fits better.
+SmoothNetwork polished(SmoothRun& run, const SmoothNetwork& start);
+
+/// Fresh points for `network`, outcome and message.
+void certify_smooth(SmoothRun& run, const SmoothNetwork& network, const std::string& status);
+
+}  // namespace crease

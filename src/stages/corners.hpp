@@ -1,0 +1,79 @@
+// The second layer from corners: points at which every neuron of the first layer is saturated.
+#pragma once
+
+#include <crease/smooth_network.hpp>
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "src/stages/ask.hpp"
+#include "src/stages/random.hpp"
+
+namespace crease {
+
+/// A first layer of known directions, and what saturates it: x = dual^T (reach s + ...), <a_i,
+/// dual_j> = 1 where i = j and 0 elsewhere.
+struct SaturatedLayer {
+  HostMatrix directions;  // [m, d] rows a_i, linearly independent
+  HostMatrix dual;        // [m, d]
+  Activation activation = Activation::tanh;
+  double reach = 20;  // sigmoid: 40
+};
+
+/// dual = (A A^T)^-1 A, reach by the activation; BadInput where it does not saturate, or the
+/// directions are not independent.
+SaturatedLayer saturated_layer(const HostMatrix& directions, Activation activation);
+
+/// `reach`, doubled until twice of it makes no difference to 16 random corners (within 1e-10 of
+/// their deviation, 6 sigma and rounding), at most six times: for neurons of small scales. 16
+/// queries a look. Waits.
+double saturating_reach(Asker& asker, Random& random, const SaturatedLayer& first,
+                        double sigma = 0);
+
+struct CornersPlan {
+  std::optional<Index> neurons;  // m1 of the second layer; none: found, an upper bound
+  Index most_neurons = 0;        // tried, where they are not given; 0: eight more than signs
+  double sigma = 0;              // deviation of an answer
+  std::function<bool()> stop;    // asked before every fit; may be empty
+};
+
+struct Corners {
+  /// One hidden layer in the signs s: F(x(s)) = constant + sum_l output_l h(<b_l, s> + tau_l),
+  /// s in {-1, 1}^m; the first layer's values are s (tanh, erf) or (1 + s) / 2 (sigmoid).
+  SmoothNetwork second;
+  double rms = 0;              // of the corners fitted
+  double deviation = 0;        // standard deviation of F over them
+  std::vector<double> values;  // rms of every fit, in the order of the tries: m1 is read from it
+  int tries = 0;               // fits
+  bool settled = false;        // rms <= max(1e-9 * deviation, 1.3 sigma)
+  // Whether corners say it all: there are four of them, 2^m in all, for every unknown, and h is not
+  // sin, whose weights they give modulo pi only. Where not, `second` may be another function
+  // between the corners: learn_both_layers().
+  bool determined = false;
+};
+
+/// F at saturated corners is a network of one layer in the signs, exactly, whatever the shifts of
+/// the first one. Levenberg-Marquardt from random starts finds it, outputs of one size first
+/// (counted_fit.hpp), counts of neurons upwards: 4 (m1 (m + 2) + 1) + 50 queries, as the corners
+/// are the same for all counts. One output. Waits.
+///
+/// Second differences over flips of two signs, ~ sum_l output_l h'' b_li b_lj, lead to starts too
+/// (Hessian subspace, rank-one search, profiles), but take m^2 (m + 15) queries, show no gap
+/// at m1, and miss neurons of little curvature; no case was met where they did better.
+Corners learn_corners(Asker& asker, Random& random, const SaturatedLayer& first,
+                      Activation second_activation, const CornersPlan& plan = {});
+
+/// Both layers at once, `second` being the whole network in x: the same fits with scales, shifts
+/// and directions of the first layer among the unknowns, at points where a quarter of its neurons
+/// are saturated. For few signs, where it is as sure, and sin. One output. Waits.
+Corners learn_both_layers(Asker& asker, Random& random, const SaturatedLayer& first,
+                          Activation second_activation, const CornersPlan& plan = {});
+
+/// The whole network: scales and shifts of the first layer's neurons, two unknowns each, from
+/// profiles along dual_i with the others saturated; 41 points of 8 patterns a neuron, one batch.
+/// `weights` of the first layer are scale_i a_i. Waits.
+SmoothNetwork with_first_layer(Asker& asker, Random& random, const SaturatedLayer& first,
+                               const SmoothNetwork& second);
+
+}  // namespace crease

@@ -1,0 +1,99 @@
+// crease learn --learner hessian and auto.
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/files/file_bytes.hpp"
+#include "tests/support/run_program.hpp"
+
+namespace crease {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using Json = nlohmann::json;
+
+class LearnSmoothTest : public ProgramTest {
+ protected:
+  /// learn `target`; its report.
+  Json learned(const std::string& target, std::vector<std::string> more, int exit_code = 0) {
+    std::vector<std::string> arguments = {
+        "learn",    target,           "--out",    file("out.safetensors"),
+        "--report", file("out.json"), "--device", "cpu"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const ProgramResult result = run_program(arguments);
+    EXPECT_EQ(result.exit_code, exit_code) << result.err;
+    out_ = result.out;
+    std::ifstream report(file("out.json"));
+    return Json::parse(report);
+  }
+  std::string out_;
+};
+
+TEST_F(LearnSmoothTest, ASmoothNetworkIsLearnedAndWrittenAndReported) {
+  const std::string target =
+      made("t.safetensors", {"smooth", "--inputs", "6", "--neurons", "4", "--activation", "gelu"});
+  const Json report = learned(target, {"--learner", "hessian", "--activation", "gelu"});
+  EXPECT_EQ(report["outcome"], "reached");
+  EXPECT_EQ(report["mode"], "hessian");
+  EXPECT_EQ(report["method"], "one layer");
+  EXPECT_EQ(report["neurons"], 4);
+  EXPECT_LT(report["ball_error"].get<double>(), 1e-12);
+  EXPECT_LT(report["relative_error"].get<double>(), 1e-12);
+  EXPECT_GT(report["queries"]["hessians"], 0);
+  EXPECT_THAT(out_, HasSubstr("of the unit ball"));
+  const Json verified = Json::parse(
+      expect_ok({"verify", target, file("out.safetensors"), "--json", "--samples", "2000"}).out);
+  EXPECT_LT(verified["ball_error"]["largest"].get<double>(), 1e-12);
+}
+
+TEST_F(LearnSmoothTest, TwoHiddenLayersAreFoundWithoutTheirNumbers) {
+  const std::string target = made(
+      "t.npz", {"smooth", "--inputs", "8", "--neurons", "6", "--second-layer", "2", "--seed", "3"});
+  const Json report = learned(target, {"--learner", "hessian"});
+  EXPECT_EQ(report["outcome"], "reached") << report["message"];
+  EXPECT_EQ(report["method"], "corners");
+  EXPECT_LT(report["ball_error"].get<double>(), 1e-12);
+}
+
+TEST_F(LearnSmoothTest, AutoTakesTheLearnerForTheTarget) {
+  const std::string smooth = made("s.npz", {"smooth", "--inputs", "5", "--neurons", "3"});
+  EXPECT_EQ(learned(smooth, {"--learner", "auto"})["mode"], "hessian");
+  const std::string relu = made("r.npz", {"gaussian", "--inputs", "5", "--neurons", "3"});
+  const Json report = learned(relu, {"--learner", "auto"});
+  EXPECT_EQ(report["mode"], "adaptive");
+  EXPECT_EQ(report["outcome"], "reached");
+  const Json& queries = report["queries"];
+  EXPECT_GT(queries["recognition"], 0);
+  EXPECT_EQ(queries["total"], queries["learning"].get<int>() + queries["certificate"].get<int>());
+  const std::string several =
+      made("p.npz", {"gaussian", "--inputs", "5", "--neurons", "3", "--outputs", "2"});
+  EXPECT_EQ(learned(several, {"--learner", "auto"})["mode"], "adaptive");
+}
+
+TEST_F(LearnSmoothTest, TheWrongLearnerSaysWhichIsRight) {
+  const std::string smooth = made("s.npz", {"smooth", "--inputs", "5", "--neurons", "3"});
+  EXPECT_THAT(learned(smooth, {}, 3)["message"].get<std::string>(), HasSubstr("--learner hessian"));
+  const std::string relu = made("r.npz", {"gaussian", "--inputs", "5", "--neurons", "3"});
+  EXPECT_THAT(learned(relu, {"--learner", "hessian"}, 3)["message"].get<std::string>(),
+              StartsWith("HESSIAN_VANISHES"));
+}
+
+TEST_F(LearnSmoothTest, OptionsOfTheOtherLearnerAndUnknownActivationsAreRefused) {
+  const std::string target = made("s.npz", {"smooth", "--inputs", "5", "--neurons", "3"});
+  const auto refused = [&](std::vector<std::string> more, const std::string& words) {
+    std::vector<std::string> arguments = {"learn", target, "--out", file("o.npz")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    expect_refused(arguments, words);
+  };
+  refused({"--activation", "tanh"}, "--activation: belongs to --learner hessian, not to query");
+  refused({"--layers", "1"}, "--layers: belongs to --learner hessian");
+  refused({"--learner", "hessian", "--mode", "uniform"}, "--mode: belongs to --learner query");
+  refused({"--learner", "hessian", "--polish"}, "--polish: belongs to --learner query");
+  refused({"--learner", "hessian", "--layers", "3"}, "--layers: expected 1 or 2");
+  refused({"--learner", "hessian", "--activation", "swish"}, "\"swish\" is no activation");
+  refused({"--learner", "hessian", "--budget", "100"}, "the budget is 100 queries");
+}
+
+}  // namespace
+}  // namespace crease

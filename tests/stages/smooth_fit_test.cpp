@@ -1,0 +1,113 @@
+// Levenberg-Marquardt for smooth networks: back to the planted network, and what moves.
+#include "src/stages/smooth_fit.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/support/devices.hpp"
+#include "tests/support/near.hpp"
+#include "tests/support/planted_smooth.hpp"
+
+namespace crease {
+namespace {
+
+class SmoothFitTest : public EveryBackend {
+ protected:
+  /// Where every free number of `network` is moved by normals times `by`.
+  static SmoothNetwork nearby(SmoothNetwork network, double by) {
+    std::uint64_t seed = 900;
+    const auto shake = [&](HostMatrix& part) {
+      const HostMatrix errors = normals(part.rows(), part.cols(), ++seed);
+      for (Index i = 0; i < part.size(); ++i) part.data()[i] += by * errors.data()[i];
+    };
+    for (SmoothNetwork::Layer& layer : network.hidden) {
+      shake(layer.weights);
+      shake(layer.bias);
+    }
+    shake(network.output);
+    shake(network.constant);
+    return network;
+  }
+  SmoothFit fitted(const SmoothNetwork& truth, const SmoothNetwork& start, Index n,
+                   const SmoothFitPlan& plan = {}) {
+    const HostMatrix x = normals(n, truth.inputs(), 5);
+    const DeviceMatrix points = upload(device(), x);
+    const DeviceMatrix values = upload(device(), exact_values(truth, x));
+    return fit_smooth(device(), points, values, start, plan);
+  }
+};
+CREASE_ON_EVERY_BACKEND(SmoothFitTest);
+
+TEST_P(SmoothFitTest, OneHiddenLayerOfEveryActivationComesBackToRounding) {
+  for (const Activation g : kActivations) {
+    SmoothNetwork truth = planted_smooth(4, {3}, 1, {g}, 1);
+    SmoothFitPlan plan;
+    plan.linear = true;
+    const SmoothFit fit = fitted(truth, nearby(truth, 0.03), 400, plan);
+    EXPECT_LT(fit.rms, 1e-13) << to_string(g);
+    EXPECT_LT(distance(fit.network.hidden[0].weights, truth.hidden[0].weights), 1e-9)
+        << to_string(g);
+    EXPECT_LT(distance(fit.network.linear, truth.linear), 1e-9) << to_string(g);
+  }
+}
+
+TEST_P(SmoothFitTest, TwoHiddenLayersComeBackToRounding) {
+  const SmoothNetwork truth =
+      planted_smooth(5, {4, 3}, 1, {Activation::tanh, Activation::sigmoid}, 1);
+  SmoothFitPlan plan;
+  plan.most_steps = 300;
+  plan.little = 1e-6;  // a sigmoid of tanhs is a narrow valley
+  const SmoothFit fit = fitted(truth, nearby(truth, 0.03), 600, plan);
+  EXPECT_LT(fit.rms, 1e-13);
+  for (std::size_t l = 0; l < 2; ++l) {
+    EXPECT_LT(distance(fit.network.hidden[l].weights, truth.hidden[l].weights), 1e-9);
+    EXPECT_LT(distance(fit.network.hidden[l].bias, truth.hidden[l].bias), 1e-9);
+  }
+}
+
+// A gradient step of the mean square along every unknown: what the Jacobian says, the loss does.
+TEST_P(SmoothFitTest, OnlyWhatIsFreeMoves) {
+  const SmoothNetwork truth = planted_smooth(3, {2, 2}, 1, {Activation::tanh, Activation::sin}, 1);
+  const SmoothNetwork start = nearby(truth, 0.05);
+  SmoothFitPlan none;
+  none.weights = none.biases = none.output = none.constant = false;
+  EXPECT_EQ(free_numbers(start, none), 0);
+  EXPECT_EQ(fitted(truth, start, 100, none).steps, 0);
+  SmoothFitPlan plan = none;
+  plan.biases = true;
+  EXPECT_EQ(free_numbers(start, plan), 4);
+  const SmoothFit fit = fitted(truth, start, 100, plan);
+  EXPECT_GT(fit.steps, 0);
+  EXPECT_LT(fit.rms, fitted(truth, start, 100, none).rms);
+  for (std::size_t l = 0; l < 2; ++l) {
+    EXPECT_TRUE(same_bits(fit.network.hidden[l].weights, start.hidden[l].weights));
+    EXPECT_GT(distance(fit.network.hidden[l].bias, start.hidden[l].bias), 0);
+  }
+  EXPECT_TRUE(same_bits(fit.network.output, start.output));
+  EXPECT_TRUE(same_bits(fit.network.linear, start.linear));
+  EXPECT_EQ(free_numbers(start, SmoothFitPlan{}), 3 * 2 + 2 + 2 * 2 + 2 + 2 + 1);
+}
+
+TEST_P(SmoothFitTest, AStopEndsItWithTheBestSoFar) {
+  const SmoothNetwork truth = planted_smooth(3, {2}, 1, {Activation::tanh}, 1);
+  const SmoothNetwork start = nearby(truth, 0.05);
+  int asked = 0;
+  SmoothFitPlan plan;
+  plan.stop = [&] { return ++asked > 1; };
+  const SmoothFit fit = fitted(truth, start, 100, plan);
+  EXPECT_TRUE(fit.stopped);
+  EXPECT_EQ(fit.steps, 1);
+}
+
+TEST_P(SmoothFitTest, WhatDoesNotFitIsRefused) {
+  const SmoothNetwork one = planted_smooth(3, {2}, 1, {Activation::tanh}, 1);
+  const SmoothNetwork two_outputs = planted_smooth(3, {2}, 2, {Activation::tanh}, 1);
+  DeviceMatrix x(device(), 4, 3), y(device(), 4, 1), wide(device(), 4, 2);
+  EXPECT_THROW(fit_smooth(device(), x, wide, one), BadInput);
+  EXPECT_THROW(fit_smooth(device(), wide, y, one), BadInput);
+  EXPECT_THROW(fit_smooth(device(), x, wide, two_outputs), BadInput);
+}
+
+}  // namespace
+}  // namespace crease
