@@ -1,5 +1,5 @@
-// crease_smooth: one row of the tables of `./dev bench smooth`: plants a smooth network, learns it on
-// one thread, prints one JSON line.
+// crease_smooth: one row of the tables of `./dev bench smooth`: plants a smooth network, learns it
+// on one thread, prints one JSON line.
 #include <sys/resource.h>
 #include <crease/crease.hpp>
 
@@ -107,7 +107,8 @@ Json run(const Options& options) {
   control.seed = Seed{options.seed};
   const auto oracle = oracle_of(options, truth);
   const double start = cpu_seconds();
-  const Learned<SmoothNetwork> learned = learn_from_hessians(*device, *oracle, problem, {}, control);
+  const Learned<SmoothNetwork> learned =
+      learn_from_hessians(*device, *oracle, problem, {}, control);
   line["seconds"] = cpu_seconds() - start;
   const RunReport& report = learned.report;
   line["outcome"] = to_string(report.outcome);
