@@ -46,6 +46,20 @@
 //   certify    vouch_for (finish.hpp), certify (certify.hpp)
 //                                           what fresh points say of the finished network
 //
+//   smooth     probe_curvature (curvature.hpp)
+//                                           whether F bends smoothly, or at kinks only
+//              central_gradients, hessians (central_differences.hpp)
+//                                           fans of two steps, and of the shared stencil
+//              symmetric_span, rank_one_search, fit_profile (symmetric_span.hpp, ...)
+//                                           one layer: the span of the Hessians, its matrices of
+//                                           rank one, scale and shift of each neuron
+//              far_field (far_field.hpp)    two layers: directions of the first from far out;
+//                                           far_steps.hpp, secants.hpp
+//              learn_corners, learn_both_layers, with_first_layer (corners.hpp)
+//                                           the second where the first one saturates:
+//                                           corner_points.hpp, counted_fit.hpp
+//              fit_smooth (smooth_fit.hpp)  Levenberg-Marquardt over all parameters
+//
 //   samples    Examples (examples.hpp)      rows of a source, held out, kept or drawn again
 //              label_moments, hermite_contractions (sample_moments.hpp)
 //                                           Hermite moments of labels, streamed

@@ -32,9 +32,12 @@ struct HessianPlan {
   double radius = 1.5;              // one layer: Hessians at radius * N(0, I)
   Index first_hessians = 16;        // one layer: their number at first ...
   double more_hessians = 1.5;       // ... and times this as long as too few show the rank
-  bool ascent = false;              // the paper's projected gradient ascent for rank-one matrices
-  double rows_per_unknown = 2;      // of the last fit; three times that where answers are not exact
-  Index most_unknowns = 6000;       // of the last fit: more keep what was found
+  // Ends at once, with HESSIAN_VANISHES, unless second differences agree at most points: where the
+  // target may be a ReLU network.
+  bool only_smooth = false;
+  bool ascent = false;          // the paper's projected gradient ascent for rank-one matrices
+  double rows_per_unknown = 2;  // of the last fit; three times that where answers are not exact
+  Index most_unknowns = 6000;   // of the last fit: more keep what was found
 };
 
 /// Learns a smooth network from finite-difference Hessians. One hidden layer: Hessians are sum_i
@@ -48,7 +51,9 @@ struct HessianPlan {
 ///
 /// Outcomes as of learn_from_queries(); where it is not `reached` the message says why, beginning
 /// with
-///   HESSIAN_VANISHES      F is piecewise linear (ReLU) or affine: learn_from_queries() is for it
+///   HESSIAN_VANISHES      F is piecewise linear (ReLU) or affine, for which learn_from_queries()
+///                         is, or constant at most points, or its bends are below its answers'
+///                         errors
 ///   RANK_SATURATED        the Hessians span all, or nearly all, symmetric matrices
 ///   FAR_FIELD_INCOMPLETE  directions of the first layer are missing
 ///   NOT_SATURATING        two layers, and F does not become constant far out
@@ -59,8 +64,8 @@ Learned<SmoothNetwork> learn_from_hessians(Device& device, Oracle& oracle,
                                            const HessianPlan& plan = {},
                                            const RunControl& run = {});
 
-/// Bound on the queries of a run with `neurons` of a first layer in d inputs (one layer) known
-/// before the first question; what a budget is held against: noise, gradients and the first
+/// Fewer queries than any run in d inputs takes that learns something, certificate included; known
+/// before the first question, and what a budget is held against: noise, gradients and the first
 /// Hessians. Throws BadInput on d < 1.
 Index least_queries(const SmoothProblem& problem, const HessianPlan& plan, Index d);
 

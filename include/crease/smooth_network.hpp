@@ -36,7 +36,7 @@ bool saturates(Activation activation);
 /// Many parameters give one function: neurons of a layer may be permuted; tanh, sin and erf may
 /// change the signs of a neuron's weights and outputs; sigmoid those and add its outputs to the
 /// next layer's biases (here: the constant); softplus and gelu those too and add a linear part,
-/// where the layer below is the input. Compare functions, or match() of one hidden layer.
+/// where the layer below is the input. Compare functions.
 struct SmoothNetwork {
   struct Layer {
     HostMatrix weights;  // [k, inputs of the layer]

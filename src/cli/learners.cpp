@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "src/cli/number_options.hpp"
 
 namespace crease {
@@ -30,11 +33,12 @@ Learned<SmoothNetwork> learn_smooth(const LearnerOptions& options, Device& devic
   smooth.failure = problem.failure;
   HessianPlan hessian = options.hessian;
   hessian.certificate_points = plan.certificate_points;
+  hessian.only_smooth = options.learner == kAuto;
   if (plan.certificate_points == 0) hessian.ball_points = 0;
   return learn_from_hessians(device, oracle, smooth, hessian, run);
 }
 
-/// The other learner's questions before it gave way, in the report of the one that went on.
+/// The questions of the learner whose network is not kept, in the report of the other.
 void add_recognition(const RunReport& first, RunReport& report) {
   const Index asked = first.learning_queries + first.certificate_queries;
   report.queries["recognition"] += asked;
@@ -79,6 +83,9 @@ void settle_learner(LearnerOptions& options, const CLI::App& verb,
     throw CLI::ValidationError("--layers", "expected 1 or 2");
   }
   const auto comma = options.activations.find(',');
+  if (comma != std::string::npos && options.smooth.layers == 1) {
+    throw CLI::ValidationError("--activation", "expected one name with --layers 1");
+  }
   try {
     options.smooth.first = activation_of(options.activations.substr(0, comma));
     options.smooth.second = comma == std::string::npos
@@ -91,27 +98,41 @@ void settle_learner(LearnerOptions& options, const CLI::App& verb,
 
 LearnedAny learn_by(const LearnerOptions& options, Device& device, Oracle& oracle,
                     const QueryProblem& problem, const QueryPlan& plan, const RunControl& run) {
-  const bool possible = oracle.output_dim() == 1 && !oracle.answer_kind().sigmas;
-  if (options.learner == kHessian || (options.learner == kAuto && possible)) {
-    Learned<SmoothNetwork> smooth = learn_smooth(options, device, oracle, problem, plan, run);
-    const RunReport& first = smooth.report;
-    const bool gives_way = options.learner == kAuto && first.outcome == Outcome::not_reached &&
-                           first.message.rfind("HESSIAN_VANISHES", 0) == 0;
-    if (!gives_way) return {std::move(smooth.network), std::move(smooth.report)};
-    RunControl rest = run;
-    if (rest.budget.queries) {
-      *rest.budget.queries = std::max<Index>(
-          1, *rest.budget.queries - first.learning_queries - first.certificate_queries);
-    }
-    if (rest.budget.seconds) {
-      rest.budget.seconds = std::max(1e-3, *rest.budget.seconds - first.total_seconds);
-    }
-    Learned<ReluNetwork> relu = learn_from_queries(device, oracle, problem, plan, rest);
-    add_recognition(first, relu.report);
-    return {std::move(relu.network), std::move(relu.report)};
+  const auto by_queries = [&](const RunControl& control) {
+    return learn_from_queries(device, oracle, problem, plan, control);
+  };
+  const auto any = [](auto learned) {
+    return LearnedAny{std::move(learned.network), std::move(learned.report)};
+  };
+  const bool one_by_one = oracle.output_dim() == 1 && !oracle.answer_kind().sigmas;
+  const bool affordable =
+      !run.budget.queries ||
+      *run.budget.queries >= least_queries(options.smooth, options.hessian, oracle.input_dim());
+  const bool is_auto = options.learner == kAuto;
+  if (options.learner == kQuery || (is_auto && !(one_by_one && affordable))) {
+    return any(by_queries(run));
   }
-  Learned<ReluNetwork> relu = learn_from_queries(device, oracle, problem, plan, run);
-  return {std::move(relu.network), std::move(relu.report)};
+  Learned<SmoothNetwork> smooth = learn_smooth(options, device, oracle, problem, plan, run);
+  const RunReport& first = smooth.report;
+  const bool settled = first.outcome != Outcome::not_reached ||
+                       first.message.find("noise floor") != std::string::npos;
+  if (!is_auto || settled) return any(std::move(smooth));
+  RunControl rest = run;
+  if (rest.budget.queries) {
+    *rest.budget.queries -= first.learning_queries + first.certificate_queries;
+    if (*rest.budget.queries < 1) return any(std::move(smooth));
+  }
+  if (rest.budget.seconds) {
+    rest.budget.seconds = std::max(1e-3, *rest.budget.seconds - first.total_seconds);
+  }
+  Learned<ReluNetwork> relu = by_queries(rest);
+  const double infinity = std::numeric_limits<double>::infinity();
+  if (first.relative_error.value_or(infinity) < relu.report.relative_error.value_or(infinity)) {
+    add_recognition(relu.report, smooth.report);
+    return any(std::move(smooth));
+  }
+  add_recognition(first, relu.report);
+  return any(std::move(relu));
 }
 
 }  // namespace crease

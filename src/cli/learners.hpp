@@ -32,9 +32,9 @@ struct LearnedAny {
 };
 
 /// Asks `oracle` by the learner of the options; accuracy, failure and the certificate's size are
-/// those of `problem` and `plan` for all of them. `auto`: the Hessian learner, and where it sees
-/// that F does not bend, or F has several outputs, the query learner; queries of both are in the
-/// report, the first one's as `recognition`.
+/// those of `problem` and `plan` for all of them. `auto`: the Hessian learner where F bends
+/// smoothly and has one output; the query learner where not, or where the first did not get there:
+/// the better network counts, and the other's queries are in its report as `recognition`.
 LearnedAny learn_by(const LearnerOptions& options, Device& device, Oracle& oracle,
                     const QueryProblem& problem, const QueryPlan& plan, const RunControl& run);
 

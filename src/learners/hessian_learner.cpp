@@ -67,21 +67,22 @@ class HessianLearner {
     }
     measure_answers(run_);
     run_.asker.enter("hessians");
-    if (probe_curvature(run_.asker, run_.random, {.sigma = run_.sigma, .size = run_.size}) ==
-        Bending::nowhere) {
-      best_.status =
-          "HESSIAN_VANISHES: second differences are zero at most points: a piecewise linear "
-          "(ReLU-type) or affine target, which the query learner is for, or one that is constant "
-          "at most points";
+    const Bending bending =
+        probe_curvature(run_.asker, run_.random, {.sigma = run_.sigma, .size = run_.size});
+    if (bending == Bending::nowhere) {
+      best_.status = run_.sigma > 0 ? kHiddenByNoise : kHessianVanishes;
+      return;
+    }
+    if (bending == Bending::unclear && run_.plan.only_smooth) {
+      best_.status = kNotSmooth;
       return;
     }
     find_basis(run_);
     if (may_have(2)) learn_two();
     if (may_have(1) && !is_settled()) {
       const std::string before = best_.status;
-      run_.report.method = "one layer";
       const Index most = std::max(kMostHessians * run_.basis.rows(), kLeastHessians);
-      take(learn_one_layer(run_, may_have(2) ? std::optional(most) : std::nullopt));
+      take(learn_one_layer(run_, may_have(2) ? std::optional(most) : std::nullopt), "one layer");
       if (is_settled() || vanishes() || before.empty() || best_.status == before) return;
       best_.status = before + "; " + best_.status;
     }
@@ -99,44 +100,55 @@ class HessianLearner {
   /// First where both may be: far field and a few corners tell for a tenth of the Hessians' price.
   void learn_two() {
     const bool both = may_have(1);
-    if (!saturates(run_.problem.first) || !becomes_constant(run_)) {
+    if (!saturates(run_.problem.first) || !is_constant_far_out()) {
       if (both) return;
       best_.status =
           "NOT_SATURATING: F does not become constant far out, or its first activation does not "
           "saturate: two hidden layers are found for saturating ones alone";
       return;
     }
-    run_.report.method = "corners";
-    take(learn_two_layers(run_, both));
+    take(learn_two_layers(run_, both), "corners");
+  }
+
+  /// A box that does not answer far out may still have one layer.
+  bool is_constant_far_out() {
+    try {
+      return becomes_constant(run_);
+    } catch (const EndOfRun& end) {
+      if (end.outcome() != Outcome::oracle_failed || !may_have(1)) throw;
+      run_.asker.warn(std::string("nothing is learned from far out: ") + end.what());
+      return false;
+    }
   }
 
   bool vanishes() const { return best_.status.rfind("HESSIAN_VANISHES", 0) == 0; }
-  double tolerance() const {
-    return std::max(kTooLarge, kNoise * run_.sigma / std::max(run_.size, 1e-300));
-  }
+  double tolerance() const { return std::max(kTooLarge, kNoise * run_.sigma); }
   bool is_settled() const { return best_.status.empty() && best_.error <= tolerance(); }
 
-  void take(const SmoothAttempt& attempt) {
+  void take(const SmoothAttempt& attempt, const char* method) {
     if (!attempt.network) {
       if (!has_network()) best_.status = attempt.status;
       return;
     }
     run_.asker.enter("looks");
     double error = run_.held_out_error(*attempt.network, kHeldOut);
-    keep(*attempt.network, error, attempt.status);
+    keep(*attempt.network, error, attempt.status, method);
     if (!(error < kWorthAFit)) return;
-    const SmoothNetwork fitted = polished(run_, *attempt.network);
+    const std::optional<SmoothNetwork> fitted = polished(run_, *attempt.network);
+    if (!fitted) return;
     run_.asker.enter("looks");
-    error = run_.held_out_error(fitted, kHeldOut);
+    error = run_.held_out_error(*fitted, kHeldOut);
     // What explains fresh points is right, whatever stood against its start.
-    keep(fitted, error, error <= tolerance() ? "" : attempt.status);
+    keep(*fitted, error, error <= tolerance() ? "" : attempt.status, method);
   }
 
-  void keep(const SmoothNetwork& network, double error, const std::string& status) {
+  void keep(const SmoothNetwork& network, double error, const std::string& status,
+            const char* method) {
     if (!(error < best_.error) && has_network()) return;
     best_.network = network;
     best_.error = error;
     best_.status = status;
+    run_.report.method = method;
     if (status.empty() && error > tolerance()) {
       best_.status = "RESIDUAL_TOO_LARGE: what was found does not explain fresh points";
     }
@@ -164,8 +176,10 @@ Index least_queries(const SmoothProblem& problem, const HessianPlan& plan, Index
           : plan.first_hessians * stencil_size(problem.neurons.value_or(1) < d && problem.neurons
                                                    ? *problem.neurons
                                                    : 1);
-  return kRepeatedPoints * kRepeats + 2 * kFormatPoints + kCurvatureQueries + 2 * d * (d + 4) +
-         hessians;
+  const Index learning = kRepeatedPoints * kRepeats + 2 * kFormatPoints + kCurvatureQueries +
+                         2 * d * (d + 4) + hessians;
+  // A quarter of a budget is kept for the certificate, or all of it.
+  return learning + std::min(plan.certificate_points + plan.ball_points, (learning + 2) / 3);
 }
 
 Learned<SmoothNetwork> learn_from_hessians(Device& device, Oracle& oracle,
@@ -178,8 +192,10 @@ Learned<SmoothNetwork> learn_from_hessians(Device& device, Oracle& oracle,
   const Index price = least_queries(problem, plan, oracle.input_dim());
   require(!control.budget.queries || price <= *control.budget.queries,
           "the budget is " + std::to_string(control.budget.queries.value_or(0)) +
-              " queries; noise, gradients and the first Hessians alone take " +
+              " queries; noise, gradients, the first Hessians and a certificate take " +
               std::to_string(price));
+  require(!problem.second_neurons || *problem.second_neurons <= plan.most_unknowns,
+          "second_neurons must be at most most_unknowns, " + std::to_string(plan.most_unknowns));
   SmoothRun run(device, oracle, problem, plan, control);
   require(!run.asker.knows_sigmas(),
           "the Hessian learner needs answers of one accuracy, not a standard deviation of each");
@@ -190,13 +206,15 @@ Learned<SmoothNetwork> learn_from_hessians(Device& device, Oracle& oracle,
     run.report.outcome = end->outcome();
     status = end->what();
   }
-  const Best& best = learner.best();
+  Best best = learner.best();
+  best.network = run.of_target(std::move(best.network));
   const bool answers =
       run.report.outcome != Outcome::device_lost && run.report.outcome != Outcome::oracle_failed;
   if (status.empty()) status = best.status;
   run.report.message = status;
   if (answers && learner.has_network()) {
     run.asker.finish_regardless();
+    run.asker.standardize(0, 1);
     const auto certify = [&] { certify_smooth(run, best.network, status); };
     if (const auto end = how_it_ends(run.asker, certify)) {
       run.report.outcome = end->outcome();

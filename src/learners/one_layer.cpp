@@ -72,8 +72,8 @@ class OneLayer {
   /// The number of neurons, by as many Hessians as it takes.
   std::optional<Index> find_rank() {
     const Index most = symmetric_size(dims_);
-    Index wanted =
-        run_.problem.neurons ? *run_.problem.neurons + kSpare + 1 : run_.plan.first_hessians;
+    Index wanted = run_.plan.first_hessians;
+    if (run_.problem.neurons) wanted = std::min(*run_.problem.neurons, most) + kSpare + 1;
     while (true) {
       append(wanted - found_.rows.rows());
       double largest = 0;
@@ -81,9 +81,7 @@ class OneLayer {
       const double floor =
           kVanishes * static_cast<double>(dims_) * run_.sigma_or_rounding() / (step_ * step_);
       if (middle <= std::min(floor, kMedianVanishes * largest) || largest <= floor / 100) {
-        status_ =
-            "HESSIAN_VANISHES: the Hessian is zero at almost every point: a piecewise linear "
-            "(ReLU-type) or affine target, which the query learner is for";
+        status_ = run_.sigma > 0 ? kHiddenByNoise : kHessianVanishes;
         return std::nullopt;
       }
       if (run_.problem.neurons && *run_.problem.neurons <= std::min(wanted, most)) {
@@ -91,6 +89,7 @@ class OneLayer {
       }
       const SymmetricSpan span = symmetric_span(device_, upload(device_, found_.rows), 0);
       const Index rank = rank_of(span.values);
+      if (most == 1) return 1;  // a 1 x 1 matrix has rank one
       const bool saturated = static_cast<double>(rank) >= kSaturated * static_cast<double>(most);
       if (rank > 0 && !saturated && rank + kSpare <= found_.rows.rows()) return rank;
       if (found_.rows.rows() >= most + kSpare || found_.rows.rows() > most_hessians_) {
@@ -204,7 +203,7 @@ class OneLayer {
     const bool bends_to_a_line =
         run_.problem.first == Activation::softplus || run_.problem.first == Activation::gelu;
     const double deviation = std::sqrt(square / static_cast<double>(n));
-    if (!bends_to_a_line && deviation <= std::max(kLinear * run_.size, 3 * run_.sigma)) {
+    if (!bends_to_a_line && deviation <= std::max(kLinear, 3 * run_.sigma)) {
       return network;
     }
     // Without a linear part worth its while a rough fit of the neurons would be taken for one.

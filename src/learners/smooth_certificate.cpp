@@ -11,6 +11,8 @@ namespace crease {
 namespace {
 
 constexpr Index kDeviationPoints = 16384;  // of sd(F'), which has no closed form: to a percent
+constexpr double kFarOff = 10;             // deviations of an answer: beyond its limit
+constexpr double kExactLimit = 1e-11;      // of the size of F, where answers are exact
 constexpr double kFloor = 3;               // deviations of an answer: an error of no more is noise
 
 /// n points uniform in the unit ball.
@@ -126,16 +128,28 @@ void certify_smooth(SmoothRun& run, const SmoothNetwork& network, const std::str
   report.rms_error = certificate.rms_error;
   if (sd > 0) report.relative_error = certificate.rms_error / sd;
   if (!ball.empty()) report.ball_error = *std::max_element(ball.begin(), ball.end());
-  asker.set_progress(0, report.neurons, report.relative_error);
+  Index neurons = 0;
+  for (Index l = 0; l < network.layers(); ++l) neurons += network.neurons(l);
+  asker.set_progress(0, neurons, report.relative_error);
   asker.report();
-  const double allowed = run.problem.accuracy * (sd > 0 ? sd : 1);
-  if (!status.empty()) {
-    report.message = status;
-  } else if (certificate.rms_error <= allowed) {
+  const double sigma = run.sigma * run.deviation;
+  const double limit = sigma > 0 ? kFarOff * sigma : kExactLimit * run.size * run.deviation;
+  report.certificate->beyond_limit =
+      std::count_if(errors.begin(), errors.end(), [&](double error) { return error > limit; });
+  const bool within = certificate.rms_error <= run.problem.accuracy * (sd > 0 ? sd : 1);
+  const bool to_its_end = report.outcome == Outcome::not_reached;
+  if (to_its_end && within && report.certificate->beyond_limit == 0) {
     report.outcome = Outcome::reached;
     report.message.clear();
-  } else if (run.sigma > 0 && certificate.rms_error <= kFloor * run.sigma) {
+  } else if (to_its_end && sigma > 0 && certificate.rms_error <= kFloor * sigma) {
     report.message = "at the noise floor: what is left of the answers looks like their errors";
+  } else if (!status.empty()) {
+    report.message = status;
+  } else if (within) {
+    report.message = std::to_string(report.certificate->beyond_limit) + " of " +
+                     std::to_string(points) +
+                     " fresh points show an error beyond the answers' own: something small is "
+                     "missing";
   } else {
     report.message = "RESIDUAL_TOO_LARGE: what was found does not explain fresh points";
   }

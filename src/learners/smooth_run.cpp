@@ -8,34 +8,39 @@
 #include "src/small_dense.hpp"
 #include "src/stages/central_differences.hpp"
 #include "src/stages/numbers.hpp"
+#include "src/stages/product.hpp"
 #include "src/stages/smooth_fit.hpp"
 
 namespace crease {
 namespace {
 
-constexpr double kExactNoise = 1e-13;  // of the answers' size: rounding
-constexpr Index kSpareGradients = 4;   // beyond the rank that they show
-constexpr Index kNoisyGradients = 4;   // per input: the least singular value must stand above noise
-constexpr double kRank = 1e-5;         // of the largest singular value of the gradients
-constexpr double kGap = 5;             // of singular values, with noise
-constexpr double kNoiseRank = 2;       // of the largest that noise makes of them
+constexpr double kConstant = 1e-13;   // of the size: a deviation that is rounding
+constexpr Index kSpareGradients = 4;  // beyond the rank that they show
+constexpr Index kNoisyGradients = 4;  // per input: the least singular value must stand above noise
+constexpr double kRank = 1e-5;        // of the largest singular value of the gradients
+constexpr Index kSpanPoints = 16;
+constexpr double kSpanned = 1e-9;  // of the size of F: a change that is rounding and truncation
+constexpr int kBasisRounds = 4;
+constexpr double kGap = 5;               // of singular values, with noise
+constexpr double kNoiseRank = 2;         // of the largest that noise makes of them
 constexpr double kExactGradient = 1e-4;  // step
 constexpr Index kRays = 8;
 constexpr double kFar = 1e4;  // times d: where saturating networks are constant nearly always
 constexpr double kStill = 1e-7;
 
-double root_mean_square(const HostMatrix& values) {
-  return std::sqrt(dot(values.data(), values.data(), values.size()) /
-                   static_cast<double>(std::max<Index>(1, values.size())));
-}
-
-double deviation_of(const HostMatrix& y) {
-  double sum = 0;
-  for (Index i = 0; i < y.size(); ++i) sum += y.data()[i];
-  const double mean = sum / static_cast<double>(y.size());
+/// Mean, standard deviation and root mean square.
+struct Moments {
+  double mean = 0, deviation = 0, size = 0;
+};
+Moments moments_of(const HostMatrix& y) {
+  const auto n = static_cast<double>(std::max<Index>(1, y.size()));
+  Moments moments;
+  for (Index i = 0; i < y.size(); ++i) moments.mean += y.data()[i] / n;
   double square = 0;
-  for (Index i = 0; i < y.size(); ++i) square += std::pow(y.data()[i] - mean, 2);
-  return std::sqrt(square / static_cast<double>(y.size()));
+  for (Index i = 0; i < y.size(); ++i) square += std::pow(y.data()[i] - moments.mean, 2);
+  moments.deviation = std::sqrt(square / n);
+  moments.size = std::hypot(moments.mean, moments.deviation);
+  return moments;
 }
 
 }  // namespace
@@ -52,8 +57,15 @@ double SmoothRun::held_out_error(const SmoothNetwork& network, Index count) {
   const HostMatrix y = download(device, points.y);
   HostMatrix left = evaluate(device, network, download(device, points.x));
   for (Index i = 0; i < left.size(); ++i) left.data()[i] -= y.data()[i];
-  const double deviation = deviation_of(y);
-  return root_mean_square(left) / (deviation > 0 ? deviation : 1);
+  const double deviation = moments_of(y).deviation;
+  return moments_of(left).size / (deviation > 0 ? deviation : 1);
+}
+
+SmoothNetwork SmoothRun::of_target(SmoothNetwork network) const {
+  for (Index i = 0; i < network.output.size(); ++i) network.output.data()[i] *= deviation;
+  for (Index i = 0; i < network.linear.size(); ++i) network.linear.data()[i] *= deviation;
+  network.constant(0, 0) = mean + deviation * network.constant(0, 0);
+  return network;
 }
 
 void measure_answers(SmoothRun& run) {
@@ -63,39 +75,76 @@ void measure_answers(SmoothRun& run) {
   const NoiseModel prior{{0.0}, {kRounding}, "float64", {1.0}};
   const AnswerNoise measured = measure_noise(run.asker, run.random, prior);
   run.noise = measured.model;
+  const bool exact = run.noise.format == "float64";
+  run.noise.absolute = {exact ? 0 : measured.sigma.front()};
+  run.noise.relative = {0};
   const SmoothRun::Points points = run.gaussian_points(kFormatPoints);
-  run.size = root_mean_square(download(run.device, points.y));
-  if (!(run.size > 0)) run.size = 1;
-  run.sigma = measured.sigma.front() > kExactNoise * run.size ? measured.sigma.front() : 0;
+  const Moments moments = moments_of(download(run.device, points.y));
+  if (moments.deviation > kConstant * moments.size) {
+    run.mean = moments.mean;
+    run.deviation = moments.deviation;
+  } else {
+    run.mean = moments.mean;
+    run.deviation = moments.size > 0 ? moments.size : 1;
+  }
+  run.asker.standardize(run.mean, run.deviation);
+  run.size = std::max(1.0, moments.size / run.deviation);
+  run.sigma = run.noise.absolute.front() / run.deviation;
 }
+
+namespace {
+
+/// Whether F does not change where points lose what lies outside the basis.
+bool spans(SmoothRun& run, const HostMatrix& basis) {
+  const Index d = run.asker.inputs();
+  HostMatrix x =
+      download(run.device, run.random.gaussian_points(run.device, Stream::looks, kSpanPoints, d));
+  const HostMatrix inside =
+      product(run.device, product(run.device, x, Transpose::no, basis, Transpose::yes),
+              Transpose::no, basis, Transpose::no);
+  for (Index i = 0; i < kSpanPoints; ++i) x.append_row(inside.row(i), d);
+  const HostMatrix y = download(run.device, run.asker.points(upload(run.device, x)));
+  double change = 0;
+  for (Index i = 0; i < kSpanPoints; ++i) {
+    change = std::max(change, std::fabs(y(i, 0) - y(kSpanPoints + i, 0)));
+  }
+  return change <= kSpanned * run.size;
+}
+
+}  // namespace
 
 void find_basis(SmoothRun& run) {
   run.asker.enter("gradients");
   const Index d = run.asker.inputs();
-  const Index n = run.sigma > 0 ? kNoisyGradients * d : d + kSpareGradients;
-  const HostMatrix centers =
-      download(run.device, run.random.gaussian_points(run.device, Stream::lines, n, d));
   const double step =
       run.sigma > 0 ? std::clamp(std::cbrt(3 * run.sigma), 1e-3, 0.3) : kExactGradient;
-  const HostMatrix gradients = central_gradients(run.asker, centers, identity(d), step);
-  const Svd parts = svd(gradients);
-  // Noise of a gradient's number, and the largest singular value of a matrix of it.
-  const double error = run.sigma_or_rounding() / (std::sqrt(2.0) * step);
-  const double chance =
-      error * (std::sqrt(static_cast<double>(n)) + std::sqrt(static_cast<double>(d)));
-  const double floor = std::max(kRank * parts.values.front(), kNoiseRank * chance);
-  Index rank = std::count_if(parts.values.begin(), parts.values.end(),
-                             [&](double value) { return value > floor; });
-  // Noise may hide directions of little slope: without a gap all of them stay.
-  const auto r = static_cast<std::size_t>(rank);
-  if (run.sigma > 0 && rank > 0 && rank < d && parts.values[r - 1] < kGap * parts.values[r]) {
-    rank = d;
+  HostMatrix gradients(0, d);
+  for (int round = 0; round < kBasisRounds; ++round) {
+    const Index n = run.sigma > 0 ? kNoisyGradients * d : d + kSpareGradients;
+    const HostMatrix centers =
+        download(run.device, run.random.gaussian_points(run.device, Stream::lines, n, d));
+    const HostMatrix more = central_gradients(run.asker, centers, identity(d), step);
+    for (Index i = 0; i < n; ++i) gradients.append_row(more.row(i), d);
+    const Svd parts = svd(gradients);
+    // Noise of a gradient's number, and the largest singular value of a matrix of it.
+    const double error = run.sigma_or_rounding() / (std::sqrt(2.0) * step);
+    const double chance = error * (std::sqrt(static_cast<double>(gradients.rows())) +
+                                   std::sqrt(static_cast<double>(d)));
+    const double floor = std::max(kRank * parts.values.front(), kNoiseRank * chance);
+    Index rank = std::count_if(parts.values.begin(), parts.values.end(),
+                               [&](double value) { return value > floor; });
+    // Noise may hide directions of little slope: without a gap all of them stay.
+    const auto r = static_cast<std::size_t>(rank);
+    if (run.sigma > 0 && rank > 0 && rank < d && parts.values[r - 1] < kGap * parts.values[r]) {
+      rank = d;
+    }
+    if (run.problem.neurons && run.problem.layers == 2) rank = std::min(*run.problem.neurons, d);
+    rank = std::max<Index>(rank, 1);
+    run.basis = HostMatrix(parts.right.view().row_block(0, rank));
+    // Steep neurons slope at few points: exact answers tell whether one is missing.
+    if (rank == d || run.sigma > 0 || spans(run, run.basis)) return;
   }
-  if (run.problem.neurons && run.problem.layers == 2) {
-    rank = std::min(*run.problem.neurons, d);
-  }
-  rank = std::max<Index>(rank, 1);
-  run.basis = HostMatrix(parts.right.view().row_block(0, rank));
+  run.basis = identity(d);
 }
 
 bool becomes_constant(SmoothRun& run) {
@@ -115,12 +164,12 @@ bool becomes_constant(SmoothRun& run) {
   Index still = 0;
   for (Index ray = 0; ray < kRays; ++ray) {
     const double change = std::fabs(y(2 * ray + 1, 0) - y(2 * ray, 0));
-    if (change <= std::max(kStill * run.size, 8 * run.sigma)) ++still;
+    if (change <= std::max(kStill, 8 * run.sigma)) ++still;
   }
   return 2 * still >= kRays;
 }
 
-SmoothNetwork polished(SmoothRun& run, const SmoothNetwork& start) {
+std::optional<SmoothNetwork> polished(SmoothRun& run, const SmoothNetwork& start) {
   run.asker.enter("polish");
   SmoothFitPlan plan;
   plan.linear = std::any_of(start.linear.data(), start.linear.data() + start.linear.size(),
@@ -132,14 +181,14 @@ SmoothNetwork polished(SmoothRun& run, const SmoothNetwork& start) {
   if (unknowns > run.plan.most_unknowns) {
     run.asker.warn("no fit of all parameters: " + std::to_string(unknowns) + " unknowns, at most " +
                    std::to_string(run.plan.most_unknowns) + " (most_unknowns)");
-    return start;
+    return std::nullopt;
   }
   const double per_unknown = run.plan.rows_per_unknown * (run.sigma > 0 ? 3 : 1);
   const auto rows = static_cast<Index>(std::ceil(per_unknown * static_cast<double>(unknowns)));
   if (rows > run.asker.left()) {
     run.asker.warn("no fit of all parameters: it takes " + std::to_string(rows) + " queries, " +
                    std::to_string(run.asker.left()) + " are left");
-    return start;
+    return std::nullopt;
   }
   const SmoothRun::Points points = run.gaussian_points(rows);
   const SmoothFit fit = fit_smooth(run.device, points.x, points.y, start, plan);

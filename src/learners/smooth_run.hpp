@@ -11,6 +11,19 @@
 
 namespace crease {
 
+inline constexpr const char* kHessianVanishes =
+    "HESSIAN_VANISHES: second differences are zero at most points: a piecewise linear (ReLU-type) "
+    "or "
+    "affine target, which the query learner is for, or one that is constant at most points";
+inline constexpr const char* kHiddenByNoise =
+    "HESSIAN_VANISHES: no curvature stands above the errors of the answers: a piecewise linear "
+    "(ReLU-type) or affine target, which the query learner is for, or answers too coarse for this "
+    "one";
+inline constexpr const char* kNotSmooth =
+    "HESSIAN_VANISHES: second differences do not agree at two steps: kinks, which the query "
+    "learner "
+    "is for, or bends that the errors of the answers hide";
+
 /// What a path found: a network, or why there is none.
 struct SmoothAttempt {
   std::optional<SmoothNetwork> network;
@@ -45,6 +58,9 @@ struct SmoothRun {
   };
   Points gaussian_points(Index n, double scale = 1);
 
+  /// A network of the standardized answers as one of F.
+  SmoothNetwork of_target(SmoothNetwork network) const;
+
   /// rms of F - F' over standard deviation of F, at fresh Gaussian points.
   double held_out_error(const SmoothNetwork& network, Index points);
 
@@ -54,14 +70,17 @@ struct SmoothRun {
   const RunControl& control;
   Asker asker;
   Random random;
-  double sigma = 0;  // of an answer under N(0, I); 0: exact
-  double size = 1;   // root mean square of F
+  // Answers are seen less their mean and over their standard deviation under N(0, I), once they are
+  // measured: all numbers below are in these units.
+  double mean = 0, deviation = 1;
+  double sigma = 0;  // of an answer; 0: exact
+  double size = 1;   // root mean square of F as it came: what rounding is relative to
   NoiseModel noise;
   HostMatrix basis;  // [D, d] orthonormal rows: where F varies
   RunReport report;
 };
 
-/// Asks how exact the answers are, and how large.
+/// Asks how exact the answers are, and how large; then standardizes them.
 void measure_answers(SmoothRun& run);
 
 /// The inputs' subspace that F depends on, from gradients at d + 4 points (4 d where answers are
@@ -79,10 +98,14 @@ SmoothAttempt learn_one_layer(SmoothRun& run, std::optional<Index> most_hessians
 /// second.
 SmoothAttempt learn_two_layers(SmoothRun& run, bool may_be_one);
 
-/// All parameters of a network on fresh Gaussian points. Keeps the start where that fits better.
-SmoothNetwork polished(SmoothRun& run, const SmoothNetwork& start);
+/// All parameters of a network on fresh Gaussian points; none, with a warning, where unknowns or
+/// queries do not allow it.
+std::optional<SmoothNetwork> polished(SmoothRun& run, const SmoothNetwork& start);
 
-/// Fresh points for `network`, outcome and message.
+/// Fresh points for `network`, in the units of F: certificate, errors, outcome and message.
+/// `reached` where no point is off by more than ten deviations of an answer (exact ones: 1e-11 of
+/// F's size) and the rms is within the accuracy, unless something else ended the run; else the
+/// message is `status`, or what the points say.
 void certify_smooth(SmoothRun& run, const SmoothNetwork& network, const std::string& status);
 
 }  // namespace crease

@@ -13,12 +13,13 @@ namespace {
 constexpr Index kMixed = 32;          // mixed differences
 constexpr double kAdditive = 1e-9;    // of the root mean square of F: none ...
 constexpr double kNoisyAdditive = 8;  // ... or so many deviations of an answer
+constexpr Index kMoreNeurons = 8;     // of the second layer than of the first are tried
 constexpr Index kFewSigns = 12;       // for which both layers at once take no long time
 
 /// Whether flips of two signs change F by the sum of what each changes, at random corners.
 bool adds_up(SmoothRun& run, const SaturatedLayer& first) {
   const Index m = first.directions.rows();
-  if (m < 2) return false;
+  if (m < 2) return true;  // one sign says nothing of a second layer
   const HostMatrix signs = random_signs(run.random, kMixed, m);
   HostMatrix corners(0, m);
   for (Index i = 0; i < kMixed; ++i) {
@@ -68,11 +69,13 @@ SmoothAttempt learn_two_layers(SmoothRun& run, bool may_be_one) {
   run.asker.enter("corners");
   first.reach = saturating_reach(run.asker, run.random, first, run.sigma);
   if (may_be_one && adds_up(run, first)) {
-    return {{}, "RESIDUAL_TOO_LARGE: the first layer's neurons add up, without a second layer"};
+    return {};  // one hidden layer
   }
   CornersPlan plan;
   plan.neurons = run.problem.second_neurons;
   plan.sigma = run.sigma;
+  plan.most_neurons =
+      std::clamp<Index>(run.plan.most_unknowns / (wanted + 2), 1, wanted + kMoreNeurons);
   plan.stop = [&run] { return run.asker.would_end(); };
   Corners second = learn_corners(run.asker, run.random, first, run.problem.second, plan);
   const bool both = !second.determined || (!second.settled && wanted <= kFewSigns);
@@ -80,15 +83,16 @@ SmoothAttempt learn_two_layers(SmoothRun& run, bool may_be_one) {
     second = learn_both_layers(run.asker, run.random, first, run.problem.second, plan);
   }
   SmoothAttempt attempt;
-  attempt.network =
-      both ? second.second : with_first_layer(run.asker, run.random, first, second.second);
+  attempt.network = both ? second.second
+                         : with_first_layer(run.asker, run.random, first, second.second, run.sigma);
   if (!second.settled && incomplete) {
     attempt.status = "FAR_FIELD_INCOMPLETE: with the " + std::to_string(found.directions.rows()) +
                      " directions that were found no second layer explains the answers";
   } else if (!second.settled) {
-    attempt.status = "RESIDUAL_TOO_LARGE: no second layer of up to " +
-                     std::to_string(attempt.network->neurons(1)) +
-                     " neurons explains the answers where the first one saturates";
+    attempt.status =
+        "RESIDUAL_TOO_LARGE: no second layer explains the answers where the first one saturates "
+        "(the best has " +
+        std::to_string(attempt.network->neurons(1)) + " neurons)";
   }
   return attempt;
 }

@@ -189,6 +189,10 @@ DeviceMatrix Asker::take_apart(DeviceMatrix y, HostMatrix* sigmas) {
   if (!knows_sigmas_) {
     if (sigmas != nullptr) *sigmas = HostMatrix();
     take(y.rows(), first_non_finite_row(*device_, y));
+    if (shift_ != 0 || scale_ != 1) {
+      add_row(*device_, upload(*device_, HostMatrix(1, outputs_, -shift_)), y);
+      scale_columns(*device_, upload(*device_, HostMatrix(1, outputs_, 1 / scale_)), y);
+    }
     return y;
   }
   DeviceMatrix values(*device_, y.rows(), outputs_);
@@ -318,6 +322,13 @@ DeviceMatrix Asker::fan(const Fan& fan, Round round, HostMatrix* sigmas) {
     }
   }
   return take_apart(std::move(y), sigmas);
+}
+
+void Asker::standardize(double shift, double scale) {
+  require(std::isfinite(shift) && std::isfinite(scale) && scale > 0 && !knows_sigmas_,
+          "standardize: a finite shift and a scale above 0, for answers without deviations");
+  shift_ = shift;
+  scale_ = scale;
 }
 
 void Asker::set_progress(Index kinks, Index neurons, std::optional<double> relative_error) {

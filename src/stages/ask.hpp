@@ -110,6 +110,10 @@ class Asker {
   virtual Index unanswered() const { return unanswered_ + in_hand_; }
   virtual Index rounds() const { return rounds_; }
 
+  /// From here on answers at points and on fans are (F - shift) / scale, so that steps and
+  /// tolerances of a learner fit every target. Without standard deviations; scale > 0.
+  void standardize(double shift, double scale);
+
   /// State that progress events repeat; call report() to send one.
   virtual void set_progress(Index kinks, Index neurons, std::optional<double> relative_error);
   virtual void report(std::string message = {});
@@ -157,6 +161,8 @@ class Asker {
   bool finishing_ = false;
   bool in_vain_ = true;  // no answer came to the last question
   Paid* paid_ = nullptr;
+  double shift_ = 0;
+  double scale_ = 1;
   Index asked_ = 0;
   Index reused_ = 0;
   Index reused_before_;  // the oracle's number at the last answer

@@ -71,9 +71,10 @@ Corners learn_both_layers(Asker& asker, Random& random, const SaturatedLayer& fi
                           Activation second_activation, const CornersPlan& plan = {});
 
 /// The whole network: scales and shifts of the first layer's neurons, two unknowns each, from
-/// profiles along dual_i with the others saturated; 41 points of 8 patterns a neuron, one batch.
+/// profiles along dual_i with the others saturated; 41 points of 2 patterns a neuron, of 8 where
+/// answers have errors (sigma), one batch.
 /// `weights` of the first layer are scale_i a_i. Waits.
 SmoothNetwork with_first_layer(Asker& asker, Random& random, const SaturatedLayer& first,
-                               const SmoothNetwork& second);
+                               const SmoothNetwork& second, double sigma = 0);
 
 }  // namespace crease

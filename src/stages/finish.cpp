@@ -174,6 +174,7 @@ void end_report(Asker& asker, const NoiseModel& noise, Index neurons, RunReport&
   report.neurons = neurons;
   asker.write(report);
   report.learning_queries = asker.charged() - report.certificate_queries;
+  if (!report.certificate && report.learning_rounds == 0) report.learning_rounds = report.rounds;
   const AnswerKind kind = asker.answer_kind();
   report.answer_format = kind.format.empty() ? noise.format : kind.format;
   report.modulo = kind.modulo;

@@ -14,7 +14,8 @@
 namespace crease {
 namespace {
 
-constexpr Index kPatterns = 8;        // of the other neurons' signs
+constexpr Index kPatterns = 2;        // of the other neurons' signs ...
+constexpr Index kNoisyPatterns = 8;   // ... where answers have errors
 constexpr Index kDrawnPatterns = 64;  // of which those are taken that the neuron matters most in
 constexpr Index kPoints = 41;
 constexpr double kOfReach = 0.25;      // points lie within so much of it
@@ -64,7 +65,7 @@ class Section {
 };
 
 /// Of many drawn, those patterns under which F differs most between the neuron's two ends.
-Section telling_section(const SmoothNetwork& second, Index neuron, Random& random) {
+Section telling_section(const SmoothNetwork& second, Index neuron, Index patterns, Random& random) {
   const Index m = second.inputs();
   const Section drawn(second, neuron, random_signs(random, kDrawnPatterns, m));
   std::vector<std::pair<double, Index>> order;
@@ -73,7 +74,7 @@ Section telling_section(const SmoothNetwork& second, Index neuron, Random& rando
   }
   std::sort(order.begin(), order.end());
   HostMatrix chosen(0, m);
-  for (Index p = 0; p < kPatterns; ++p) {
+  for (Index p = 0; p < patterns; ++p) {
     chosen.append_row(drawn.signs(order[static_cast<std::size_t>(p)].second), m);
   }
   return {second, neuron, std::move(chosen)};
@@ -230,14 +231,15 @@ class Profiler {
   const double* values_;
 };
 
-/// Coordinates [m * kPatterns * kPoints, m] of all sections' points.
+/// Coordinates [m * patterns * kPoints, m] of all sections' points.
 HostMatrix coordinates_of(const std::vector<Section>& sections, double reach) {
   const auto m = static_cast<Index>(sections.size());
-  HostMatrix coordinates(m * kPatterns * kPoints, m);
+  const Index patterns = sections.front().patterns();
+  HostMatrix coordinates(m * patterns * kPoints, m);
   for (Index i = 0; i < m; ++i) {
-    for (Index p = 0; p < kPatterns; ++p) {
+    for (Index p = 0; p < patterns; ++p) {
       for (Index k = 0; k < kPoints; ++k) {
-        double* row = coordinates.row((i * kPatterns + p) * kPoints + k);
+        double* row = coordinates.row((i * patterns + p) * kPoints + k);
         const double* signs = sections[static_cast<std::size_t>(i)].signs(p);
         for (Index j = 0; j < m; ++j) row[j] = reach * signs[j];
         row[i] = Profiler::coordinate(k, reach);
@@ -250,7 +252,7 @@ HostMatrix coordinates_of(const std::vector<Section>& sections, double reach) {
 }  // namespace
 
 SmoothNetwork with_first_layer(Asker& asker, Random& random, const SaturatedLayer& first,
-                               const SmoothNetwork& second) {
+                               const SmoothNetwork& second, double sigma) {
   const Index m = first.directions.rows();
   const Index d = first.directions.cols();
   require(asker.outputs() == 1 && asker.inputs() == d, "with_first_layer: of one output");
@@ -258,13 +260,14 @@ SmoothNetwork with_first_layer(Asker& asker, Random& random, const SaturatedLaye
   require(second.layers() == 1 && second.inputs() == m && second.outputs() == 1,
           "with_first_layer: a second layer of one output in the first one's signs");
   std::vector<Section> sections;
-  for (Index i = 0; i < m; ++i) sections.push_back(telling_section(second, i, random));
+  const Index patterns = sigma > 0 ? kNoisyPatterns : kPatterns;
+  for (Index i = 0; i < m; ++i) sections.push_back(telling_section(second, i, patterns, random));
   const HostMatrix values = values_at(asker, first, coordinates_of(sections, first.reach), 1);
   const SmoothNetwork::Layer& above = second.hidden[0];
   SmoothNetwork network(d, {m, above.weights.rows()}, 1, {first.activation, above.activation});
   for (Index i = 0; i < m; ++i) {
     const Affine line = Profiler(sections[static_cast<std::size_t>(i)], first.activation,
-                                 first.reach, values.row(i * kPatterns * kPoints))
+                                 first.reach, values.row(i * patterns * kPoints))
                             .fit();
     for (Index c = 0; c < d; ++c) {
       network.hidden[0].weights(i, c) = line.scale * first.directions(i, c);

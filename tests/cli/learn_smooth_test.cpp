@@ -71,6 +71,18 @@ TEST_F(LearnSmoothTest, AutoTakesTheLearnerForTheTarget) {
   EXPECT_EQ(learned(several, {"--learner", "auto"})["mode"], "adaptive");
 }
 
+TEST_F(LearnSmoothTest, AutoDoesWhatTheQueryLearnerDoesWithReluAnswersThatHaveErrors) {
+  const std::string relu = made("r.npz", {"gaussian", "--inputs", "5", "--neurons", "4"});
+  for (const char* answers : {"noise:1e-4", "float32"}) {
+    const Json report =
+        learned(relu, {"--learner", "auto", "--answers", answers, "--accuracy", "1e-3"});
+    EXPECT_EQ(report["outcome"], "reached") << answers << report["message"];
+    EXPECT_EQ(report["mode"], "adaptive");
+  }
+  // What the first learner could not pay for is the second one's.
+  EXPECT_EQ(learned(relu, {"--learner", "auto", "--budget", "200"}, 4)["mode"], "adaptive");
+}
+
 TEST_F(LearnSmoothTest, TheWrongLearnerSaysWhichIsRight) {
   const std::string smooth = made("s.npz", {"smooth", "--inputs", "5", "--neurons", "3"});
   EXPECT_THAT(learned(smooth, {}, 3)["message"].get<std::string>(), HasSubstr("--learner hessian"));
@@ -93,6 +105,7 @@ TEST_F(LearnSmoothTest, OptionsOfTheOtherLearnerAndUnknownActivationsAreRefused)
   refused({"--learner", "hessian", "--layers", "3"}, "--layers: expected 1 or 2");
   refused({"--learner", "hessian", "--activation", "swish"}, "\"swish\" is no activation");
   refused({"--learner", "hessian", "--budget", "100"}, "the budget is 100 queries");
+  refused({"--learner", "hessian", "--layers", "1", "--activation", "tanh,sin"}, "one name");
 }
 
 }  // namespace

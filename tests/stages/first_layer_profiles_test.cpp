@@ -50,8 +50,9 @@ class FirstLayerProfilesTest : public EveryBackend {
     Asker asker(device(), *oracle, control);
     Random random(Seed{1});
     SmoothNetwork network = with_first_layer(
-        asker, random, saturated_layer(all.directions, all.truth.hidden[0].activation), all.second);
-    EXPECT_EQ(asker.asked(), 5 * 8 * 41);
+        asker, random, saturated_layer(all.directions, all.truth.hidden[0].activation), all.second,
+        sigma);
+    EXPECT_EQ(asker.asked(), 5 * (sigma > 0 ? 8 : 2) * 41);
     EXPECT_EQ(asker.rounds(), 1);
     return network;
   }
