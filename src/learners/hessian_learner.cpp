@@ -177,7 +177,7 @@ Index least_queries(const SmoothProblem& problem, const HessianPlan& plan, Index
                                                    ? *problem.neurons
                                                    : 1);
   const Index learning = kRepeatedPoints * kRepeats + 2 * kFormatPoints + kCurvatureQueries +
-                         2 * d * (d + 4) + hessians;
+                         2 * d * std::min(kFirstGradients, d + kSpareGradients) + hessians;
   // A quarter of a budget is kept for the certificate, or all of it.
   return learning + std::min(plan.certificate_points + plan.ball_points, (learning + 2) / 3);
 }

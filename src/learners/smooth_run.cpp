@@ -7,6 +7,7 @@
 #include "kernels/ops.hpp"
 #include "src/small_dense.hpp"
 #include "src/stages/central_differences.hpp"
+#include "src/stages/input_lift.hpp"
 #include "src/stages/numbers.hpp"
 #include "src/stages/product.hpp"
 #include "src/stages/smooth_fit.hpp"
@@ -14,16 +15,18 @@
 namespace crease {
 namespace {
 
-constexpr double kConstant = 1e-13;   // of the size: a deviation that is rounding
-constexpr Index kSpareGradients = 4;  // beyond the rank that they show
+constexpr double kConstant = 1e-13;     // of the size: a deviation that is rounding
+constexpr double kMoreGradients = 1.5;  // times as many at a time
 constexpr Index kNoisyGradients = 4;  // per input: the least singular value must stand above noise
 constexpr double kRank = 1e-5;        // of the largest singular value of the gradients
 constexpr Index kSpanPoints = 16;
-constexpr double kSpanned = 1e-9;  // of the size of F: a change that is rounding and truncation
+constexpr double kSpanned = 1e-8;        // of the size of F: a change that is rounding ...
+constexpr double kNearlySpanned = 1e-5;  // ... and, of steep neurons, truncation
 constexpr int kBasisRounds = 4;
 constexpr double kGap = 30;              // of singular values, with noise
 constexpr double kNoiseRank = 2;         // of the largest that noise makes of them
-constexpr double kExactGradient = 1e-4;  // step
+constexpr double kExactGradient = 1e-5;  // step: rounding 2e-11, truncation 1e-10 |a|^3
+constexpr double kLiftRows = 1.25;       // of exact answers, for every unknown of an input
 constexpr Index kRays = 8;
 constexpr double kFar = 1e4;  // times d: where saturating networks are constant nearly always
 constexpr double kStill = 1e-7;
@@ -94,8 +97,8 @@ void measure_answers(SmoothRun& run) {
 
 namespace {
 
-/// Whether F does not change where points lose what lies outside the basis.
-bool spans(SmoothRun& run, const HostMatrix& basis) {
+/// The largest change of F, of its size, where points lose what lies outside the basis.
+double change_outside(SmoothRun& run, const HostMatrix& basis) {
   const Index d = run.asker.inputs();
   HostMatrix x =
       download(run.device, run.random.gaussian_points(run.device, Stream::looks, kSpanPoints, d));
@@ -108,41 +111,80 @@ bool spans(SmoothRun& run, const HostMatrix& basis) {
   for (Index i = 0; i < kSpanPoints; ++i) {
     change = std::max(change, std::fabs(y(i, 0) - y(kSpanPoints + i, 0)));
   }
-  return change <= kSpanned * run.size;
+  return change / run.size;
 }
+
+/// Gradients at Gaussian points, growing, and what their singular values say of F.
+class Gradients {
+ public:
+  explicit Gradients(SmoothRun& run)
+      : run_(run),
+        step_(run.sigma > 0 ? std::clamp(std::cbrt(3 * run.sigma), 1e-3, 0.3) : kExactGradient),
+        rows_(0, run.asker.inputs()) {}
+
+  void take(Index points) {
+    const Index d = run_.asker.inputs();
+    const HostMatrix centers =
+        download(run_.device, run_.random.gaussian_points(run_.device, Stream::lines, points, d));
+    const HostMatrix more = central_gradients(run_.asker, centers, identity(d), step_);
+    for (Index i = 0; i < points; ++i) rows_.append_row(more.row(i), d);
+    parts_ = svd(rows_);
+  }
+
+  Index points() const { return rows_.rows(); }
+
+  Index rank() const {
+    const Index d = run_.asker.inputs();
+    // Noise of a gradient's number, and the largest singular value of a matrix of it.
+    const double error = run_.sigma_or_rounding() / (std::sqrt(2.0) * step_);
+    const double chance =
+        error * (std::sqrt(static_cast<double>(points())) + std::sqrt(static_cast<double>(d)));
+    const double floor = std::max(kRank * parts_.values.front(), kNoiseRank * chance);
+    const auto above = std::count_if(parts_.values.begin(), parts_.values.end(),
+                                     [&](double value) { return value > floor; });
+    const auto r = static_cast<std::size_t>(above);
+    // Noise may hide directions of little slope: without a gap all of them stay.
+    const bool has_gap = above == 0 || above == d || run_.sigma == 0 ||
+                         parts_.values[r - 1] >= kGap * parts_.values[r];
+    return std::max<Index>(has_gap ? above : d, 1);
+  }
+
+  /// The leading `rank` directions.
+  HostMatrix basis(Index rank) const { return HostMatrix(parts_.right.view().row_block(0, rank)); }
+
+ private:
+  SmoothRun& run_;
+  double step_;
+  HostMatrix rows_;
+  Svd parts_;
+};
 
 }  // namespace
 
 void find_basis(SmoothRun& run) {
   run.asker.enter("gradients");
   const Index d = run.asker.inputs();
-  const double step =
-      run.sigma > 0 ? std::clamp(std::cbrt(3 * run.sigma), 1e-3, 0.3) : kExactGradient;
-  HostMatrix gradients(0, d);
+  Gradients gradients(run);
+  const bool exact = run.sigma == 0;
+  gradients.take(exact ? std::min(kFirstGradients, d + kSpareGradients) : kNoisyGradients * d);
   for (int round = 0; round < kBasisRounds; ++round) {
-    const Index n = run.sigma > 0 ? kNoisyGradients * d : d + kSpareGradients;
-    const HostMatrix centers =
-        download(run.device, run.random.gaussian_points(run.device, Stream::lines, n, d));
-    const HostMatrix more = central_gradients(run.asker, centers, identity(d), step);
-    for (Index i = 0; i < n; ++i) gradients.append_row(more.row(i), d);
-    const Svd parts = svd(gradients);
-    // Noise of a gradient's number, and the largest singular value of a matrix of it.
-    const double error = run.sigma_or_rounding() / (std::sqrt(2.0) * step);
-    const double chance = error * (std::sqrt(static_cast<double>(gradients.rows())) +
-                                   std::sqrt(static_cast<double>(d)));
-    const double floor = std::max(kRank * parts.values.front(), kNoiseRank * chance);
-    Index rank = std::count_if(parts.values.begin(), parts.values.end(),
-                               [&](double value) { return value > floor; });
-    // Noise may hide directions of little slope: without a gap all of them stay.
-    const auto r = static_cast<std::size_t>(rank);
-    if (run.sigma > 0 && rank > 0 && rank < d && parts.values[r - 1] < kGap * parts.values[r]) {
-      rank = d;
+    while (exact && gradients.rank() < d &&
+           gradients.rank() + kSpareGradients > gradients.points()) {
+      const auto more =
+          static_cast<Index>((kMoreGradients - 1) * static_cast<double>(gradients.points()));
+      gradients.take(std::min(more, d + kSpareGradients - gradients.rank()));
     }
-    if (run.problem.neurons && run.problem.layers == 2) rank = std::min(*run.problem.neurons, d);
-    rank = std::max<Index>(rank, 1);
-    run.basis = HostMatrix(parts.right.view().row_block(0, rank));
+    Index rank = gradients.rank();
+    if (!exact && run.problem.neurons && run.problem.layers == 2) {
+      rank = std::min(*run.problem.neurons, d);
+    }
+    run.basis = gradients.basis(rank);
+    if (rank == d || !exact) return;
     // Steep neurons slope at few points: exact answers tell whether one is missing.
-    if (rank == d || run.sigma > 0 || spans(run, run.basis)) return;
+    const double change = change_outside(run, run.basis);
+    const bool last = round + 1 == kBasisRounds;
+    if (change <= (last ? kNearlySpanned : kSpanned)) return;
+    if (!last) gradients.take(gradients.points());
   }
   run.basis = identity(d);
 }
@@ -169,6 +211,30 @@ bool becomes_constant(SmoothRun& run) {
   return 2 * still >= kRays;
 }
 
+namespace {
+
+/// F' of coordinates z, x = basis^T z; or back.
+SmoothNetwork in_coordinates(Device& device, const SmoothNetwork& network, const HostMatrix& basis,
+                             Transpose transpose) {
+  const Index inputs = transpose == Transpose::yes ? basis.rows() : basis.cols();
+  std::vector<Index> neurons;
+  std::vector<Activation> activations;
+  for (const SmoothNetwork::Layer& layer : network.hidden) {
+    neurons.push_back(layer.weights.rows());
+    activations.push_back(layer.activation);
+  }
+  SmoothNetwork seen(inputs, neurons, network.outputs(), activations);
+  seen.hidden = network.hidden;
+  seen.hidden[0].weights =
+      product(device, network.hidden[0].weights, Transpose::no, basis, transpose);
+  seen.linear = product(device, network.linear, Transpose::no, basis, transpose);
+  seen.output = network.output;
+  seen.constant = network.constant;
+  return seen;
+}
+
+}  // namespace
+
 std::optional<SmoothNetwork> polished(SmoothRun& run, const SmoothNetwork& start) {
   run.asker.enter("polish");
   SmoothFitPlan plan;
@@ -177,7 +243,14 @@ std::optional<SmoothNetwork> polished(SmoothRun& run, const SmoothNetwork& start
   plan.most_bytes = run.control.budget.device_bytes / 4;
   plan.stop = [&run] { return run.asker.would_end(); };
   plan.damping = 1e-6;
-  const Index unknowns = free_numbers(start, plan);
+  const Index d = run.asker.inputs();
+  const HostMatrix& basis = run.basis;
+  // With noise all rows of one fit say more than a fit and a lift, as long as it can be made.
+  const bool lift =
+      basis.rows() < d && (run.sigma == 0 || free_numbers(start, plan) > run.plan.most_unknowns);
+  const SmoothNetwork within =
+      lift ? in_coordinates(run.device, start, basis, Transpose::yes) : start;
+  const Index unknowns = free_numbers(within, plan);
   if (unknowns > run.plan.most_unknowns) {
     run.asker.warn("no fit of all parameters: " + std::to_string(unknowns) + " unknowns, at most " +
                    std::to_string(run.plan.most_unknowns) + " (most_unknowns)");
@@ -185,15 +258,29 @@ std::optional<SmoothNetwork> polished(SmoothRun& run, const SmoothNetwork& start
   }
   const double per_unknown = run.plan.rows_per_unknown * (run.sigma > 0 ? 3 : 1);
   const auto rows = static_cast<Index>(std::ceil(per_unknown * static_cast<double>(unknowns)));
-  if (rows > run.asker.left()) {
-    run.asker.warn("no fit of all parameters: it takes " + std::to_string(rows) + " queries, " +
-                   std::to_string(run.asker.left()) + " are left");
+  const double lift_rows = run.sigma > 0 ? per_unknown : std::min(kLiftRows, per_unknown);
+  const Index lifting = lift ? 2 * d * lift_centers(start, plan.linear, lift_rows) : 0;
+  if (rows + lifting > run.asker.left()) {
+    run.asker.warn("no fit of all parameters: it takes " + std::to_string(rows + lifting) +
+                   " queries, " + std::to_string(run.asker.left()) + " are left");
     return std::nullopt;
   }
-  const SmoothRun::Points points = run.gaussian_points(rows);
-  const SmoothFit fit = fit_smooth(run.device, points.x, points.y, start, plan);
+  SmoothRun::Points points;
+  points.x = run.random.gaussian_points(run.device, Stream::looks, rows, within.inputs());
+  if (lift) {
+    DeviceMatrix asked(run.device, rows, d);
+    multiply(run.device, points.x, Transpose::no, upload(run.device, basis), Transpose::no, 1.0,
+             0.0, asked);
+    points.y = run.asker.points(asked);
+  } else {
+    points.y = run.asker.points(points.x);
+  }
+  SmoothFit fit = fit_smooth(run.device, points.x, points.y, within, plan);
   run.asker.report();
-  return fit.network;
+  if (!lift) return fit.network;
+  return lift_to_inputs(run.asker, run.random, basis,
+                        in_coordinates(run.device, fit.network, basis, Transpose::no), plan.linear,
+                        lift_rows);
 }
 
 }  // namespace crease

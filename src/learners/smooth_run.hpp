@@ -83,8 +83,14 @@ struct SmoothRun {
 /// Asks how exact the answers are, and how large; then standardizes them.
 void measure_answers(SmoothRun& run);
 
-/// The inputs' subspace that F depends on, from gradients at d + 4 points (4 d where answers are
-/// not exact).
+/// Of exact answers gradients are taken at so many points at first, ...
+inline constexpr Index kFirstGradients = 12;
+inline constexpr Index kSpareGradients = 4;  // ... until so many more than their rank, or d
+
+/// The inputs' subspace that F depends on, from gradients at Gaussian points, more of them until
+/// they show their rank (4 d where answers are not exact). Exact answers are asked, besides,
+/// whether F changes outside of it at 16 points, and as many gradients again are taken where it
+/// does.
 void find_basis(SmoothRun& run);
 
 /// Whether F has a limit along random rays.
@@ -99,7 +105,9 @@ SmoothAttempt learn_one_layer(SmoothRun& run, std::optional<Index> most_hessians
 SmoothAttempt learn_two_layers(SmoothRun& run, bool may_be_one);
 
 /// All parameters of a network on fresh Gaussian points; none, with a warning, where unknowns or
-/// queries do not allow it.
+/// queries do not allow it. Where F varies in fewer directions than there are inputs, and answers
+/// are exact or the unknowns too many, in the coordinates of the basis; the weights outside of it
+/// follow by lift_to_inputs().
 std::optional<SmoothNetwork> polished(SmoothRun& run, const SmoothNetwork& start);
 
 /// Fresh points for `network`, in the units of F: certificate, errors, outcome and message.

@@ -185,6 +185,16 @@ Index free_numbers(const SmoothNetwork& network, const SmoothFitPlan& plan) {
   return numbers;
 }
 
+void smooth_jacobian(Device& device, const SmoothNetwork& network, const SmoothFitPlan& plan,
+                     ConstDeviceView x, DeviceView out) {
+  check(network);
+  require(network.outputs() == 1, "smooth_jacobian: networks of one output");
+  require(
+      x.cols == network.inputs() && out.rows == x.rows && out.cols == free_numbers(network, plan),
+      "smooth_jacobian: x must be [n, d], the rows as wide as there are free numbers");
+  SmoothJacobian(device, network, plan).rows(x, out);
+}
+
 SmoothFit fit_smooth(Device& device, ConstDeviceView x, ConstDeviceView y, SmoothNetwork start,
                      const SmoothFitPlan& plan) {
   check(start);

@@ -36,6 +36,11 @@ struct SmoothFit {
 /// Numbers that a plan lets move.
 Index free_numbers(const SmoothNetwork& network, const SmoothFitPlan& plan);
 
+/// out [n, q] <- dF / d(number) at x [n, d] for the q = free_numbers() ones: layer by layer weights
+/// (row by row) and biases, then outputs, constant, linear part. One output.
+void smooth_jacobian(Device& device, const SmoothNetwork& network, const SmoothFitPlan& plan,
+                     ConstDeviceView x, DeviceView out);
+
 /// min mean (F(x_i) - y_i)^2 from `start`, whose form and activations stay: steps of
 ///   (J^T J + damping diag(J^T J)) s = -J^T r,
 /// J^T J and J^T r from rows of the analytic Jacobian made chunk by chunk, solved by Cholesky on

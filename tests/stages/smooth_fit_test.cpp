@@ -89,6 +89,31 @@ TEST_P(SmoothFitTest, OnlyWhatIsFreeMoves) {
   EXPECT_EQ(free_numbers(start, SmoothFitPlan{}), 3 * 2 + 2 + 2 * 2 + 2 + 2 + 1);
 }
 
+// Central differences of step 1e-5: truncation 1e-10, rounding 1e-11.
+TEST_P(SmoothFitTest, TheJacobianHoldsTheSlopesOfTheNetwork) {
+  const SmoothNetwork network =
+      planted_smooth(3, {2, 2}, 1, {Activation::gelu, Activation::sigmoid}, 1);
+  SmoothFitPlan biases;
+  biases.weights = biases.output = biases.constant = false;
+  const HostMatrix x = normals(6, 3, 8);
+  DeviceMatrix rows(device(), 6, free_numbers(network, biases));
+  smooth_jacobian(device(), network, biases, upload(device(), x), rows);
+  const HostMatrix slopes = download(device(), rows);
+  for (Index j = 0; j < slopes.cols(); ++j) {
+    const auto value_at = [&](double by) {
+      SmoothNetwork moved = network;
+      moved.hidden[static_cast<std::size_t>(j / 2)].bias(j % 2, 0) += by;
+      return exact_values(moved, x);
+    };
+    const HostMatrix above = value_at(1e-5), below = value_at(-1e-5);
+    for (Index i = 0; i < 6; ++i) {
+      EXPECT_NEAR(slopes(i, j), (above(i, 0) - below(i, 0)) / 2e-5, 1e-9);
+    }
+  }
+  DeviceMatrix narrow(device(), 6, 1);
+  EXPECT_THROW(smooth_jacobian(device(), network, biases, upload(device(), x), narrow), BadInput);
+}
+
 TEST_P(SmoothFitTest, AStopEndsItWithTheBestSoFar) {
   const SmoothNetwork truth = planted_smooth(3, {2}, 1, {Activation::tanh}, 1);
   const SmoothNetwork start = nearby(truth, 0.05);
