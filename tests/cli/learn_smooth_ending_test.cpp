@@ -61,7 +61,7 @@ TEST_F(LearnSmoothEndingTest, OneLayerMayHaveMoreNeuronsThanInputs) {
   EXPECT_EQ(report["outcome"], "reached") << report["message"];
   EXPECT_EQ(report["neurons"], 10);
   EXPECT_EQ(report["method"], "one layer");
-  EXPECT_LT(verified(target)["ball_error"]["largest"].get<double>(), 1e-12);
+  EXPECT_LT(verified_against(target)["ball_error"]["largest"].get<double>(), 1e-12);
 }
 
 TEST_F(LearnSmoothEndingTest, TwoLayersWithMoreNeuronsThanInputsAreNotCalledLearned) {
@@ -80,7 +80,7 @@ TEST_F(LearnSmoothEndingTest, TwoLayersWithMoreNeuronsThanInputsAreNotCalledLear
     if (report["relative_error"].is_null()) continue;
     const double said = report["relative_error"];
     EXPECT_GT(said, 1e-8);
-    EXPECT_NEAR(verified(target)["relative_error"].get<double>() / said, 1, 0.3);
+    EXPECT_NEAR(verified_against(target)["relative_error"].get<double>() / said, 1, 0.3);
   }
 }
 
@@ -95,7 +95,7 @@ TEST_F(LearnSmoothEndingTest, WithoutACertificateNothingIsReached) {
     EXPECT_TRUE(report[key].is_null()) << key;
   }
   // What was found is written all the same.
-  EXPECT_LT(verified(target)["ball_error"]["largest"].get<double>(), 1e-12);
+  EXPECT_LT(verified_against(target)["ball_error"]["largest"].get<double>(), 1e-12);
 }
 
 TEST_F(LearnSmoothEndingTest, DirectionsThatDependAreNotCalledLearned) {

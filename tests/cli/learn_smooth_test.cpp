@@ -21,7 +21,7 @@ TEST_F(LearnSmoothTest, ASmoothNetworkIsLearnedAndWrittenAndReported) {
   EXPECT_LT(report["relative_error"].get<double>(), 1e-12);
   EXPECT_GT(report["queries"]["hessians"], 0);
   EXPECT_THAT(out_, HasSubstr("of the unit ball"));
-  EXPECT_LT(verified(target)["ball_error"]["largest"].get<double>(), 1e-12);
+  EXPECT_LT(verified_against(target)["ball_error"]["largest"].get<double>(), 1e-12);
 }
 
 TEST_F(LearnSmoothTest, TwoHiddenLayersAreFoundWithoutTheirNumbers) {

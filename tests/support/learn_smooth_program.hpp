@@ -27,13 +27,12 @@ class LearnSmoothProgramTest : public ProgramTest {
     const ProgramResult result = run_program(arguments);
     EXPECT_EQ(result.exit_code, exit_code) << result.err;
     out_ = result.out;
-    return Json::parse(read_bytes(file("out.json")));
+    return report();
   }
 
-  /// What `verify` says of the network of the last learned().
-  Json verified(const std::string& target) const {
-    return Json::parse(
-        expect_ok({"verify", target, file("out.safetensors"), "--json", "--samples", "2000"}).out);
+  /// `verify` of the network of the last learned().
+  Json verified_against(const std::string& target) const {
+    return verified(target, file("out.safetensors"), {"--samples", "2000"});
   }
 
   std::string out_;  // of the last learned()
