@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/cpu_seconds.hpp"
 #include "kernels/ops.hpp"
 #include "src/cli/cuda_choice.hpp"
 #include "src/families.hpp"
@@ -163,15 +164,6 @@ std::string utc_now() {
   std::array<char, 32> text{};
   std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
   return text.data();
-}
-
-double cpu_seconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto of = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return of(usage.ru_utime) + of(usage.ru_stime);
 }
 
 Json extract(const Options& options) {

@@ -12,15 +12,13 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+from rows import ONE_THREAD, lines_of, run_all, words_of  # noqa: E402
 from samples_rows import EXACT, SAME, rows_of  # noqa: E402
 from samples_tables import error_of, summary  # noqa: E402
-
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 
 
 class Peers:
@@ -47,15 +45,6 @@ class Peers:
         if self.process:
             self.process.stdin.close()
             self.process.wait()
-
-
-def words_of(options):
-    """As crease_samples is told."""
-    words = []
-    for name, value in options.items():
-        if value is not False:
-            words += ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])
-    return words
 
 
 def run_row(arguments, peers, each, folder):
@@ -104,27 +93,17 @@ def parse():
 def main():
     parser, arguments = parse()
     if arguments.earlier:
-        lines = [json.loads(text) for text in arguments.earlier.read_text().splitlines() if text.strip()]
+        lines = lines_of(arguments.earlier)
     else:
         rows = rows_of(arguments.set, arguments.seeds, arguments.brief)
         if arguments.tables:
             rows = [each for each in rows if each["table"].split(",")[0] in arguments.tables]
         if not rows:
             parser.error("no rows of that name")
-        lines, peers = [], Peers()
-        copy = arguments.out.open("w") if arguments.out else None
-        load, begun = os.getloadavg()[0], time.time()
+        peers = Peers()
         with tempfile.TemporaryDirectory() as folder:
-            for each in rows:
-                line = run_row(arguments, peers, each, Path(folder))
-                lines.append(line)
-                text = json.dumps(line)
-                print(text, flush=True)
-                if copy:
-                    print(text, file=copy, flush=True)
+            lines = run_all(rows, lambda each: run_row(arguments, peers, each, Path(folder)), arguments.out)
         peers.end()
-        print(f"\n{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, one thread each, {len(lines)} rows in {time.time() - begun:.0f} seconds, "
-              f"load {load:.1f} before, {os.getloadavg()[0]:.1f} after, {os.cpu_count()} cores")  # fmt: skip
     text, good = summary(lines)
     print(text)
     return 0 if good else 1

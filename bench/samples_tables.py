@@ -3,6 +3,7 @@
 import math
 import statistics
 
+from rows import table as markdown
 from samples_rows import (
     BLIND, EXACT, EXACT_COUNTS, FEW, MANY, NARROW, NARROW_COUNTS, NARROW_NOISE, NARROW_RUNS, NOISE, PAIRS, SAME, TIME, WORST,
 )  # fmt: skip
@@ -10,12 +11,6 @@ from samples_rows import (
 
 def error_of(line):
     return line.get("relative_l2")
-
-
-def markdown(head, rows):
-    cells = [[str(cell) for cell in each] for each in [head, *rows]]
-    cells.insert(1, ["---"] * len(head))
-    return "\n".join("| " + " | ".join(each) + " |" for each in cells)
 
 
 def number(value, form=".0e"):
@@ -62,7 +57,7 @@ class Report:
         self.text, self.missed, self.runs = [], [], 0
 
     def add(self, title, head, rows):
-        self.text += ["", f"**{title}**", "", markdown(head, rows)]
+        self.text += ["", f"**{title}**", "", markdown(head, rows, padded=False)]
 
     def want(self, held, what):
         if not held:

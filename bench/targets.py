@@ -25,10 +25,12 @@ import time
 import tomllib
 from pathlib import Path
 
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+from rows import ONE_THREAD, printer, table  # noqa: E402
+
 ANSWER_POINTS = 2000  # the error of one answer is then known to about 2 %
 PARAMETERS = ("weights", "biases", "hyperplanes", "scales")
-HERE = Path(__file__).resolve().parent
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 DEFAULT_ACCURACY = 1e-8
 
 
@@ -245,13 +247,7 @@ def summary(lines, limits):
         row, missed = judge([line for line in lines if line["target"] == target], of_target)
         good = good and not missed
         rows.append(row + ["; ".join(missed) or ("pass" if LIMITS & set(of_target) else "none set")])
-    widths = [max(len(row[i]) for row in [HEAD, *rows]) for i in range(len(HEAD))]
-    rule = ["-" * width for width in widths]
-    text = "\n".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
-        for row in [HEAD, rule, *rows]
-    )
-    return text, good
+    return table(HEAD, rows), good
 
 
 def rows_of_folder(folder, limits):
@@ -333,7 +329,7 @@ def main():
         parser.error(f"no *.safetensors to learn in {arguments.folder}")
 
     lines = []
-    copy = arguments.out.open("w") if arguments.out else None
+    print_line = printer(arguments.out)
     with tempfile.TemporaryDirectory() as folder:
         for row in rows:
             target = network_of(arguments, row, Path(folder))
@@ -342,12 +338,9 @@ def main():
                 if arguments.reference:
                     line.update(run_reference(arguments, target, seed))
                 lines.append(line)
-                text = json.dumps(line)
-                print(text, flush=True)
-                if copy:
-                    print(text, file=copy, flush=True)
-    table, good = summary(lines, {row["name"]: row for row in rows})
-    print("\n" + table)
+                print_line(line)
+    text, good = summary(lines, {row["name"]: row for row in rows})
+    print("\n" + text)
     return 0 if good else 1
 
 

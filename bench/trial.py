@@ -22,6 +22,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+from rows import table  # noqa: E402
+
 AT_ONCE = 20  # runs a process
 CHANCE = 1e-3
 
@@ -105,15 +109,6 @@ def row_of(answers, family, lines):
         sum(failed(line, "a") for line in lines), sum(failed(line, "b") for line in lines),
         sum(line["broken"] for line in reached), crashed,
     ]  # fmt: skip
-
-
-def table(head, rows):
-    cells = [[str(cell) for cell in row] for row in [head, *rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    cells.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in cells
-    )
 
 
 def summary(lines):

@@ -4,24 +4,14 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
-#include <cstring>
 #include <limits>
+
+#include "tests/support/same_network.hpp"
 
 namespace crease {
 namespace {
 
 constexpr double kEps = std::numeric_limits<double>::epsilon();
-
-bool same_bits(const HostMatrix& a, const HostMatrix& b) {
-  return a.rows() == b.rows() && a.cols() == b.cols() &&
-         (a.empty() || std::memcmp(a.data(), b.data(), sizeof(double) * a.size()) == 0);
-}
-
-bool same_bits(const ReluNetwork& a, const ReluNetwork& b) {
-  return same_bits(a.weights, b.weights) && same_bits(a.bias, b.bias) &&
-         same_bits(a.output, b.output) && same_bits(a.linear, b.linear) &&
-         same_bits(a.constant, b.constant);
-}
 
 FamilyPlan plan_of(const std::string& family, Index inputs, Index neurons, Index outputs = 1) {
   FamilyPlan plan;

@@ -3,16 +3,19 @@
 
 #include <gtest/gtest.h>
 
+#include <crease/gaussian.hpp>
+
 #include <array>
 #include <cmath>
-#include <limits>
 #include <numbers>
+#include <random>
+
+#include "tests/support/gaussian_networks.hpp"
 
 namespace crease {
 namespace {
 
 constexpr double kPi = std::numbers::pi;
-constexpr double kEps = std::numeric_limits<double>::epsilon();
 // The contract: two sums that agree to 1e-11 leave an error of about 1e-14; a few hundred terms and
 // their powers (p eps each) round by less than the rest.
 constexpr double kRelative = 1e-13;
@@ -183,6 +186,94 @@ TEST(GaussianPowersTest, PowersOutOfTheirRangeAreRefused) {
     EXPECT_THROW(PowerProduct(bad, 1), BadInput) << bad;
     EXPECT_THROW(PowerProduct(1, bad), BadInput) << bad;
   }
+}
+
+// Neurons (w, 0) of a power.
+ReluNetwork power_of(const std::vector<std::vector<double>>& rows, std::vector<double> outputs,
+                     double power) {
+  ReluNetwork network = network_of(rows, std::move(outputs));
+  network.power = power;
+  return network;
+}
+
+ReluNetwork random_power(Index d, Index k, Index p, double power, std::uint64_t seed) {
+  ReluNetwork network = random_network(d, k, p, seed);
+  network.bias = HostMatrix(k, 1);
+  network.linear = HostMatrix(p, d);
+  network.constant = HostMatrix(p, 1);
+  network.power = power;
+  return network;
+}
+
+TEST(GaussianTest, SquaresMatchTheArcCosineKernel) {
+  // Cho and Saul: E f_2 f_2 = (3 sin t cos t + (pi - t) (1 + 2 cos^2 t)) / (2 pi) at angle t; E f_2
+  // = 1/2, E f_2^2 = 3/2, and weights of size 2 and 3 count 4 and 9 times.
+  for (const double t : {0.01, 0.4, 1.0, 1.6, 2.5, 3.1}) {
+    const ReluNetwork network =
+        power_of({{2, 0, 0}, {3 * std::cos(t), 3 * std::sin(t), 0}}, {1, -2}, 2);
+    const double product = (3 * std::sin(t) * std::cos(t) +
+                            (std::numbers::pi - t) * (1 + 2 * std::pow(std::cos(t), 2))) /
+                           (2 * std::numbers::pi);
+    const double mean = 0.5 * (4 - 18);
+    const double variance = 1.5 * (16 + 324) - 2 * 4 * 18 * product - mean * mean;
+    // 100 eps S^2, S = (4 + 18) sqrt(3/2).
+    EXPECT_NEAR(gaussian_variance(network), variance, 100 * kEps * 22 * 22 * 1.5) << t;
+    EXPECT_NEAR(gaussian_mean(network)(0, 0), mean, 22 * 8 * kEps) << t;
+  }
+}
+
+TEST(GaussianTest, APowerNextToOneIsPowerOne) {
+  // The integrals of powers at 1 + eps against those of relu. A neuron u (z + |w|)^p changes by p
+  // eps log |w| and less than that from f itself: less than the rounding of either.
+  ReluNetwork network = random_power(6, 25, 3, 1, 4);
+  const double relu = gaussian_variance(network);
+  const HostMatrix mean = gaussian_mean(network);
+  network.power = 1 + kEps;
+  const double size = size_of_terms(network);
+  EXPECT_NEAR(gaussian_variance(network), relu, 100 * kEps * size * size);
+  for (Index o = 0; o < 3; ++o) {
+    EXPECT_NEAR(gaussian_mean(network)(o, 0), mean(o, 0), 32 * kEps * size);
+  }
+}
+
+TEST(GaussianTest, PowersMatchSampling) {
+  for (const double power : {0.5, 1.5, 2.0, 3.3}) {
+    const ReluNetwork network = random_power(6, 25, 1, power, 4);
+    constexpr int kPoints = 200000;
+    std::mt19937_64 engine(9);
+    std::normal_distribution<double> normal;
+    const double mean = gaussian_mean(network)(0, 0);
+    double sum = 0.0;
+    double squares = 0.0;
+    double fourths = 0.0;
+    for (int point = 0; point < kPoints; ++point) {
+      double x[6];
+      for (double& value : x) value = normal(engine);
+      double y = -mean;
+      for (Index j = 0; j < 25; ++j) {
+        double z = 0.0;
+        for (Index i = 0; i < 6; ++i) z += network.weights(j, i) * x[i];
+        y += network.output(0, j) * std::pow(std::max(z, 0.0), power);
+      }
+      sum += y / kPoints;
+      squares += y * y / kPoints;
+      fourths += y * y * y * y / kPoints;
+    }
+    // Six standard errors: one run in 10^9 fails by chance.
+    EXPECT_LE(std::abs(sum), 6 * std::sqrt(squares / kPoints)) << power;
+    EXPECT_NEAR(gaussian_variance(network), squares,
+                6 * std::sqrt((fourths - squares * squares) / kPoints))
+        << power;
+  }
+}
+
+TEST(GaussianTest, PowersWithoutAClosedFormAreRefused) {
+  EXPECT_NO_THROW(gaussian_variance(power_of({{1, 0}}, {1}, 64)));
+  const ReluNetwork high = power_of({{1, 0}}, {1}, 65);
+  EXPECT_THROW(gaussian_variance(high), BadInput);
+  EXPECT_THROW(gaussian_mean(high), BadInput);
+  EXPECT_THROW(gaussian_gram(power_of({{1, 0}}, {1}, 2)), BadInput);
+  EXPECT_THROW(gaussian_variance(power_of({{1, 0.5}}, {1}, 2)), BadInput);
 }
 
 }  // namespace

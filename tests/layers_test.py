@@ -208,22 +208,31 @@ ALLOWED = [
 
 def planted(root):
     """Failures of the check itself: a planted violation that it missed, or an allowed line refused."""
-    for path, text, complaint in [*PLANTED, *((path, text, None) for path, text in ALLOWED)]:
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder)
-            for room in ROOMS[:3]:
-                shutil.copytree(root / room, copy / room)
-            before = set(violations(copy))
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for room in ROOMS[:3]:
+            shutil.copytree(root / room, copy / room)
+        before = set(violations(copy))
+        for path, text, complaint in [*PLANTED, *((path, text, None) for path, text in ALLOWED)]:
             file = copy / path
+            made = [parent for parent in file.parents if not parent.exists()]
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text("// planted\n" + text + "\n", encoding="utf-8")
             raised = set(violations(copy)) - before
-        if complaint is None and raised:
-            yield f"{path}: {text!r} is allowed, but raised {sorted(raised)}"
-        if complaint and not any(
-            v.startswith(path.rsplit("/", 1)[0]) and complaint in v for v in raised
-        ):
-            yield f"{path}: {text!r} should be caught with '{complaint}', raised {sorted(raised)}"
+            file.unlink()
+            for parent in made:
+                parent.rmdir()
+            yield from misjudged(path, text, complaint, raised)
+
+
+def misjudged(path, text, complaint, raised):
+    """What the check made of one planted line, where it is wrong."""
+    if complaint is None and raised:
+        yield f"{path}: {text!r} is allowed, but raised {sorted(raised)}"
+    if complaint and not any(
+        v.startswith(path.rsplit("/", 1)[0]) and complaint in v for v in raised
+    ):
+        yield f"{path}: {text!r} should be caught with '{complaint}', raised {sorted(raised)}"
 
 
 def main(arguments):

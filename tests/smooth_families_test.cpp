@@ -4,8 +4,9 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
-#include <cstring>
 #include <limits>
+
+#include "tests/support/same_network.hpp"
 
 namespace crease {
 namespace {
@@ -15,22 +16,6 @@ using Coefficients = SmoothPlan::Coefficients;
 using Directions = SmoothPlan::Directions;
 
 constexpr double kEps = std::numeric_limits<double>::epsilon();
-
-bool same_bits(const HostMatrix& a, const HostMatrix& b) {
-  return a.rows() == b.rows() && a.cols() == b.cols() &&
-         (a.empty() || std::memcmp(a.data(), b.data(), sizeof(double) * a.size()) == 0);
-}
-
-bool same_bits(const SmoothNetwork& a, const SmoothNetwork& b) {
-  if (a.layers() != b.layers()) return false;
-  for (std::size_t l = 0; l < a.hidden.size(); ++l) {
-    if (!same_bits(a.hidden[l].weights, b.hidden[l].weights)) return false;
-    if (!same_bits(a.hidden[l].bias, b.hidden[l].bias)) return false;
-    if (a.hidden[l].activation != b.hidden[l].activation) return false;
-  }
-  return same_bits(a.output, b.output) && same_bits(a.linear, b.linear) &&
-         same_bits(a.constant, b.constant);
-}
 
 SmoothPlan plan_of(Index inputs, Index neurons, std::optional<Index> second_layer = {}) {
   SmoothPlan plan;

@@ -1,6 +1,5 @@
 // crease_samples: one row of the tables of `./dev bench samples`: plants a network, draws examples,
 // learns it on one thread, prints one JSON line.
-#include <sys/resource.h>
 #include <crease/crease.hpp>
 
 #include <CLI/CLI.hpp>
@@ -10,6 +9,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "bench/cpu_seconds.hpp"
 #include "bench/samples/narrow_row.hpp"
 #include "bench/samples/planted.hpp"
 #include "src/stages/eliminated_fit.hpp"
@@ -30,15 +30,6 @@ struct Options {
   double seconds = 120;
   std::string write;
 };
-
-double cpu_seconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto of = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return of(usage.ru_utime) + of(usage.ru_stime);
-}
 
 /// null in JSON where there is none.
 Json finite(double value) {

@@ -114,8 +114,12 @@ LearnedAny learn_by(const LearnerOptions& options, Device& device, Oracle& oracl
   }
   Learned<SmoothNetwork> smooth = learn_smooth(options, device, oracle, problem, plan, run);
   const RunReport& first = smooth.report;
-  const bool settled = first.outcome != Outcome::not_reached ||
-                       first.message.find("noise floor") != std::string::npos;
+  const auto says = [&](const char* words) {
+    return first.message.find(words) != std::string::npos;
+  };
+  // Without a certificate nothing is reached; that it was turned off is said of what was found.
+  const bool settled = first.outcome != Outcome::not_reached || says("noise floor") ||
+                       says("certificate was turned off");
   if (!is_auto || settled) return any(std::move(smooth));
   RunControl rest = run;
   if (rest.budget.queries) {

@@ -95,11 +95,9 @@ TEST_F(FitTest, WhatDrawWritesIsFitted) {
   save_network(file("target.npz"), target);
   expect_ok({"draw", file("target.npz"), "--samples", "2000", "--out", file("drawn.npz")});
   expect_ok(fit_of(file("drawn.npz"), {}));
-  const Json verified =
-      Json::parse(expect_ok({"verify", file("target.npz"), file("out.safetensors"), "--json"}).out);
 
   EXPECT_LT(parameter_error(truth_, learned()), kExact);
-  EXPECT_EQ(verified["neurons"]["matched"], kNeurons);
+  EXPECT_EQ(verified(file("target.npz"), file("out.safetensors"))["neurons"]["matched"], kNeurons);
 }
 
 TEST_F(FitTest, NarrowNetworksMayHaveMoreNeuronsThanInputs) {

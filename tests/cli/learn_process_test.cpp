@@ -39,7 +39,6 @@ class LearnProcessTest : public ProgramTest {
                                       const std::vector<std::string>& more = {}) const {
     return learn(misbehaving_child(mode, after, 2, lives_.file("")), 3, 2, more);
   }
-  Json report() const { return Json::parse(read_bytes(file("out.json"))); }
   Index points_answered() const {
     return static_cast<Index>(read_bytes(lives_.file("answered")).size());
   }

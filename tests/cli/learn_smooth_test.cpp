@@ -1,34 +1,13 @@
 // crease learn --learner hessian and auto.
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <sstream>
-
-#include "tests/files/file_bytes.hpp"
-#include "tests/support/run_program.hpp"
+#include "tests/support/learn_smooth_program.hpp"
 
 namespace crease {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-using Json = nlohmann::json;
 
-class LearnSmoothTest : public ProgramTest {
- protected:
-  /// learn `target`; its report.
-  Json learned(const std::string& target, std::vector<std::string> more, int exit_code = 0) {
-    std::vector<std::string> arguments = {
-        "learn",    target,           "--out",    file("out.safetensors"),
-        "--report", file("out.json"), "--device", "cpu"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    const ProgramResult result = run_program(arguments);
-    EXPECT_EQ(result.exit_code, exit_code) << result.err;
-    out_ = result.out;
-    std::ifstream report(file("out.json"));
-    return Json::parse(report);
-  }
-  std::string out_;
-};
+using LearnSmoothTest = LearnSmoothProgramTest;
 
 TEST_F(LearnSmoothTest, ASmoothNetworkIsLearnedAndWrittenAndReported) {
   const std::string target =
@@ -42,9 +21,7 @@ TEST_F(LearnSmoothTest, ASmoothNetworkIsLearnedAndWrittenAndReported) {
   EXPECT_LT(report["relative_error"].get<double>(), 1e-12);
   EXPECT_GT(report["queries"]["hessians"], 0);
   EXPECT_THAT(out_, HasSubstr("of the unit ball"));
-  const Json verified = Json::parse(
-      expect_ok({"verify", target, file("out.safetensors"), "--json", "--samples", "2000"}).out);
-  EXPECT_LT(verified["ball_error"]["largest"].get<double>(), 1e-12);
+  EXPECT_LT(verified_against(target)["ball_error"]["largest"].get<double>(), 1e-12);
 }
 
 TEST_F(LearnSmoothTest, TwoHiddenLayersAreFoundWithoutTheirNumbers) {
@@ -81,6 +58,15 @@ TEST_F(LearnSmoothTest, AutoDoesWhatTheQueryLearnerDoesWithReluAnswersThatHaveEr
   }
   // What the first learner could not pay for is the second one's.
   EXPECT_EQ(learned(relu, {"--learner", "auto", "--budget", "200"}, 4)["mode"], "adaptive");
+}
+
+TEST_F(LearnSmoothTest, AutoKeepsWhatItFoundWhereNothingIsVouchedFor) {
+  const std::string smooth = made("s.npz", {"smooth", "--inputs", "5", "--neurons", "3"});
+  const Json report = learned(smooth, {"--learner", "auto", "--certificate", "0"}, 3);
+  EXPECT_EQ(report["outcome"], "not_reached");
+  EXPECT_EQ(report["mode"], "hessian");
+  EXPECT_EQ(report["neurons"], 3);
+  EXPECT_EQ(load_smooth_network(file("out.safetensors")).neurons(0), 3);
 }
 
 TEST_F(LearnSmoothTest, TheWrongLearnerSaysWhichIsRight) {

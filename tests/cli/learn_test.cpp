@@ -36,7 +36,6 @@ class LearnTest : public ProgramTest {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
-  Json report() const { return Json::parse(read_bytes(file("out.json"))); }
 
   std::string target_;
 };
@@ -289,17 +288,12 @@ TEST_F(LearnTest, LogitsAreLearnedFromProbabilities) {
     EXPECT_EQ(json["answers"]["format"], std::string(words) + " float64");
     EXPECT_EQ(json["queries"]["noise"], 0);
     EXPECT_EQ(json["certificate"]["silent"], 0);
-    const auto verified = [&](const std::vector<std::string>& more) {
-      std::vector<std::string> arguments = {"verify", target_, file("out.safetensors"), "--json"};
-      arguments.insert(arguments.end(), more.begin(), more.end());
-      return Json::parse(expect_ok(arguments).out);
-    };
-    const Json modulo = verified({"--softmax"});
+    const Json modulo = verified(target_, file("out.safetensors"), {"--softmax"});
     EXPECT_EQ(modulo["modulo"], "the common function of the outputs");
     EXPECT_LT(modulo["relative_error"], 1e-8);
     EXPECT_EQ(modulo["neurons"]["matched"], 8);
     EXPECT_EQ(modulo["neurons"]["missing"], 0);
-    const Json plain = verified({});
+    const Json plain = verified(target_, file("out.safetensors"));
     EXPECT_TRUE(plain["modulo"].is_null());
     EXPECT_GT(plain["relative_error"], 1e-3);  // the common function is not there
   }

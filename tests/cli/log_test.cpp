@@ -36,6 +36,7 @@ class LogTest : public ProgramTest {
                    "--report",  file(name + ".json"),
                    "--device",  "cpu",
                    "--threads", "1"};
+    words.insert(words.end(), learner_.begin(), learner_.end());
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
@@ -67,7 +68,43 @@ class LogTest : public ProgramTest {
     }
   }
 
+  /// Killed so often, each time at another moment: the run goes on and ends with the bits of one
+  /// that nobody disturbed.
+  void expect_kills_change_nothing(int kills) const {
+    const auto start = std::chrono::steady_clock::now();
+    expect_ok(learn("whole", {"--log", file("whole.log")}));
+    const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - start;
+    const Index total = summarize_log(file("whole.log")).answers;
+
+    std::mt19937 random(12);
+    std::uniform_real_distribution<double> share(0, 1);
+    Index before = 0;
+    for (int times_killed = 0; times_killed < kills;) {
+      Program program(learn("killed", {"--log", file("log"), "--quiet"}));
+      std::this_thread::sleep_for(share(random) * whole);
+      program.signal(SIGKILL);
+      const ProgramResult result = program.wait();
+      const bool finished = result.exit_code == 0;
+      if (finished) {
+        expect_same("killed", "whole");
+        std::filesystem::remove(file("log"));
+        before = 0;
+        continue;
+      }
+      EXPECT_EQ(result.exit_code, 128 + SIGKILL) << result.err;
+      ++times_killed;
+      const Index there = answers_in("log");
+      EXPECT_GE(there, before);  // nothing is lost
+      EXPECT_LE(there, total);
+      before = there;
+    }
+    expect_ok(learn("killed", {"--log", file("log")}));
+    expect_same("killed", "whole");
+    EXPECT_EQ(summarize_log(file("log")).answers, total);  // and nothing is asked twice
+  }
+
   std::string target_;
+  Words learner_;  // options of every run
 };
 
 TEST_F(LogTest, ALogChangesNothingAndReplaysWithoutAskingAgain) {
@@ -85,37 +122,7 @@ TEST_F(LogTest, ALogChangesNothingAndReplaysWithoutAskingAgain) {
 }
 
 TEST_F(LogTest, KilledAtAnyMomentItGoesOnAndEndsWithTheSameBits) {
-  const auto start = std::chrono::steady_clock::now();
-  expect_ok(learn("whole", {"--log", file("whole.log")}));
-  const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - start;
-  const Index total = summarize_log(file("whole.log")).answers;
-
-  std::mt19937 random(12);
-  std::uniform_real_distribution<double> share(0, 1);
-  constexpr int kKills = 12;
-  Index before = 0;
-  for (int kills = 0; kills < kKills;) {
-    Program program(learn("killed", {"--log", file("log"), "--quiet"}));
-    std::this_thread::sleep_for(share(random) * whole);
-    program.signal(SIGKILL);
-    const ProgramResult result = program.wait();
-    const bool finished = result.exit_code == 0;
-    if (finished) {
-      expect_same("killed", "whole");
-      std::filesystem::remove(file("log"));
-      before = 0;
-      continue;
-    }
-    EXPECT_EQ(result.exit_code, 128 + SIGKILL) << result.err;
-    ++kills;
-    const Index there = answers_in("log");
-    EXPECT_GE(there, before);  // nothing is lost
-    EXPECT_LE(there, total);
-    before = there;
-  }
-  expect_ok(learn("killed", {"--log", file("log")}));
-  expect_same("killed", "whole");
-  EXPECT_EQ(summarize_log(file("log")).answers, total);  // and nothing is asked twice
+  expect_kills_change_nothing(12);
 }
 
 TEST_F(LogTest, OutOfBudgetItGoesOnWithALargerOne) {
@@ -254,6 +261,45 @@ TEST_F(LogTest, AnotherRunNeedNotAskWhatIsKnown) {
   // Nor does another seed gain or lose anything.
   expect_ok(learn("fourth", {"--reuse", file("log"), "--seed", "5"}));
   EXPECT_EQ(report("fourth")["queries"]["reused"], 0);
+}
+
+class HessianLogTest : public LogTest {
+ protected:
+  void SetUp() override {
+    LogTest::SetUp();
+    if (IsSkipped()) return;
+    target_ = made("smooth.npz", {"smooth", "--inputs", "6", "--neurons", "4"});
+    learner_ = {"--learner", "hessian"};
+  }
+};
+
+TEST_F(HessianLogTest, KilledAtAnyMomentItGoesOnAndEndsWithTheSameBits) {
+  expect_kills_change_nothing(4);
+}
+
+TEST_F(HessianLogTest, EndedEarlyItGoesOnAndAnotherRunPaysOnlyForWhatIsNew) {
+  expect_ok(learn("whole"));
+  const Index total = report("whole")["queries"]["total"];
+  for (const Index budget : {total / 4, total / 3}) {
+    SCOPED_TRACE(budget);
+    const std::string log = file(std::to_string(budget) + ".log");
+    const ProgramResult early =
+        run_program(learn("early", {"--budget", std::to_string(budget), "--log", log}));
+    EXPECT_EQ(early.exit_code, 4) << early.out;
+    const Index known = summarize_log(log).answers;
+    EXPECT_GT(known, 0);
+    EXPECT_LE(known, budget);
+
+    expect_ok(learn("second", {"--reuse", log}));
+    EXPECT_EQ(network("second"), network("whole"));
+    const Json queries = report("second")["queries"];
+    EXPECT_GE(queries["reused"], known);
+    EXPECT_EQ(queries["total"].get<Index>() + queries["reused"].get<Index>(), total);
+
+    expect_ok(learn("on", {"--log", log}));
+    expect_same("on", "whole");
+    EXPECT_EQ(summarize_log(log).answers, total);
+  }
 }
 
 }  // namespace

@@ -14,20 +14,10 @@ namespace {
 
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using Json = nlohmann::json;
 
 class VerifySmoothTest : public ProgramTest {
  protected:
-  Json verified(const std::string& target, const std::string& learned,
-                const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> arguments = {"verify", target, learned, "--json"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    const ProgramResult result = expect_ok(arguments);
-    EXPECT_THAT(result.err, IsEmpty());
-    return Json::parse(result.out);
-  }
-
   std::string one_layer(const std::string& name) const {
     return made(name, {"smooth", "--inputs", "5", "--neurons", "7"});
   }

@@ -12,20 +12,9 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using Json = nlohmann::json;
 
-class VerifyTest : public ProgramTest {
- protected:
-  Json verified(const std::string& target, const std::string& learned,
-                const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> arguments = {"verify", target, learned, "--json"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    const ProgramResult result = expect_ok(arguments);
-    EXPECT_THAT(result.err, IsEmpty());
-    return Json::parse(result.out);
-  }
-};
+using VerifyTest = ProgramTest;
 
 TEST_F(VerifyTest, ANetworkIsItself) {
   const std::string path =

@@ -3,8 +3,8 @@
 #include <crease/files.hpp>
 
 #include "tests/files/file_bytes.hpp"
-#include "tests/support/near.hpp"
 #include "tests/support/planted_smooth.hpp"
+#include "tests/support/same_network.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 namespace crease {
@@ -14,17 +14,6 @@ using ::testing::HasSubstr;
 
 class SmoothNetworkFileTest : public ::testing::Test {
  protected:
-  static void expect_same(const SmoothNetwork& a, const SmoothNetwork& b) {
-    ASSERT_EQ(a.layers(), b.layers());
-    for (std::size_t l = 0; l < a.hidden.size(); ++l) {
-      EXPECT_TRUE(same_bits(a.hidden[l].weights, b.hidden[l].weights));
-      EXPECT_TRUE(same_bits(a.hidden[l].bias, b.hidden[l].bias));
-      EXPECT_EQ(a.hidden[l].activation, b.hidden[l].activation);
-    }
-    EXPECT_TRUE(same_bits(a.output, b.output));
-    EXPECT_TRUE(same_bits(a.linear, b.linear));
-    EXPECT_TRUE(same_bits(a.constant, b.constant));
-  }
   std::string refusal(const TensorFile& file) {
     write_tensors(path_, file);
     const std::string text = file_error([&] { load_smooth_network(path_); });
@@ -48,7 +37,7 @@ TEST_F(SmoothNetworkFileTest, ANetworkComesBackBitForBit) {
   for (const std::string name : {"a.npz", "a.safetensors"}) {
     for (const SmoothNetwork& network : {skip, two}) {
       save_network(folder_.file(name), network);
-      expect_same(load_smooth_network(folder_.file(name)), network);
+      EXPECT_TRUE(same_bits(load_smooth_network(folder_.file(name)), network));
       EXPECT_TRUE(holds_smooth_network(read_tensors(folder_.file(name))));
       EXPECT_NE(file_error([&] { load_network(folder_.file(name)); }), "");
     }

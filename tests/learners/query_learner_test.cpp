@@ -9,8 +9,8 @@
 
 #include "src/families.hpp"
 #include "tests/support/devices.hpp"
-#include "tests/support/near.hpp"
 #include "tests/support/planted_network.hpp"
+#include "tests/support/same_network.hpp"
 
 namespace crease {
 namespace {
@@ -120,12 +120,6 @@ class QueryLearnerTest : public EveryBackend {};
 
 ReluNetwork small_target() {
   return make_family(planted("gaussian", 8, 12, 2).family, {3});
-}
-
-bool same_bits(const ReluNetwork& a, const ReluNetwork& b) {
-  return ::crease::same_bits(a.weights, b.weights) && ::crease::same_bits(a.bias, b.bias) &&
-         ::crease::same_bits(a.output, b.output) && ::crease::same_bits(a.linear, b.linear) &&
-         ::crease::same_bits(a.constant, b.constant);
 }
 
 TEST_P(QueryLearnerTest, TheSameSeedGivesTheSameBits) {

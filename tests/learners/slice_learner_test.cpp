@@ -14,6 +14,7 @@
 #include "tests/support/devices.hpp"
 #include "tests/support/near.hpp"
 #include "tests/support/planted_network.hpp"
+#include "tests/support/same_network.hpp"
 
 namespace crease {
 namespace {
@@ -186,8 +187,7 @@ TEST_P(SliceLearnerTest, TheSameSeedGivesTheSameBits) {
   const ReluNetwork target = make_family(family("gaussian", 50, 8, 2), {7});
   const auto first = learn(target, with_slices());
   const auto second = learn(target, with_slices());
-  EXPECT_TRUE(same_bits(first.network.weights, second.network.weights));
-  EXPECT_TRUE(same_bits(first.network.output, second.network.output));
+  EXPECT_TRUE(same_bits(first.network, second.network));
   EXPECT_EQ(first.report.queries, second.report.queries);
 }
 

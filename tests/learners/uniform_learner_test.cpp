@@ -10,6 +10,7 @@
 #include "src/stages/numbers.hpp"
 #include "tests/support/devices.hpp"
 #include "tests/support/near.hpp"
+#include "tests/support/same_network.hpp"
 
 namespace crease {
 namespace {
@@ -229,10 +230,7 @@ TEST_P(UniformLearnerTest, TheSameSeedGivesTheSameBits) {
   run.seed = Seed{13};
   const Learned<ReluNetwork> c = learn(target, plan, run);
 
-  EXPECT_TRUE(same_bits(a.network.weights, b.network.weights));
-  EXPECT_TRUE(same_bits(a.network.output, b.network.output));
-  EXPECT_TRUE(same_bits(a.network.bias, b.network.bias));
-  EXPECT_TRUE(same_bits(a.network.constant, b.network.constant));
+  EXPECT_TRUE(same_bits(a.network, b.network));
   EXPECT_FALSE(same_bits(a.network.constant, c.network.constant));
 }
 

@@ -66,7 +66,7 @@ TEST_P(SmoothFitTest, TwoHiddenLayersComeBackToRounding) {
   }
 }
 
-// A gradient step of the mean square along every unknown: what the Jacobian says, the loss does.
+// What is not free keeps its bits; the rest is fitted around it.
 TEST_P(SmoothFitTest, OnlyWhatIsFreeMoves) {
   const SmoothNetwork truth = planted_smooth(3, {2, 2}, 1, {Activation::tanh, Activation::sin}, 1);
   const SmoothNetwork start = nearby(truth, 0.05);

@@ -14,6 +14,11 @@ std::string python_child() {
   return quoted(CREASE_PYTHON) + " " + quoted(CREASE_SOURCE_DIR "/tests/children/answer.py");
 }
 
+std::string boxed_child(const std::string& limit) {
+  return quoted(CREASE_PYTHON) + " " + quoted(CREASE_SOURCE_DIR "/tests/children/boxed.py") + " " +
+         limit;
+}
+
 std::string cpp_child() {
   return quoted(CREASE_CHILD_ANSWER);
 }

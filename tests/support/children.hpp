@@ -14,6 +14,9 @@ std::string cpp_child();
 /// The function of both.
 ReluNetwork answered_network();
 
+/// boxed.py: a smooth function of 3 inputs, NaN where one of them is larger than `limit`.
+std::string boxed_child(const std::string& limit);
+
 /// misbehave.cpp: as `mode` says, after so many answered requests; in a folder it counts.
 std::string misbehaving_child(const std::string& mode, Index after, Index outputs,
                               const std::string& folder = "");

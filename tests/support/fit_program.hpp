@@ -54,7 +54,6 @@ class FitProgramTest : public ProgramTest {
   std::vector<std::string> fit(const std::vector<std::string>& more) const {
     return fit_of(data_, more);
   }
-  nlohmann::json report() const { return nlohmann::json::parse(read_bytes(file("out.json"))); }
   RectifiedSum learned() const {
     const ReluNetwork network = load_network(file("out.safetensors"));
     return {network.weights, network.output, network.power};

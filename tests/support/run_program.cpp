@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 
 extern char** environ;
@@ -144,6 +145,19 @@ ProgramResult ProgramTest::expect_ok(const std::vector<std::string>& arguments) 
   const ProgramResult result = run_program(arguments);
   EXPECT_EQ(result.exit_code, 0) << result.err;
   return result;
+}
+
+nlohmann::json ProgramTest::report() const {
+  return nlohmann::json::parse(read_bytes(file("out.json")));
+}
+
+nlohmann::json ProgramTest::verified(const std::string& target, const std::string& learned,
+                                     const std::vector<std::string>& more) const {
+  std::vector<std::string> arguments = {"verify", target, learned, "--json"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  const ProgramResult result = expect_ok(arguments);
+  EXPECT_EQ(result.err, "");
+  return nlohmann::json::parse(result.out);
 }
 
 void ProgramTest::expect_refused(const std::vector<std::string>& arguments,

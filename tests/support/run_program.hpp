@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstddef>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,12 @@ class ProgramTest : public ::testing::Test {
   /// Exit code 2, one line on stderr with `words` in it, nothing on stdout, and the same files as
   /// before.
   void expect_refused(const std::vector<std::string>& arguments, const std::string& words) const;
+
+  /// What `--report` wrote into out.json.
+  nlohmann::json report() const;
+  /// What `crease verify --json` prints.
+  nlohmann::json verified(const std::string& target, const std::string& learned,
+                          const std::vector<std::string>& more = {}) const;
 
   TemporaryFolder folder_;
 };
