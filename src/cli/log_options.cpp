@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <set>
 #include <string_view>
 
@@ -85,8 +86,17 @@ RunLog::RunLog(const LogOptions& options, const CLI::App& verb, const OpenTarget
   }
   // A file that may not grow is a full disk, not the end of the program.
   std::signal(SIGXFSZ, SIG_IGN);
+  is_new_ = !std::filesystem::exists(options.log);
   log_ = std::make_unique<AnswerLog>(options.log, identity);
   before_ = log_->answers();
+}
+
+RunLog::~RunLog() {
+  if (!log_ || !is_new_ || ended_ || log_->answers() > 0) return;
+  const std::string path = log_->path();
+  log_.reset();
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);
 }
 
 std::unique_ptr<Oracle> RunLog::wrap(OpenTarget& target) {
@@ -104,6 +114,7 @@ void RunLog::watch(RunControl& run) {
 }
 
 std::string RunLog::end(const RunReport& report) {
+  ended_ = true;
   if (!log_) return "";
   log_->end(to_string(report.outcome));
   return fmt::format("{:<17}{} answers in {}: {} replayed, {} new\n", "log", log_->answers(),

@@ -28,6 +28,8 @@ class RunLog {
   /// log is one of the files that the command reads or writes otherwise.
   RunLog(const LogOptions& options, const CLI::App& verb, const OpenTarget& target,
          const Device& device, const RunControl& run);
+  /// A log that this run made goes again where the run was refused before its first answer.
+  ~RunLog();
 
   /// The target's oracle; itself where there is neither log nor past.
   std::unique_ptr<Oracle> wrap(OpenTarget& target);
@@ -42,6 +44,8 @@ class RunLog {
   std::unique_ptr<AnswerLog> log_;
   std::unique_ptr<PastAnswers> past_;
   Index before_ = 0;  // answers in the log when it was opened
+  bool is_new_ = false;
+  bool ended_ = false;
 };
 
 }  // namespace crease

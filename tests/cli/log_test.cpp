@@ -277,6 +277,17 @@ TEST_F(HessianLogTest, KilledAtAnyMomentItGoesOnAndEndsWithTheSameBits) {
   expect_kills_change_nothing(4);
 }
 
+// Exit status 2 writes nothing, and takes nothing away.
+TEST_F(HessianLogTest, ARefusedRunLeavesNoLogAndTheOneThatWasThereAlone) {
+  const Words too_small = {"--budget", "100", "--log", file("log")};
+  expect_refused(learn("refused", too_small), "the budget is 100 queries");
+  EXPECT_FALSE(std::filesystem::exists(file("log")));
+  expect_ok(learn("whole", {"--log", file("log")}));
+  const Index total = summarize_log(file("log")).answers;
+  expect_refused(learn("refused", too_small), "the budget is 100 queries");
+  EXPECT_EQ(summarize_log(file("log")).answers, total);
+}
+
 TEST_F(HessianLogTest, EndedEarlyItGoesOnAndAnotherRunPaysOnlyForWhatIsNew) {
   expect_ok(learn("whole"));
   const Index total = report("whole")["queries"]["total"];
