@@ -27,6 +27,10 @@ std::vector<std::string> activation_names();
 /// Throws BadInput that lists the names where it is none of them.
 Activation activation_of(std::string_view name);
 
+/// Of names separated by commas, as options and files list them: "tanh" or "tanh,sigmoid". Throws
+/// as activation_of() does.
+std::vector<Activation> activations_of(const std::string& list);
+
 /// Whether g(z) has a limit at both ends.
 bool saturates(Activation activation);
 

@@ -82,15 +82,14 @@ void settle_learner(LearnerOptions& options, const CLI::App& verb,
   if (options.smooth.layers.value_or(1) > 2) {
     throw CLI::ValidationError("--layers", "expected 1 or 2");
   }
-  const auto comma = options.activations.find(',');
-  if (comma != std::string::npos && options.smooth.layers == 1) {
-    throw CLI::ValidationError("--activation", "expected one name with --layers 1");
-  }
   try {
-    options.smooth.first = activation_of(options.activations.substr(0, comma));
-    options.smooth.second = comma == std::string::npos
-                                ? options.smooth.first
-                                : activation_of(options.activations.substr(comma + 1));
+    const std::vector<Activation> told = activations_of(options.activations);
+    const Index most = options.smooth.layers.value_or(2);
+    require(static_cast<Index>(told.size()) <= most,
+            most == 1 ? "expected one name with --layers 1"
+                      : "expected one name, or one each of two hidden layers");
+    options.smooth.first = told.front();
+    options.smooth.second = told.back();
   } catch (const BadInput& error) {
     throw CLI::ValidationError("--activation", error.what());
   }

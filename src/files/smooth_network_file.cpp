@@ -11,27 +11,13 @@ namespace {
 constexpr const char* kActivation = "activation";
 constexpr double kFirstCode = 1;  // of an array in .npz, which has no place for words; 0 is relu
 
-std::vector<std::string> words_of(const std::string& list) {
-  std::vector<std::string> words(1);
-  for (const char letter : list) {
-    if (letter == ',') {
-      words.emplace_back();
-    } else {
-      words.back() += letter;
-    }
-  }
-  return words;
-}
-
 /// From the metadata, or an array of codes; empty where neither is there, or it is relu's.
 std::vector<Activation> activations_in(const TensorFile& file) {
-  std::vector<Activation> activations;
   if (const auto told = file.metadata.find(kActivation); told != file.metadata.end()) {
-    if (told->second == "relu") return {};
-    for (const std::string& word : words_of(told->second)) {
-      activations.push_back(activation_of(word));
-    }
-  } else if (const auto array = file.tensors.find(kActivation); array != file.tensors.end()) {
+    return told->second == "relu" ? std::vector<Activation>() : activations_of(told->second);
+  }
+  std::vector<Activation> activations;
+  if (const auto array = file.tensors.find(kActivation); array != file.tensors.end()) {
     const auto known = static_cast<double>(activation_names().size());
     for (const double code : array->second.values) {
       require(code >= kFirstCode && code < kFirstCode + known && code == static_cast<int>(code),

@@ -106,6 +106,7 @@ TEST_F(LearnSmoothTest, OptionsOfTheOtherLearnerAndUnknownActivationsAreRefused)
   refused({"--learner", "hessian", "--activation", "swish"}, "\"swish\" is no activation");
   refused({"--learner", "hessian", "--budget", "100"}, "the budget is 100 queries");
   refused({"--learner", "hessian", "--layers", "1", "--activation", "tanh,sin"}, "one name");
+  refused({"--learner", "hessian", "--activation", "tanh,sin,erf"}, "one each of two");
 }
 
 }  // namespace
