@@ -59,10 +59,13 @@ bool holds_smooth_network(const TensorFile& file) {
 }
 
 SmoothNetwork load_smooth_network(const std::string& path) {
+  return smooth_network_in(path, read_tensors(path));
+}
+
+SmoothNetwork smooth_network_in(const std::string& path, const TensorFile& file) {
   static const std::string kForm =
       "0.weight [k, d] and 2.weight [p, k], or 2.weight [m, k] and 4.weight [p, m], and the "
       "activations of a smooth network";
-  const TensorFile file = read_tensors(path);
   const NetworkParts parts(path, file, kForm);
   try {
     const std::vector<Activation> activations = activations_in(parts, file);
