@@ -84,7 +84,9 @@ struct SmoothRun {
 void measure_answers(SmoothRun& run);
 
 /// The inputs' subspace that F depends on, from gradients at d + 4 points (4 d where answers are
-/// not exact).
+/// not exact). Exact answers are then compared at 16 points and their projections: as many
+/// gradients again where they differ, all inputs where they still do after four rounds. With errors
+/// all inputs too, unless the singular values have a wide gap.
 void find_basis(SmoothRun& run);
 
 /// Whether F has a limit along random rays.
