@@ -151,7 +151,7 @@ void certify_smooth(SmoothRun& run, const SmoothNetwork& network, const std::str
                      " fresh points show an error beyond the answers' own: something small is "
                      "missing";
   } else {
-    report.message = "RESIDUAL_TOO_LARGE: what was found does not explain fresh points";
+    report.message = kUnexplained;
   }
 }
 
