@@ -64,6 +64,12 @@ struct SmoothNetwork {
   Index neurons(Index layer) const {
     return hidden[static_cast<std::size_t>(layer)].weights.rows();
   }
+  /// Of all hidden layers.
+  Index total_neurons() const {
+    Index total = 0;
+    for (const Layer& layer : hidden) total += layer.weights.rows();
+    return total;
+  }
 };
 
 /// Throws BadInput, saying which part, unless there are one or two hidden layers, shapes agree, d

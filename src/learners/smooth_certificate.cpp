@@ -128,9 +128,7 @@ void certify_smooth(SmoothRun& run, const SmoothNetwork& network, const std::str
   report.rms_error = certificate.rms_error;
   if (sd > 0) report.relative_error = certificate.rms_error / sd;
   if (!ball.empty()) report.ball_error = *std::max_element(ball.begin(), ball.end());
-  Index neurons = 0;
-  for (Index l = 0; l < network.layers(); ++l) neurons += network.neurons(l);
-  asker.set_progress(0, neurons, report.relative_error);
+  asker.set_progress(0, network.total_neurons(), report.relative_error);
   asker.report();
   const double sigma = run.sigma * run.deviation;
   const double limit = sigma > 0 ? kFarOff * sigma : kExactLimit * run.size * run.deviation;
