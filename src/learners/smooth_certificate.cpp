@@ -15,18 +15,6 @@ constexpr double kFarOff = 10;             // deviations of an answer: beyond it
 constexpr double kExactLimit = 1e-11;      // of the size of F, where answers are exact
 constexpr double kFloor = 3;               // deviations of an answer: an error of no more is noise
 
-/// n points uniform in the unit ball.
-HostMatrix ball_points(Random& random, Index n, Index d) {
-  HostMatrix x(0, d);
-  for (Index i = 0; i < n; ++i) {
-    std::vector<double> point = unit_vector(random.normals(d));
-    const double radius = std::pow(random.uniform(0, 1), 1 / static_cast<double>(d));
-    for (double& value : point) value *= radius;
-    x.append_row(point.data(), d);
-  }
-  return x;
-}
-
 /// sup |g'| over the line.
 double steepest(Activation activation) {
   switch (activation) {
@@ -117,8 +105,9 @@ void certify_smooth(SmoothRun& run, const SmoothNetwork& network, const std::str
   const Index in_ball = std::min(run.plan.ball_points, asker.left());
   std::vector<double> ball;
   if (in_ball > 0) {
-    const HostMatrix there = ball_points(run.random, in_ball, asker.inputs());
-    ball = errors_at(run, network, upload(run.device, there), Round::same);
+    const DeviceMatrix there =
+        run.random.ball_points(run.device, Stream::certificate, in_ball, asker.inputs());
+    ball = errors_at(run, network, there, Round::same);
   }
   const double sd = deviation_of(run.device, network, run.random);
   report.certificate_queries = asker.charged() - before;
