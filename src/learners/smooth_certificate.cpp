@@ -60,12 +60,8 @@ double lipschitz_guess(const SmoothNetwork& network) {
 double deviation_of(Device& device, const SmoothNetwork& network, Random& random) {
   const HostMatrix x = download(
       device, random.gaussian_points(device, Stream::held_out, kDeviationPoints, network.inputs()));
-  const HostMatrix y = evaluate(device, network, x);
-  double mean = 0, square = 0;
-  for (Index i = 0; i < y.size(); ++i) mean += y.data()[i] / static_cast<double>(y.size());
-  for (Index i = 0; i < y.size(); ++i) square += std::pow(y.data()[i] - mean, 2);
-  const double deviation = std::sqrt(square / static_cast<double>(y.size()));
-  return deviation > 64 * kRounding * std::fabs(mean) ? deviation : 0;
+  const Spread spread = spread_of(evaluate(device, network, x));
+  return spread.deviation > 64 * kRounding * std::fabs(spread.mean) ? spread.deviation : 0;
 }
 
 /// |F - F'| at rows of x.
