@@ -394,20 +394,4 @@ RankOnes rank_one_search(Device& device, const HostMatrix& basis, Index wanted, 
   return search.best(wanted);
 }
 
-std::vector<double> rank_one_scores(const HostMatrix& basis, const HostMatrix& directions) {
-  require_basis(basis);
-  const Index d = directions.cols();
-  require(symmetric_size(d) == basis.cols(), "rank_one_scores: directions of the wrong width");
-  std::vector<double> scores;
-  for (Index i = 0; i < directions.rows(); ++i) {
-    const std::vector<double> numbers = symmetric_square(directions.row(i), d);
-    double score = 0;
-    for (Index k = 0; k < basis.rows(); ++k) {
-      score += std::pow(dot(basis.row(k), numbers.data(), basis.cols()), 2);
-    }
-    scores.push_back(score);
-  }
-  return scores;
-}
-
 }  // namespace crease
