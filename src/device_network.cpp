@@ -7,17 +7,10 @@
 #include "kernels/ops.hpp"
 
 namespace crease {
-namespace {
 
-constexpr Index kChunkBytes = Index{1} << 27;  // of features at a time
-
-HostMatrix as_row(const HostMatrix& column) {
-  HostMatrix row(1, column.rows());
-  for (Index i = 0; i < column.rows(); ++i) row(0, i) = column(i, 0);
-  return row;
+DeviceMatrix upload_as_row(Device& device, const HostMatrix& column) {
+  return upload(device, ConstHostView{column.data(), 1, column.rows(), column.rows()});
 }
-
-}  // namespace
 
 DeviceNetwork::DeviceNetwork(Device& device, const ReluNetwork& network)
     : device_(&device),
@@ -28,11 +21,11 @@ DeviceNetwork::DeviceNetwork(Device& device, const ReluNetwork& network)
       bias_(upload(device, {network.bias.data(), network.neurons(), 1, 1})),
       output_(upload(device, network.output)),
       linear_(upload(device, network.linear)),
-      constant_(upload(device, as_row(network.constant))) {}
+      constant_(upload_as_row(device, network.constant)) {}
 
 void DeviceNetwork::evaluate(ConstDeviceView x, DeviceView y) const {
   const Index row_bytes = std::max<Index>(1, neurons()) * static_cast<Index>(sizeof(double));
-  const Index chunk = std::max<Index>(1, kChunkBytes / row_bytes);
+  const Index chunk = std::max<Index>(1, kFeatureBytes / row_bytes);
   DeviceMatrix scratch(*device_, std::min(chunk, x.rows), neurons());
   for (Index first = 0; first < x.rows; first += chunk) {
     const Index count = std::min(chunk, x.rows - first);
@@ -79,7 +72,7 @@ void DeviceNetwork::evaluate_fan(const Fan& fan, DeviceView y) const {
   multiply(*device_, fan.directions, Transpose::no, linear_, Transpose::yes, 1.0, 0.0, tilt);
   const Index row_bytes = (neurons() + outputs()) * static_cast<Index>(sizeof(double));
   const Index chunk =
-      std::clamp<Index>(kChunkBytes / row_bytes, 1, std::max<Index>(1, fan.centers.rows));
+      std::clamp<Index>(kFeatureBytes / row_bytes, 1, std::max<Index>(1, fan.centers.rows));
   DeviceMatrix all_offsets(*device_, chunk, neurons());
   DeviceMatrix all_constants(*device_, chunk, outputs());
   for (Index first = 0; first < fan.centers.rows; first += chunk) {

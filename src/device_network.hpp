@@ -6,6 +6,11 @@
 
 namespace crease {
 
+inline constexpr Index kFeatureBytes = Index{1} << 27;  // of values of hidden neurons at a time
+
+/// column [n, 1] as [1, n], for add_row().
+DeviceMatrix upload_as_row(Device& device, const HostMatrix& column);
+
 /// Uploaded once, asked often. Must not outlive its device.
 class DeviceNetwork {
  public:

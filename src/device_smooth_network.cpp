@@ -5,17 +5,9 @@
 #include <utility>
 
 #include "kernels/ops.hpp"
+#include "src/device_network.hpp"
 
 namespace crease {
-namespace {
-
-constexpr Index kChunkBytes = Index{1} << 27;  // of hidden neurons at a time
-
-DeviceMatrix upload_as_row(Device& device, const HostMatrix& column) {
-  return upload(device, ConstHostView{column.data(), 1, column.rows(), column.rows()});
-}
-
-}  // namespace
 
 DeviceSmoothNetwork::DeviceSmoothNetwork(Device& device, const SmoothNetwork& network)
     : device_(&device),
@@ -31,7 +23,7 @@ DeviceSmoothNetwork::DeviceSmoothNetwork(Device& device, const SmoothNetwork& ne
 Index DeviceSmoothNetwork::rows_at_once() const {
   Index widths = inputs() + outputs();
   for (const Layer& layer : hidden_) widths += layer.weights.rows();
-  return std::max<Index>(1, kChunkBytes / (widths * static_cast<Index>(sizeof(double))));
+  return std::max<Index>(1, kFeatureBytes / (widths * static_cast<Index>(sizeof(double))));
 }
 
 void DeviceSmoothNetwork::finish(DeviceView z, DeviceView y) const {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 
+#include "src/comma_list.hpp"
 #include "src/device_smooth_network.hpp"
 
 namespace crease {
@@ -39,6 +40,12 @@ Activation activation_of(std::string_view name) {
   std::string all;
   for (const char* known : kNames) all += (all.empty() ? "" : ", ") + std::string(known);
   throw BadInput("\"" + std::string(name) + "\" is no activation crease knows: " + all);
+}
+
+std::vector<Activation> activations_of(const std::string& list) {
+  std::vector<Activation> activations;
+  for (const std::string& name : words_of(list)) activations.push_back(activation_of(name));
+  return activations;
 }
 
 bool saturates(Activation activation) {

@@ -1,7 +1,8 @@
 // The assembly line on one page: how a black box becomes a network, stage by stage.
 //
 //   ask        Asker (ask.hpp)              every question, counted, checked, within the budget
-//   noise      probe_noise (noise.hpp)      how exact the answers are
+//   noise      probe_noise (noise.hpp)      how exact the answers are; what numbers they are:
+//                                           answer_formats.hpp
 //   lines      search_line (line_search.hpp)
 //                                           pieces and kinks of F, or of what is left, on a line
 //   gradients  prepare_pieces, plan_chain, measure_gradients (gradients.hpp)
@@ -52,7 +53,8 @@
 //                                           fans of two steps, and of the shared stencil
 //              symmetric_span, rank_one_search, fit_profile (symmetric_span.hpp, ...)
 //                                           one layer: the span of the Hessians, its matrices of
-//                                           rank one, scale and shift of each neuron
+//                                           rank one (subspace_iterations.hpp), scale and shift of
+//                                           each neuron
 //              far_field (far_field.hpp)    two layers: directions of the first from far out;
 //                                           far_steps.hpp, secants.hpp
 //              learn_corners, learn_both_layers, with_first_layer (corners.hpp)

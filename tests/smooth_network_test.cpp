@@ -74,6 +74,14 @@ TEST_P(SmoothNetworkTest, WithoutNeuronsThereIsTheAffinePart) {
   EXPECT_EQ(evaluate(device(), network, HostMatrix(0, 2)).rows(), 0);
 }
 
+TEST_P(SmoothNetworkTest, NeuronsAreCountedByLayerAndInAll) {
+  const SmoothNetwork network(2, {5, 3}, 1, {Activation::tanh, Activation::erf});
+  EXPECT_EQ(network.neurons(0), 5);
+  EXPECT_EQ(network.neurons(1), 3);
+  EXPECT_EQ(network.total_neurons(), 8);
+  EXPECT_EQ(SmoothNetwork(2, {0}, 1, {Activation::tanh}).total_neurons(), 0);
+}
+
 TEST_P(SmoothNetworkTest, WhatIsNoNetworkIsRefusedByItsPart) {
   const auto refusal = [](const SmoothNetwork& network) -> std::string {
     try {
@@ -107,6 +115,10 @@ TEST(Activation, NamesComeBackAndOthersAreRefused) {
   }
   EXPECT_EQ(activation_names().size(), 6u);
   EXPECT_THROW(activation_of("relu"), BadInput);
+  EXPECT_EQ(activations_of("sin"), std::vector{Activation::sin});
+  EXPECT_EQ(activations_of("erf,tanh"), (std::vector{Activation::erf, Activation::tanh}));
+  EXPECT_THROW(activations_of("erf,"), BadInput);
+  EXPECT_THROW(activations_of(""), BadInput);
   EXPECT_TRUE(saturates(Activation::erf));
   EXPECT_FALSE(saturates(Activation::gelu));
 }

@@ -68,7 +68,8 @@ bool holds_smooth_network(const TensorFile& file);
 /// Linear, h, Linear): 0.weight [m, d], 2.weight, 4.weight, their biases and skip.weight [p, d]
 /// optional. The activations, one a hidden layer, stand in the metadata of safetensors
 /// ("activation": "tanh", "tanh,sigmoid", ...) and in .npz as an array `activation` of codes: 1
-/// tanh, 2 sigmoid, 3 softplus, 4 gelu, 5 sin, 6 erf. Throws FileError as the other does.
+/// tanh, 2 sigmoid, 3 softplus, 4 gelu, 5 sin, 6 erf; either is read from either. Throws FileError
+/// as the other does, where the two differ, and on a `power` in the metadata.
 SmoothNetwork load_smooth_network(const std::string& path);
 
 /// Throws FileError as write_tensors() and BadInput as check() do.

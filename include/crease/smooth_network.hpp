@@ -27,6 +27,10 @@ std::vector<std::string> activation_names();
 /// Throws BadInput that lists the names where it is none of them.
 Activation activation_of(std::string_view name);
 
+/// Of names separated by commas, as options and files list them: "tanh" or "tanh,sigmoid". Throws
+/// as activation_of() does.
+std::vector<Activation> activations_of(const std::string& list);
+
 /// Whether g(z) has a limit at both ends.
 bool saturates(Activation activation);
 
@@ -59,6 +63,12 @@ struct SmoothNetwork {
   /// Of one hidden layer, from 0.
   Index neurons(Index layer) const {
     return hidden[static_cast<std::size_t>(layer)].weights.rows();
+  }
+  /// Of all hidden layers.
+  Index total_neurons() const {
+    Index total = 0;
+    for (const Layer& layer : hidden) total += layer.weights.rows();
+    return total;
   }
 };
 

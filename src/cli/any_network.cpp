@@ -7,6 +7,7 @@
 
 #include "src/device_network.hpp"
 #include "src/device_smooth_network.hpp"
+#include "src/files/network_parts.hpp"
 
 namespace crease {
 namespace {
@@ -20,8 +21,9 @@ DeviceFunction function_of(Device& device, const Network& network) {
 }  // namespace
 
 AnyNetwork load_any_network(const std::string& path) {
-  if (holds_smooth_network(read_tensors(path))) return load_smooth_network(path);
-  return load_network(path);
+  const TensorFile file = read_tensors(path);
+  if (holds_smooth_network(file)) return smooth_network_in(path, file);
+  return relu_network_in(path, file);
 }
 
 Index inputs_of(const AnyNetwork& network) {

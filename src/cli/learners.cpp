@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
 #include "src/cli/number_options.hpp"
@@ -15,13 +16,19 @@ namespace {
 constexpr const char* kQuery = "query";
 constexpr const char* kHessian = "hessian";
 constexpr const char* kAuto = "auto";
-constexpr const char* kSmoothOptions[] = {"--activation", "--layers", "--neurons",
-                                          "--second-layer"};
+const std::vector<std::string> kSmoothOptions = {"--activation", "--layers", "--neurons",
+                                                 "--second-layer"};
 
-void refuse(const CLI::App& verb, const std::string& name, const char* owner,
-            const std::string& learner) {
-  if (verb.get_option(name)->count() == 0) return;
-  throw CLI::ValidationError(name,
+std::vector<std::string> given(const CLI::App& verb, const std::vector<std::string>& names) {
+  std::vector<std::string> some;
+  std::copy_if(names.begin(), names.end(), std::back_inserter(some),
+               [&](const std::string& name) { return verb.get_option(name)->count() > 0; });
+  return some;
+}
+
+void refuse(const std::vector<std::string>& names, const char* owner, const std::string& learner) {
+  if (names.empty()) return;
+  throw CLI::ValidationError(names.front(),
                              fmt::format("belongs to --learner {}, not to {}", owner, learner));
 }
 
@@ -52,52 +59,41 @@ void add_recognition(const RunReport& first, RunReport& report) {
   report.warnings.insert(report.warnings.begin(), first.warnings.begin(), first.warnings.end());
 }
 
-}  // namespace
-
-void add_learner_options(CLI::App& verb, LearnerOptions& options) {
-  LearnerOptions* o = &options;
-  add_choice_option(verb, "--learner",
-                    "query: ReLU networks; hessian: smooth ones; auto: by whether the target bends",
-                    {kQuery, kHessian, kAuto}, options.learner);
-  verb.add_option("--activation", options.activations,
-                  fmt::format("hessian: of the hidden layers, one name for both or G,H: {} (tanh)",
-                              fmt::join(activation_names(), ", ")));
-  add_whole_option(verb, "--layers", "hessian: hidden layers, 1 or 2 (found)", 1,
-                   [o](Index n) { o->smooth.layers = n; });
-  add_whole_option(verb, "--neurons", "hessian: neurons of the first hidden layer (found)", 1,
-                   [o](Index n) { o->smooth.neurons = n; });
-  add_whole_option(verb, "--second-layer", "hessian: neurons of the second (found)", 1,
-                   [o](Index n) { o->smooth.second_neurons = n; });
+void warn(const std::string& message, const RunControl& run, RunReport& report) {
+  report.warnings.push_back(message);
+  if (!run.log) return;
+  Event event;
+  event.kind = Event::Kind::warning;
+  event.message = message;
+  event.queries = report.learning_queries + report.certificate_queries;
+  event.budget = run.budget.queries;
+  event.neurons = report.neurons;
+  event.relative_error = report.relative_error;
+  event.seconds = report.total_seconds;
+  run.log(event);
 }
 
-void settle_learner(LearnerOptions& options, const CLI::App& verb,
-                    const std::vector<std::string>& query_options) {
-  if (options.learner == kQuery) {
-    for (const char* name : kSmoothOptions) refuse(verb, name, kHessian, kQuery);
-    return;
+/// What was asked for and has no part in the network.
+void warn_of_unused(const LearnerOptions& options, const RunControl& run, LearnedAny& learned) {
+  const auto* smooth = std::get_if<SmoothNetwork>(&learned.network);
+  const std::vector<std::string>& unused =
+      smooth != nullptr ? options.of_query : options.of_hessian;
+  if (!unused.empty()) {
+    warn(fmt::format("{} had no effect: the network is that of --learner {}",
+                     fmt::join(unused, ", "), smooth != nullptr ? kHessian : kQuery),
+         run, learned.report);
   }
-  if (options.learner == kHessian) {
-    for (const std::string& name : query_options) refuse(verb, name, kQuery, kHessian);
-  }
-  if (options.smooth.layers.value_or(1) > 2) {
-    throw CLI::ValidationError("--layers", "expected 1 or 2");
-  }
-  const auto comma = options.activations.find(',');
-  if (comma != std::string::npos && options.smooth.layers == 1) {
-    throw CLI::ValidationError("--activation", "expected one name with --layers 1");
-  }
-  try {
-    options.smooth.first = activation_of(options.activations.substr(0, comma));
-    options.smooth.second = comma == std::string::npos
-                                ? options.smooth.first
-                                : activation_of(options.activations.substr(comma + 1));
-  } catch (const BadInput& error) {
-    throw CLI::ValidationError("--activation", error.what());
+  if (smooth != nullptr && smooth->layers() == 1 && smooth->neurons(0) > 0 &&
+      options.smooth.first != options.smooth.second) {
+    warn(fmt::format("--activation: {} had no effect: the network has one hidden layer",
+                     to_string(options.smooth.second)),
+         run, learned.report);
   }
 }
 
-LearnedAny learn_by(const LearnerOptions& options, Device& device, Oracle& oracle,
-                    const QueryProblem& problem, const QueryPlan& plan, const RunControl& run) {
+/// learn_by() but for its warnings.
+LearnedAny learn_kept(const LearnerOptions& options, Device& device, Oracle& oracle,
+                      const QueryProblem& problem, const QueryPlan& plan, const RunControl& run) {
   const auto by_queries = [&](const RunControl& control) {
     return learn_from_queries(device, oracle, problem, plan, control);
   };
@@ -137,6 +133,56 @@ LearnedAny learn_by(const LearnerOptions& options, Device& device, Oracle& oracl
   }
   add_recognition(first, relu.report);
   return any(std::move(relu));
+}
+
+}  // namespace
+
+void add_learner_options(CLI::App& verb, LearnerOptions& options) {
+  LearnerOptions* o = &options;
+  add_choice_option(verb, "--learner",
+                    "query: ReLU networks; hessian: smooth ones; auto: by whether the target bends",
+                    {kQuery, kHessian, kAuto}, options.learner);
+  verb.add_option("--activation", options.activations,
+                  fmt::format("hessian: of the hidden layers, one name for both or G,H: {} (tanh)",
+                              fmt::join(activation_names(), ", ")));
+  add_whole_option(verb, "--layers", "hessian: hidden layers, 1 or 2 (found)", 1,
+                   [o](Index n) { o->smooth.layers = n; });
+  add_whole_option(verb, "--neurons", "hessian: neurons of the first hidden layer (found)", 1,
+                   [o](Index n) { o->smooth.neurons = n; });
+  add_whole_option(verb, "--second-layer", "hessian: neurons of the second (found)", 1,
+                   [o](Index n) { o->smooth.second_neurons = n; });
+}
+
+void settle_learner(LearnerOptions& options, const CLI::App& verb,
+                    const std::vector<std::string>& query_options) {
+  options.of_query = given(verb, query_options);
+  options.of_hessian = given(verb, kSmoothOptions);
+  if (options.learner == kQuery) {
+    refuse(options.of_hessian, kHessian, kQuery);
+    return;
+  }
+  if (options.learner == kHessian) refuse(options.of_query, kQuery, kHessian);
+  if (options.smooth.layers.value_or(1) > 2) {
+    throw CLI::ValidationError("--layers", "expected 1 or 2");
+  }
+  try {
+    const std::vector<Activation> told = activations_of(options.activations);
+    const Index most = options.smooth.layers.value_or(2);
+    require(static_cast<Index>(told.size()) <= most,
+            most == 1 ? "expected one name with --layers 1"
+                      : "expected one name, or one each of two hidden layers");
+    options.smooth.first = told.front();
+    options.smooth.second = told.back();
+  } catch (const BadInput& error) {
+    throw CLI::ValidationError("--activation", error.what());
+  }
+}
+
+LearnedAny learn_by(const LearnerOptions& options, Device& device, Oracle& oracle,
+                    const QueryProblem& problem, const QueryPlan& plan, const RunControl& run) {
+  LearnedAny learned = learn_kept(options, device, oracle, problem, plan, run);
+  warn_of_unused(options, run, learned);
+  return learned;
 }
 
 }  // namespace crease

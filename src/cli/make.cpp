@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <memory>
 
-#include "src/cli/comma_list.hpp"
 #include "src/cli/make_smooth.hpp"
 #include "src/cli/number_options.hpp"
 #include "src/cli/verbs.hpp"
+#include "src/comma_list.hpp"
 #include "src/families.hpp"
 #include "src/gaussian_powers.hpp"
 

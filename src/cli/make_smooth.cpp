@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "src/cli/comma_list.hpp"
 #include "src/cli/number_options.hpp"
 
 namespace crease {
@@ -16,13 +15,6 @@ constexpr const char* kSphere = "sphere";
 constexpr const char* kOrthogonal = "orthogonal";
 constexpr const char* kUnit = "unit";
 constexpr const char* kSpread = "spread";
-
-/// One name, or two separated by a comma.
-std::vector<Activation> activations_of(const std::string& list) {
-  std::vector<Activation> activations;
-  for (const std::string& name : words_of(list)) activations.push_back(activation_of(name));
-  return activations;
-}
 
 SmoothPlan plan_of(const SmoothOptions& options) {
   SmoothPlan plan = options.plan;

@@ -6,28 +6,13 @@
 #include <limits>
 
 #include "kernels/ops.hpp"
+#include "src/stages/random.hpp"
 
 namespace crease {
 namespace {
 
 constexpr std::uint64_t kBallStream = kVerifyStream + 1;
 constexpr Index kNumbersAtOnce = Index{1} << 22;
-
-/// The first d columns of what is written into x [n, d + 2] are uniform in the unit ball of R^d: so
-/// are the first d coordinates of a uniform point of the unit sphere of R^(d + 2).
-void fill_ball(Device& device, Seed seed, Index first_row, DeviceView x) {
-  fill_gaussian(device, seed, kBallStream, first_row, 1.0, x);
-  DeviceMatrix squares(device, x.rows, x.cols);
-  copy(device, x, squares);
-  multiply_elements(device, x, squares);
-  DeviceMatrix ones(device, x.cols, 1);
-  fill(device, 1.0, ones);
-  DeviceMatrix sums(device, x.rows, 1);
-  multiply(device, squares, Transpose::no, ones, Transpose::no, 1.0, 0.0, sums);
-  HostMatrix factors = download(device, sums);
-  for (Index i = 0; i < factors.rows(); ++i) factors(i, 0) = 1 / std::sqrt(factors(i, 0));
-  scale_rows(device, upload(device, factors), x);
-}
 
 void subtract_mean_of_rows(HostMatrix& y) {
   for (Index i = 0; i < y.rows(); ++i) {
@@ -117,7 +102,8 @@ class Comparison {
 
   SampledError in_the_ball() {
     return sampled(
-        2, [&](Index first, DeviceView x) { fill_ball(device_, seed_, first, x); }, nullptr);
+        2, [&](Index first, DeviceView x) { fill_ball(device_, seed_, kBallStream, first, x); },
+        nullptr);
   }
 
  private:

@@ -14,6 +14,7 @@
 #include "src/cli/print_lines.hpp"
 #include "src/cli/show_smooth.hpp"
 #include "src/cli/verbs.hpp"
+#include "src/files/network_parts.hpp"
 
 namespace crease {
 namespace {
@@ -85,7 +86,7 @@ int show(const std::string& path) {
   }
   const TensorFile file = read_tensors(path);
   if (holds_smooth_network(file)) {
-    const SmoothNetwork network = load_smooth_network(path);
+    const SmoothNetwork network = smooth_network_in(path, file);
     print_line(path, network.layers() == 1 ? "a network with one hidden layer of smooth neurons"
                                            : "a network with two hidden layers of smooth neurons");
     print_metadata(file);
@@ -94,7 +95,7 @@ int show(const std::string& path) {
   }
   const bool is_network = file.tensors.contains("0.weight") && file.tensors.contains("2.weight");
   if (is_network) {
-    const ReluNetwork network = load_network(path);
+    const ReluNetwork network = relu_network_in(path, file);
     print_line(path, network.power == 1 ? "a network with one hidden ReLU layer"
                                         : "a network with one hidden layer of rectified powers");
     print_metadata(file);

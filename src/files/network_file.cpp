@@ -51,7 +51,10 @@ double power_of(const NetworkParts& parts, const TensorFile& file) {
 }  // namespace
 
 ReluNetwork load_network(const std::string& path) {
-  const TensorFile file = read_tensors(path);
+  return relu_network_in(path, read_tensors(path));
+}
+
+ReluNetwork relu_network_in(const std::string& path, const TensorFile& file) {
   static const std::string kForm =
       "0.weight [k, d] and 2.weight [p, k] of Sequential(Linear, ReLU, Linear)";
   const NetworkParts parts(path, file, kForm);

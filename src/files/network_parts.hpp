@@ -41,6 +41,10 @@ class NetworkParts {
   const std::string& form_;
 };
 
+/// load_network() and load_smooth_network() of what has been read from `path`.
+ReluNetwork relu_network_in(const std::string& path, const TensorFile& file);
+SmoothNetwork smooth_network_in(const std::string& path, const TensorFile& file);
+
 Tensor tensor_of(const HostMatrix& matrix, std::vector<Index> shape);
 
 /// Of a linear part that is not zero.

@@ -9,45 +9,41 @@ namespace crease {
 namespace {
 
 constexpr const char* kActivation = "activation";
+constexpr const char* kRelu = "relu";
 constexpr double kFirstCode = 1;  // of an array in .npz, which has no place for words; 0 is relu
 
-std::vector<std::string> words_of(const std::string& list) {
-  std::vector<std::string> words(1);
-  for (const char letter : list) {
-    if (letter == ',') {
-      words.emplace_back();
-    } else {
-      words.back() += letter;
-    }
+std::string list_of(const std::vector<Activation>& activations) {
+  std::string list;
+  for (const Activation activation : activations) {
+    list += (list.empty() ? "" : ",") + to_string(activation);
   }
-  return words;
+  return list;
 }
 
-/// From the metadata, or an array of codes; empty where neither is there, or it is relu's.
-std::vector<Activation> activations_in(const TensorFile& file) {
+std::vector<Activation> decoded(const Tensor& codes) {
+  const auto known = static_cast<double>(activation_names().size());
   std::vector<Activation> activations;
-  if (const auto told = file.metadata.find(kActivation); told != file.metadata.end()) {
-    if (told->second == "relu") return {};
-    for (const std::string& word : words_of(told->second)) {
-      activations.push_back(activation_of(word));
-    }
-  } else if (const auto array = file.tensors.find(kActivation); array != file.tensors.end()) {
-    const auto known = static_cast<double>(activation_names().size());
-    for (const double code : array->second.values) {
-      require(code >= kFirstCode && code < kFirstCode + known && code == static_cast<int>(code),
-              "its array \"activation\" holds what is no code of an activation");
-      activations.push_back(static_cast<Activation>(static_cast<int>(code - kFirstCode)));
-    }
+  for (const double code : codes.values) {
+    require(code >= kFirstCode && code < kFirstCode + known && code == static_cast<int>(code),
+            "its array \"activation\" holds what is no code of an activation");
+    activations.push_back(static_cast<Activation>(static_cast<int>(code - kFirstCode)));
   }
   return activations;
 }
 
-std::string list_of(const SmoothNetwork& network) {
-  std::string list;
-  for (const SmoothNetwork::Layer& layer : network.hidden) {
-    list += (list.empty() ? "" : ",") + to_string(layer.activation);
+/// From the metadata, or an array of codes; empty where neither is there, or it is relu's.
+std::vector<Activation> activations_in(const NetworkParts& parts, const TensorFile& file) {
+  const auto told = file.metadata.find(kActivation);
+  const std::string words = told == file.metadata.end() ? kRelu : told->second;
+  std::vector<Activation> activations;
+  if (words != kRelu) activations = activations_of(words);
+  if (!parts.has(kActivation)) return activations;
+  const std::vector<Activation> coded = decoded(parts.need(kActivation));
+  if (told != file.metadata.end() && coded != activations) {
+    parts.refuse("its activations are \"" + words + "\" in the metadata and \"" + list_of(coded) +
+                 "\" as an array");
   }
-  return list;
+  return coded;
 }
 
 std::string name_of(Index layer, const char* part) {
@@ -59,17 +55,20 @@ std::string name_of(Index layer, const char* part) {
 bool holds_smooth_network(const TensorFile& file) {
   if (!file.tensors.contains("0.weight")) return false;
   const auto told = file.metadata.find(kActivation);
-  return told != file.metadata.end() ? told->second != "relu" : file.tensors.contains(kActivation);
+  return told != file.metadata.end() ? told->second != kRelu : file.tensors.contains(kActivation);
 }
 
 SmoothNetwork load_smooth_network(const std::string& path) {
+  return smooth_network_in(path, read_tensors(path));
+}
+
+SmoothNetwork smooth_network_in(const std::string& path, const TensorFile& file) {
   static const std::string kForm =
       "0.weight [k, d] and 2.weight [p, k], or 2.weight [m, k] and 4.weight [p, m], and the "
       "activations of a smooth network";
-  const TensorFile file = read_tensors(path);
   const NetworkParts parts(path, file, kForm);
   try {
-    const std::vector<Activation> activations = activations_in(file);
+    const std::vector<Activation> activations = activations_in(parts, file);
     const auto layers = static_cast<Index>(activations.size());
     if (layers < 1 || layers > 2) {
       parts.refuse("it names " + std::to_string(layers) +
@@ -87,6 +86,9 @@ SmoothNetwork load_smooth_network(const std::string& path) {
       names.push_back(name_of(l, "bias"));
     }
     parts.allow_only(names);
+    if (const auto power = file.metadata.find("power"); power != file.metadata.end()) {
+      parts.refuse("its metadata have the power " + power->second + "; smooth neurons have none");
+    }
     const Index inputs = sizes.front();
     const Index outputs = sizes.back();
     if (inputs == 0) parts.refuse("it has no inputs");
@@ -110,8 +112,10 @@ SmoothNetwork load_smooth_network(const std::string& path) {
 
 void save_network(const std::string& path, const SmoothNetwork& network) {
   check(network);
+  std::vector<Activation> activations;
+  for (const SmoothNetwork::Layer& layer : network.hidden) activations.push_back(layer.activation);
   TensorFile file;
-  file.metadata = {{"format", "crease"}, {kActivation, list_of(network)}};
+  file.metadata = {{"format", "crease"}, {kActivation, list_of(activations)}};
   Index width = network.inputs();
   std::vector<double> codes;
   for (Index l = 0; l < network.layers(); ++l) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "kernels/ops.hpp"
+#include "src/stages/answer_formats.hpp"
 #include "src/stages/numbers.hpp"
 
 namespace crease {

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "src/learners/noisy_learner.hpp"
+#include "src/stages/answer_formats.hpp"
 #include "src/stages/numbers.hpp"
 
 namespace crease {

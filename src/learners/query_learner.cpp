@@ -17,9 +17,10 @@
 namespace crease {
 namespace {
 
-constexpr const char* kHessianLearner = "learn_from_hessians() (--learner hessian)";
-constexpr double kSmallStep = 2e-5;  // a million neurons have few kinks that near
-
+constexpr const char* kBendsSmoothly =
+    "the target bends smoothly, as far as its answers show, it is no ReLU network: "
+    "learn_from_hessians() (--learner hessian) is for ";
+constexpr double kSmallStep = 2e-5;    // a million neurons have few kinks that near
 constexpr double kLargestStep = 0.05;  // of answers with errors: ten thousand neurons, likewise
 
 CurvaturePlan curvature_plan(const QueryRun& run, Index output) {
@@ -32,10 +33,10 @@ CurvaturePlan curvature_plan(const QueryRun& run, Index output) {
 /// A smooth function has no kinks: ends a run that would look for them until its budget is spent.
 void end_where_smooth(QueryRun& run, const CurvaturePlan& plan) {
   if (probe_curvature(run.asker, run.random, plan) != Bending::smooth) return;
-  throw EndOfRun(Outcome::not_reached,
-                 std::string("the target bends smoothly, as far as its answers show, it is no ReLU "
-                             "network: ") +
-                     kHessianLearner + " is for it");
+  const Index p = run.asker.outputs();
+  const std::string whom =
+      p == 1 ? "it" : "one output at a time, not for " + std::to_string(p) + " at once";
+  throw EndOfRun(Outcome::not_reached, kBendsSmoothly + whom);
 }
 
 void end_where_smooth(QueryRun& run) {

@@ -15,18 +15,6 @@ constexpr double kFarOff = 10;             // deviations of an answer: beyond it
 constexpr double kExactLimit = 1e-11;      // of the size of F, where answers are exact
 constexpr double kFloor = 3;               // deviations of an answer: an error of no more is noise
 
-/// n points uniform in the unit ball.
-HostMatrix ball_points(Random& random, Index n, Index d) {
-  HostMatrix x(0, d);
-  for (Index i = 0; i < n; ++i) {
-    std::vector<double> point = unit_vector(random.normals(d));
-    const double radius = std::pow(random.uniform(0, 1), 1 / static_cast<double>(d));
-    for (double& value : point) value *= radius;
-    x.append_row(point.data(), d);
-  }
-  return x;
-}
-
 /// sup |g'| over the line.
 double steepest(Activation activation) {
   switch (activation) {
@@ -72,12 +60,8 @@ double lipschitz_guess(const SmoothNetwork& network) {
 double deviation_of(Device& device, const SmoothNetwork& network, Random& random) {
   const HostMatrix x = download(
       device, random.gaussian_points(device, Stream::held_out, kDeviationPoints, network.inputs()));
-  const HostMatrix y = evaluate(device, network, x);
-  double mean = 0, square = 0;
-  for (Index i = 0; i < y.size(); ++i) mean += y.data()[i] / static_cast<double>(y.size());
-  for (Index i = 0; i < y.size(); ++i) square += std::pow(y.data()[i] - mean, 2);
-  const double deviation = std::sqrt(square / static_cast<double>(y.size()));
-  return deviation > 64 * kRounding * std::fabs(mean) ? deviation : 0;
+  const Spread spread = spread_of(evaluate(device, network, x));
+  return spread.deviation > 64 * kRounding * std::fabs(spread.mean) ? spread.deviation : 0;
 }
 
 /// |F - F'| at rows of x.
@@ -117,8 +101,9 @@ void certify_smooth(SmoothRun& run, const SmoothNetwork& network, const std::str
   const Index in_ball = std::min(run.plan.ball_points, asker.left());
   std::vector<double> ball;
   if (in_ball > 0) {
-    const HostMatrix there = ball_points(run.random, in_ball, asker.inputs());
-    ball = errors_at(run, network, upload(run.device, there), Round::same);
+    const DeviceMatrix there =
+        run.random.ball_points(run.device, Stream::certificate, in_ball, asker.inputs());
+    ball = errors_at(run, network, there, Round::same);
   }
   const double sd = deviation_of(run.device, network, run.random);
   report.certificate_queries = asker.charged() - before;
@@ -128,9 +113,7 @@ void certify_smooth(SmoothRun& run, const SmoothNetwork& network, const std::str
   report.rms_error = certificate.rms_error;
   if (sd > 0) report.relative_error = certificate.rms_error / sd;
   if (!ball.empty()) report.ball_error = *std::max_element(ball.begin(), ball.end());
-  Index neurons = 0;
-  for (Index l = 0; l < network.layers(); ++l) neurons += network.neurons(l);
-  asker.set_progress(0, neurons, report.relative_error);
+  asker.set_progress(0, network.total_neurons(), report.relative_error);
   asker.report();
   const double sigma = run.sigma * run.deviation;
   const double limit = sigma > 0 ? kFarOff * sigma : kExactLimit * run.size * run.deviation;
@@ -151,7 +134,7 @@ void certify_smooth(SmoothRun& run, const SmoothNetwork& network, const std::str
                      " fresh points show an error beyond the answers' own: something small is "
                      "missing";
   } else {
-    report.message = "RESIDUAL_TOO_LARGE: what was found does not explain fresh points";
+    report.message = kUnexplained;
   }
 }
 

@@ -31,21 +31,6 @@ constexpr Index kRays = 8;
 constexpr double kFar = 1e4;  // times d: where saturating networks are constant nearly always
 constexpr double kStill = 1e-7;
 
-/// Mean, standard deviation and root mean square.
-struct Moments {
-  double mean = 0, deviation = 0, size = 0;
-};
-Moments moments_of(const HostMatrix& y) {
-  const auto n = static_cast<double>(std::max<Index>(1, y.size()));
-  Moments moments;
-  for (Index i = 0; i < y.size(); ++i) moments.mean += y.data()[i] / n;
-  double square = 0;
-  for (Index i = 0; i < y.size(); ++i) square += std::pow(y.data()[i] - moments.mean, 2);
-  moments.deviation = std::sqrt(square / n);
-  moments.size = std::hypot(moments.mean, moments.deviation);
-  return moments;
-}
-
 }  // namespace
 
 SmoothRun::Points SmoothRun::gaussian_points(Index n, double scale) {
@@ -60,8 +45,8 @@ double SmoothRun::held_out_error(const SmoothNetwork& network, Index count) {
   const HostMatrix y = download(device, points.y);
   HostMatrix left = evaluate(device, network, download(device, points.x));
   for (Index i = 0; i < left.size(); ++i) left.data()[i] -= y.data()[i];
-  const double deviation = moments_of(y).deviation;
-  return moments_of(left).size / (deviation > 0 ? deviation : 1);
+  const double deviation = spread_of(y).deviation;
+  return spread_of(left).size / (deviation > 0 ? deviation : 1);
 }
 
 SmoothNetwork SmoothRun::of_target(SmoothNetwork network) const {
@@ -82,16 +67,15 @@ void measure_answers(SmoothRun& run) {
   run.noise.absolute = {exact ? 0 : measured.sigma.front()};
   run.noise.relative = {0};
   const SmoothRun::Points points = run.gaussian_points(kFormatPoints);
-  const Moments moments = moments_of(download(run.device, points.y));
-  if (moments.deviation > kConstant * moments.size) {
-    run.mean = moments.mean;
-    run.deviation = moments.deviation;
+  const Spread spread = spread_of(download(run.device, points.y));
+  run.mean = spread.mean;
+  if (spread.deviation > kConstant * spread.size) {
+    run.deviation = spread.deviation;
   } else {
-    run.mean = moments.mean;
-    run.deviation = moments.size > 0 ? moments.size : 1;
+    run.deviation = spread.size > 0 ? spread.size : 1;
   }
   run.asker.standardize(run.mean, run.deviation);
-  run.size = std::max(1.0, moments.size / run.deviation);
+  run.size = std::max(1.0, spread.size / run.deviation);
   run.sigma = run.noise.absolute.front() / run.deviation;
 }
 

@@ -11,18 +11,33 @@
 
 namespace crease {
 
-inline constexpr const char* kHessianVanishes =
-    "HESSIAN_VANISHES: second differences are zero at most points: a piecewise linear (ReLU-type) "
-    "or "
-    "affine target, which the query learner is for, or one that is constant at most points";
-inline constexpr const char* kHiddenByNoise =
-    "HESSIAN_VANISHES: no curvature stands above the errors of the answers: a piecewise linear "
-    "(ReLU-type) or affine target, which the query learner is for, or answers too coarse for this "
-    "one";
-inline constexpr const char* kNotSmooth =
-    "HESSIAN_VANISHES: second differences do not agree at two steps: kinks, which the query "
-    "learner "
-    "is for, or bends that the errors of the answers hide";
+/// What a message begins with where nothing is `reached` (crease/hessian_learner.hpp).
+namespace reason {
+inline constexpr const char* kHessianVanishes = "HESSIAN_VANISHES";
+inline constexpr const char* kRankSaturated = "RANK_SATURATED";
+inline constexpr const char* kFarFieldIncomplete = "FAR_FIELD_INCOMPLETE";
+inline constexpr const char* kNotSaturating = "NOT_SATURATING";
+inline constexpr const char* kResidualTooLarge = "RESIDUAL_TOO_LARGE";
+}  // namespace reason
+
+inline std::string because(const char* reason, const std::string& why) {
+  return std::string(reason) + ": " + why;
+}
+
+inline const std::string kHessianVanishes =
+    because(reason::kHessianVanishes,
+            "second differences are zero at most points: a piecewise linear (ReLU-type) or affine "
+            "target, which the query learner is for, or one that is constant at most points");
+inline const std::string kHiddenByNoise =
+    because(reason::kHessianVanishes,
+            "no curvature stands above the errors of the answers: a piecewise linear (ReLU-type) "
+            "or affine target, which the query learner is for, or answers too coarse for this one");
+inline const std::string kNotSmooth =
+    because(reason::kHessianVanishes,
+            "second differences do not agree at two steps: kinks, which the query learner is for, "
+            "or bends that the errors of the answers hide");
+inline const std::string kUnexplained =
+    because(reason::kResidualTooLarge, "what was found does not explain fresh points");
 
 /// What a path found: a network, or why there is none.
 struct SmoothAttempt {
@@ -88,9 +103,10 @@ inline constexpr Index kFirstGradients = 12;
 inline constexpr Index kSpareGradients = 4;  // ... until so many more than their rank, or d
 
 /// The inputs' subspace that F depends on, from gradients at Gaussian points, more of them until
-/// they show their rank (4 d where answers are not exact). Exact answers are asked, besides,
-/// whether F changes outside of it at 16 points, and as many gradients again are taken where it
-/// does.
+/// they show their rank (4 d where answers are not exact). Exact answers are then compared at 16
+/// points and their projections: as many gradients again where they differ, all inputs where they
+/// still do, by more than steep neurons' truncation, after four rounds. With errors all inputs too,
+/// unless the singular values have a wide gap.
 void find_basis(SmoothRun& run);
 
 /// Whether F has a limit along random rays.

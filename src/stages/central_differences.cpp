@@ -9,7 +9,7 @@
 namespace crease {
 namespace {
 
-constexpr double kRoundingOfAnswers = 2e-16;
+constexpr double kLeastSigma = 2e-16;  // of an answer, over its size: no double is more exact
 constexpr double kLeastStep = 1e-4;
 constexpr double kMostStep = 0.35;
 
@@ -57,7 +57,7 @@ HostMatrix stencil_of(ConstHostView basis) {
 }  // namespace
 
 double hessian_step(double sigma, double size) {
-  const double error = std::max(sigma, kRoundingOfAnswers * size);
+  const double error = std::max(sigma, kLeastSigma * size);
   return std::clamp(2.5 * std::sqrt(std::sqrt(error)), kLeastStep, kMostStep);
 }
 

@@ -41,7 +41,7 @@ struct FarStep {
 
 /// Steps of F on the lines, those inside a KnownStep left out. Cells whose ends differ by more than
 /// max(8 sigma, 1e-11 |F|) are halved down to `finest`, neighbouring ones taken together, and the
-/// half way sought by bisection. Steps of less than max(40 sigma, 1e-8 |F|) are left out. All lines
+/// half way sought by bisection. Steps of less than max(24 sigma, 1e-8 |F|) are left out. All lines
 /// in one batch a level, some 40 batches in all. `size` is the largest |F| seen so far, and is kept
 /// up to date. One output. Waits.
 std::vector<FarStep> far_steps(Asker& asker, const std::vector<FarLine>& lines,

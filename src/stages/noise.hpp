@@ -65,13 +65,6 @@ struct AnswerNoise {
 AnswerNoise measure_noise(Asker& asker, Random& random, const NoiseModel& probed,
                           const HostMatrix& seen = {});
 
-/// rms error of answers [n] rounded to float16 or float32: their spacing over sqrt(12).
-double rounding_rms(const std::vector<double>& answers, const std::string& format);
-
-/// Whether answers [n, p] are all decimals, float32 or float16, as far as they differ from the most
-/// frequent one of their output; false where fewer than two do.
-bool are_rounded(const HostMatrix& answers);
-
 /// For an oracle that knows the standard deviation of each of its answers: what is left is the
 /// rounding with which it evaluates F, a tenth of u rho until lines say how steep F is. Asks
 /// nothing.

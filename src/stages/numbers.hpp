@@ -1,4 +1,4 @@
-// Small vectors on the host: dot products, medians, views of a std::vector.
+// Small vectors on the host: dot products, medians, spreads, views of a std::vector.
 #pragma once
 
 #include <crease/matrix.hpp>
@@ -35,6 +35,24 @@ inline double median(std::vector<double> values) {
   std::nth_element(values.begin(), middle, values.end());
   if (values.size() % 2 == 1) return *middle;
   return 0.5 * (*middle + *std::max_element(values.begin(), middle));
+}
+
+/// Mean, standard deviation and root mean square of all numbers; zero for none.
+struct Spread {
+  double mean = 0;
+  double deviation = 0;
+  double size = 0;
+};
+
+inline Spread spread_of(const HostMatrix& values) {
+  const auto n = static_cast<double>(std::max<Index>(1, values.size()));
+  Spread spread;
+  for (Index i = 0; i < values.size(); ++i) spread.mean += values.data()[i] / n;
+  double square = 0;
+  for (Index i = 0; i < values.size(); ++i) square += std::pow(values.data()[i] - spread.mean, 2);
+  spread.deviation = std::sqrt(square / n);
+  spread.size = std::hypot(spread.mean, spread.deviation);
+  return spread;
 }
 
 /// The deviation of errors by their sizes, gross ones among them: the 80 % quantile over 1.28, what

@@ -28,6 +28,11 @@ enum class Stream : std::uint64_t {
   planted_gross_place,
 };
 
+/// The first d columns of x [n, d + 2] <- rows first_row ... of a stream, uniform in the unit ball
+/// of R^d: so are the first d coordinates of a uniform point of the unit sphere of R^(d + 2).
+/// Waits.
+void fill_ball(Device& device, Seed seed, std::uint64_t stream, Index first_row, DeviceView x);
+
 class Random {
  public:
   explicit Random(Seed seed) : seed_(seed), engine_(seed.value) {}
@@ -43,6 +48,9 @@ class Random {
 
   /// n fresh points of N(0, scale^2 I) in R^d.
   DeviceMatrix gaussian_points(Device& device, Stream stream, Index n, Index d, double scale = 1);
+
+  /// n fresh points, uniform in the unit ball of R^d.
+  DeviceMatrix ball_points(Device& device, Stream stream, Index n, Index d);
 
   /// d standard normals, independent of all before.
   std::vector<double> normals(Index d) {

@@ -45,7 +45,4 @@ struct RankOnes {
 RankOnes rank_one_search(Device& device, const HostMatrix& basis, Index wanted, Random& random,
                          const RankOnePlan& plan = {});
 
-/// |P_W u u^T|_F^2 of every unit row u of `directions` [k, D].
-std::vector<double> rank_one_scores(const HostMatrix& basis, const HostMatrix& directions);
-
 }  // namespace crease

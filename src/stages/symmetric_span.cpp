@@ -94,17 +94,6 @@ HostMatrix symmetric_matrix(const double* numbers, Index dimensions) {
   return matrix;
 }
 
-std::vector<double> symmetric_numbers(const HostMatrix& matrix) {
-  require(matrix.rows() == matrix.cols(), "symmetric_numbers: the matrix must be square");
-  std::vector<double> numbers;
-  numbers.reserve(static_cast<std::size_t>(symmetric_size(matrix.rows())));
-  for (Index i = 0; i < matrix.rows(); ++i) {
-    numbers.push_back(matrix(i, i));
-    for (Index j = i + 1; j < matrix.cols(); ++j) numbers.push_back(kOffDiagonal * matrix(i, j));
-  }
-  return numbers;
-}
-
 std::vector<double> symmetric_square(const double* u, Index dimensions) {
   std::vector<double> numbers;
   numbers.reserve(static_cast<std::size_t>(symmetric_size(dimensions)));

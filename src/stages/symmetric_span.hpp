@@ -12,9 +12,6 @@ namespace crease {
 /// off-diagonal numbers times sqrt(2); [D, D].
 HostMatrix symmetric_matrix(const double* numbers, Index dimensions);
 
-/// The other way round, from the upper triangle: D (D + 1) / 2 numbers.
-std::vector<double> symmetric_numbers(const HostMatrix& matrix);
-
 /// The numbers of u u^T, u [D]: of length |u|^2.
 std::vector<double> symmetric_square(const double* u, Index dimensions);
 

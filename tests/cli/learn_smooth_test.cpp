@@ -48,6 +48,25 @@ TEST_F(LearnSmoothTest, AutoTakesTheLearnerForTheTarget) {
   EXPECT_EQ(learned(several, {"--learner", "auto"})["mode"], "adaptive");
 }
 
+TEST_F(LearnSmoothTest, OptionsThatHadNoPartInTheNetworkAreWarnings) {
+  const auto warnings = [&](const std::string& target, std::vector<std::string> more) {
+    more.insert(more.begin(), {"--learner", "auto"});
+    return learned(target, more)["warnings"].dump();
+  };
+  const std::string smooth = made("s.npz", {"smooth", "--inputs", "5", "--neurons", "3"});
+  EXPECT_EQ(warnings(smooth, {"--layers", "1"}), "[]");
+  EXPECT_THAT(
+      warnings(smooth, {"--polish", "--mode", "adaptive"}),
+      HasSubstr("--mode, --polish had no effect: the network is that of --learner hessian"));
+  EXPECT_THAT(out_, HasSubstr("--mode, --polish had no effect"));
+  EXPECT_THAT(warnings(smooth, {"--activation", "tanh,sin"}),
+              HasSubstr("--activation: sin had no effect: the network has one hidden layer"));
+  const std::string relu = made("r.npz", {"gaussian", "--inputs", "5", "--neurons", "3"});
+  EXPECT_EQ(warnings(relu, {"--mode", "adaptive"}), "[]");
+  EXPECT_THAT(warnings(relu, {"--neurons", "3"}),
+              HasSubstr("--neurons had no effect: the network is that of --learner query"));
+}
+
 TEST_F(LearnSmoothTest, AutoDoesWhatTheQueryLearnerDoesWithReluAnswersThatHaveErrors) {
   const std::string relu = made("r.npz", {"gaussian", "--inputs", "5", "--neurons", "4"});
   for (const char* answers : {"noise:1e-4", "float32"}) {
@@ -92,6 +111,7 @@ TEST_F(LearnSmoothTest, OptionsOfTheOtherLearnerAndUnknownActivationsAreRefused)
   refused({"--learner", "hessian", "--activation", "swish"}, "\"swish\" is no activation");
   refused({"--learner", "hessian", "--budget", "100"}, "the budget is 100 queries");
   refused({"--learner", "hessian", "--layers", "1", "--activation", "tanh,sin"}, "one name");
+  refused({"--learner", "hessian", "--activation", "tanh,sin,erf"}, "one each of two");
 }
 
 }  // namespace

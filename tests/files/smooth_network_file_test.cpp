@@ -75,6 +75,22 @@ TEST_F(SmoothNetworkFileTest, WhatDoesNotFitIsNamed) {
   file.metadata.clear();
   file.tensors["activation"] = {{1}, {7}};
   EXPECT_THAT(refusal(file), HasSubstr("no code of an activation"));
+  file = good_;
+  file.metadata["power"] = "2";
+  EXPECT_THAT(refusal(file), HasSubstr("its metadata have the power 2"));
+}
+
+TEST_F(SmoothNetworkFileTest, ActivationsInTheMetadataAndAsAnArrayMustAgree) {
+  TensorFile file = good_;
+  file.tensors["activation"] = {{1}, {4}};
+  write_tensors(path_, file);
+  EXPECT_EQ(load_smooth_network(path_).hidden[0].activation, Activation::gelu);
+  file.tensors["activation"] = {{1}, {1}};
+  EXPECT_THAT(refusal(file), HasSubstr("\"gelu\" in the metadata and \"tanh\" as an array"));
+  file.tensors["activation"] = {{2}, {4, 4}};
+  EXPECT_THAT(refusal(file), HasSubstr("\"gelu\" in the metadata and \"gelu,gelu\" as an array"));
+  file.metadata["activation"] = "relu";
+  EXPECT_THAT(refusal(file), HasSubstr("\"relu\" in the metadata and \"gelu,gelu\""));
 }
 
 }  // namespace

@@ -36,6 +36,14 @@ TEST_P(SmoothTargetTest, RoundedAnswersOfASmoothTargetToo) {
   EXPECT_THAT(result.report.message, HasSubstr("learn_from_hessians()"));
 }
 
+TEST_P(SmoothTargetTest, SeveralOutputsAreSaidToBeMoreThanTheOtherLearnerTakes) {
+  const auto oracle = make_network_oracle(planted_smooth(6, {8}, 3, {Activation::tanh}, 1));
+  const Learned<ReluNetwork> result = learn_from_queries(device(), *oracle, {});
+  EXPECT_EQ(result.report.outcome, Outcome::not_reached);
+  EXPECT_THAT(result.report.message,
+              HasSubstr("(--learner hessian) is for one output at a time, not for 3"));
+}
+
 // Kinks in every stencil are no smoothness.
 TEST_P(SmoothTargetTest, WideReluNetworksAreNotTakenForSmooth) {
   for (const Index k : {50, 2000}) {

@@ -370,17 +370,5 @@ TEST_P(NoiseTest, ExactAnswersAreExactWhateverTheirUnit) {
   EXPECT_FALSE(noise.coarse);  // one answer everywhere is a constant, not a coarse format
 }
 
-TEST(AreRounded, TellsFewRareAnswersFromExactOnes) {
-  HostMatrix answers(8, 1);
-  for (Index i = 0; i < 8; ++i) answers(i, 0) = 0.1 * std::sqrt(2.0);
-  EXPECT_FALSE(are_rounded(answers));  // a constant
-  answers(3, 0) = 0.125;
-  EXPECT_FALSE(are_rounded(answers));  // one says nothing
-  answers(5, 0) = 0.625;
-  EXPECT_TRUE(are_rounded(answers));
-  answers(6, 0) = std::sqrt(3.0);
-  EXPECT_FALSE(are_rounded(answers));
-}
-
 }  // namespace
 }  // namespace crease

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 
 #include "kernels/ops.hpp"
@@ -44,6 +45,33 @@ TEST_P(LearnerRandomTest, NormalsOnTheHostAreThoseOfTheDevice) {
     HostMatrix got(0, d);
     got.append_row(second.data(), d);
     EXPECT_TRUE(same_bits(got, download(device(), expected)));
+  }
+}
+
+TEST_P(LearnerRandomTest, PointsFillTheUnitBallEvenly) {
+  constexpr Index kPoints = 4000;
+  for (const Index d : {1, 2, 7}) {
+    Random random(Seed{4});
+    const HostMatrix x =
+        download(device(), random.ball_points(device(), Stream::certificate, kPoints, d));
+    ASSERT_EQ(x.rows(), kPoints);
+    ASSERT_EQ(x.cols(), d);
+    double inside = 0, first = 0, square = 0;
+    for (Index i = 0; i < kPoints; ++i) {
+      double norm = 0;
+      for (Index j = 0; j < d; ++j) norm = std::hypot(norm, x(i, j));
+      ASSERT_LE(norm, 1);
+      inside += std::pow(norm, static_cast<double>(d)) < 0.25 ? 1 : 0;  // a quarter of the volume
+      first += x(i, 0) / kPoints;
+      square += x(i, d - 1) * x(i, d - 1) / kPoints;
+    }
+    // Five standard errors of a binomial, of a mean of numbers of variance 1 / (d + 2), and of
+    // squares, whose variance is below theirs.
+    const double error = 5 / std::sqrt(static_cast<double>(kPoints));
+    EXPECT_NEAR(inside / kPoints, 0.25, error * std::sqrt(0.25 * 0.75)) << d;
+    EXPECT_NEAR(first, 0, error / std::sqrt(static_cast<double>(d) + 2)) << d;
+    EXPECT_NEAR(square, 1 / (static_cast<double>(d) + 2), error / std::sqrt(d + 2.0)) << d;
+    EXPECT_EQ(random.take_rows(Stream::certificate, 1), kPoints);
   }
 }
 

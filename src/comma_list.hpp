@@ -1,4 +1,4 @@
-// Lists of words in an argument.
+// Lists of words in arguments and files.
 #pragma once
 
 #include <algorithm>
