@@ -15,8 +15,8 @@ namespace {
 constexpr const char* kQuery = "query";
 constexpr const char* kHessian = "hessian";
 constexpr const char* kAuto = "auto";
-constexpr const char* kSmoothOptions[] = {"--activation", "--layers", "--neurons",
-                                          "--second-layer"};
+constexpr const char* kSmoothOptions[] = {"--activation", "--layers", "--neurons", "--second-layer",
+                                          "--entangled"};
 
 void refuse(const CLI::App& verb, const std::string& name, const char* owner,
             const std::string& learner) {
@@ -68,6 +68,8 @@ void add_learner_options(CLI::App& verb, LearnerOptions& options) {
                    [o](Index n) { o->smooth.neurons = n; });
   add_whole_option(verb, "--second-layer", "hessian: neurons of the second (found)", 1,
                    [o](Index n) { o->smooth.second_neurons = n; });
+  verb.add_flag("--entangled", options.hessian.entangled,
+                "hessian: two layers by the paper's own way; needs --second-layer");
 }
 
 void settle_learner(LearnerOptions& options, const CLI::App& verb,
@@ -85,6 +87,9 @@ void settle_learner(LearnerOptions& options, const CLI::App& verb,
   const auto comma = options.activations.find(',');
   if (comma != std::string::npos && options.smooth.layers == 1) {
     throw CLI::ValidationError("--activation", "expected one name with --layers 1");
+  }
+  if (options.hessian.entangled && !options.smooth.second_neurons) {
+    throw CLI::ValidationError("--entangled", "needs --second-layer");
   }
   try {
     options.smooth.first = activation_of(options.activations.substr(0, comma));

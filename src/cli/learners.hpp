@@ -17,7 +17,7 @@ struct LearnerOptions {
   HessianPlan hessian;
 };
 
-/// --learner, --activation, --layers, --neurons, --second-layer
+/// --learner, --activation, --layers, --neurons, --second-layer, --entangled
 void add_learner_options(CLI::App& verb, LearnerOptions& options);
 
 /// Reads the activations. Throws CLI::ValidationError on options that belong to the other learner:
