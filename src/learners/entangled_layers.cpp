@@ -32,7 +32,7 @@ constexpr double kFirstLayer = 3e-4;   // of sd(F): least saturation score of a 
 constexpr double kNoisyFirst = 10;     // ... or so many deviations of an answer
 constexpr double kIndependent = 0.05;  // least singular value of the first layer's directions
 constexpr Index kScalarRows = 10;      // an unknown of the scalar fit
-constexpr double kRows = 3;            // an unknown of the fits after it
+constexpr Index kRows = 3;             // an unknown of the fits after it
 constexpr Index kSecondSteps = 30;     // while the first layer's directions stay
 constexpr Index kSteps = 150;
 constexpr double kLittle = 1e-4;       // gain of a step of a start that is believed in ...
@@ -45,6 +45,17 @@ constexpr Index kLeastLabelings = 4;  // where there is no other way
 constexpr double kNeuron = 0.5;       // of the slopes at 0: about the deviation of a second neuron
 constexpr double kPlausible = 4;      // times what gives F its deviation: unit outputs are taken
 
+Index first_neurons(const SmoothRun& run) {
+  return run.problem.neurons.value_or(run.basis.rows());
+}
+
+/// Of the fit of all parameters.
+Index unknowns_of(const SmoothRun& run) {
+  const Index m0 = first_neurons(run);
+  const Index m1 = *run.problem.second_neurons;
+  return m0 * (run.asker.inputs() + 1) + m1 * (m0 + 2) + 1;
+}
+
 class EntangledLayers {
  public:
   EntangledLayers(SmoothRun& run, int attempt)
@@ -55,29 +66,41 @@ class EntangledLayers {
         width_(first_ == Activation::sigmoid ? kSigmoid : 1),
         radius_(width_ * (saturates(first_) ? kRadii : kWideRadii)[attempt % 4]),
         dims_(run.basis.rows()),
-        m0_(run.problem.neurons.value_or(dims_)),
+        m0_(first_neurons(run)),
         m1_(*run.problem.second_neurons) {}
 
   SmoothAttempt learn() {
+    const Index unknowns = unknowns_of(run_);
+    if (unknowns > run_.plan.most_unknowns) {
+      return {{},
+              "RESIDUAL_TOO_LARGE: what the Hessians show of two layers has to be fitted in all " +
+                  std::to_string(unknowns) + " parameters, and at most " +
+                  std::to_string(run_.plan.most_unknowns) + " are (most_unknowns)"};
+    }
     const HostMatrix candidates = rank_ones();
     run_.asker.enter("least_squares");
-    const SmoothNetwork shape(run_.asker.inputs(), {m0_, m1_}, 1, {first_, second_});
-    const auto unknowns = static_cast<double>(free_numbers(shape, {}));
-    points_ = run_.gaussian_points(static_cast<Index>(std::ceil(kRows * unknowns)));
+    points_ = run_.gaussian_points(kRows * unknowns);
     if (saturates(first_)) fit_attributed(candidates);
-    auto labelings = static_cast<Index>(
-        std::min(kLabelingWork / std::pow(unknowns, 3), static_cast<double>(kMostLabelings)));
-    if (!saturates(first_)) labelings = std::max(labelings, kLeastLabelings);
-    for (Index i = 0; i < labelings && !is_settled() && !run_.asker.would_end(); ++i) {
+    const Index most = labelings(static_cast<double>(unknowns));
+    for (Index i = 0; i < most && !is_settled(); ++i) {
+      if (has_network() && run_.asker.would_end()) break;
       fit_labeling(candidates, i);
     }
     run_.asker.report();
-    if (rms_ == HUGE_VAL) return {};  // it is about to end
+    if (!has_network()) return {{}, "RESIDUAL_TOO_LARGE: no fit of two layers came to anything"};
     return {best_, ""};
   }
 
  private:
+  bool has_network() const { return rms_ < HUGE_VAL; }
   bool is_settled() const { return rms_ <= std::max(kTarget, kNoisyTarget * run_.sigma); }
+
+  /// Tried in all; more where a fit takes no time.
+  Index labelings(double unknowns) const {
+    const double affordable = kLabelingWork / std::pow(unknowns, 3);
+    const auto most = static_cast<Index>(std::min(affordable, static_cast<double>(kMostLabelings)));
+    return saturates(first_) ? most : std::max(most, kLeastLabelings);
+  }
 
   /// Unit directions [found, D] of matrices of rank one in the span of Hessians, or near it.
   HostMatrix rank_ones() {
@@ -258,8 +281,16 @@ class EntangledLayers {
 
 }  // namespace
 
+Index entangled_queries(const SmoothRun& run) {
+  const Index m1 = *run.problem.second_neurons;
+  const Index m = first_neurons(run) + m1;
+  const AttributionPlan plan;
+  return kHessians * m * stencil_size(run.basis.rows()) + m * plan.probes * plan.points_of_scan +
+         kScalarRows * (m + m1) + kRows * unknowns_of(run);
+}
+
 SmoothAttempt learn_entangled_layers(SmoothRun& run, int attempt) {
-  const Index wanted = run.problem.neurons.value_or(run.basis.rows());
+  const Index wanted = first_neurons(run);
   if (wanted > run.basis.rows()) return {{}, more_than_directions(run, wanted)};
   return EntangledLayers(run, attempt).learn();
 }

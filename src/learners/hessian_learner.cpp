@@ -18,6 +18,7 @@ constexpr double kNoise = 2;        // deviations of an answer, likewise
 constexpr Index kMostHessians = 6;  // per dimension, of a target that may have two layers
 constexpr Index kLeastHessians = 64;
 constexpr int kEntangledAttempts = 8;
+constexpr double kFarOff = 100;     // times that: the other path may do better
 constexpr double kWorthAFit = 0.2;  // of sd(F): a rougher start is no start
 
 void check(const SmoothProblem& problem, const HessianPlan& plan, const RunControl& run) {
@@ -115,7 +116,11 @@ class HessianLearner {
       return;
     }
     take(learn_two_layers(run_, both), "corners");
-    if (!is_settled() && run_.problem.second_neurons) learn_entangled();
+    const bool far_off = !has_network() || best_.error > kFarOff * tolerance();
+    if (!is_settled() && far_off && run_.problem.second_neurons &&
+        entangled_queries(run_) <= run_.asker.left()) {
+      learn_entangled();
+    }
   }
 
   /// Once more with other Hessians as long as fresh points are not explained.

@@ -102,8 +102,11 @@ SmoothAttempt learn_two_layers(SmoothRun& run, bool may_be_one);
 /// matrices of rank one, layers told apart where neurons saturate, scalars, everything. F may be
 /// one that does not saturate: then the residual tells which candidates are the first layer's.
 /// problem.second_neurons must be given. Attempts 0, 1, ... have Hessians on spheres of different
-/// radii; one takes 3 (m0 + m1) Hessians and about 3 fresh points for every unknown.
+/// radii.
 SmoothAttempt learn_entangled_layers(SmoothRun& run, int attempt);
+
+/// Queries of one attempt, at most.
+Index entangled_queries(const SmoothRun& run);
 
 /// Why a first of two layers of so many neurons is not looked for: F varies in fewer directions.
 std::string more_than_directions(const SmoothRun& run, Index neurons);

@@ -118,6 +118,17 @@ TEST_P(EntangledLayersTest, WhatFarFieldAndCornersMissIsTriedThisWay) {
   EXPECT_EQ(result.report.outcome, Outcome::reached) << result.report.message;
   EXPECT_EQ(result.report.method, "entangled");
   EXPECT_LT(largest_error(truth, result.network), 1e-12);
+
+  // Not where it cannot be paid for: then what the first way said stands.
+  problem.second_neurons.reset();
+  const Index far = learn_from_hessians(device(), *oracle, problem).report.learning_queries;
+  problem.second_neurons = 2;
+  RunControl control;
+  control.budget.queries = (far + 500) * 4 / 3;  // less a quarter for the certificate
+  const RunReport poor = learn_from_hessians(device(), *oracle, problem, {}, control).report;
+  EXPECT_EQ(poor.outcome, Outcome::not_reached);
+  EXPECT_THAT(poor.message, StartsWith("FAR_FIELD_INCOMPLETE"));
+  EXPECT_EQ(poor.learning_queries, far);
 }
 
 TEST_P(EntangledLayersTest, TheBudgetIsKeptAndTheBestOfTheAttempts) {
@@ -162,6 +173,20 @@ TEST_P(EntangledLayersTest, TheyNeedTheSecondsNumberAndNoMoreFirstNeuronsThanDir
     EXPECT_EQ(result.report.outcome, Outcome::not_reached);
     EXPECT_THAT(result.report.message, HasSubstr("6 neurons of the first layer were asked for"));
   }
+}
+
+TEST_P(EntangledLayersTest, MoreUnknownsThanThePlanAllowsAreRefusedInWords) {
+  const SmoothNetwork truth =
+      planted(4, 4, 2, SmoothPlan::Directions::orthogonal, Activation::tanh, Activation::tanh);
+  HessianPlan plan;
+  plan.entangled = true;
+  plan.most_unknowns = 32;  // of 4 (4 + 1) + 2 (4 + 2) + 1 = 33
+  const RunReport report = learned(truth, of(Activation::tanh, Activation::tanh, 2), plan).report;
+  EXPECT_EQ(report.outcome, Outcome::not_reached);
+  EXPECT_THAT(report.message, HasSubstr("all 33 parameters"));
+  plan.most_unknowns = 33;
+  EXPECT_EQ(learned(truth, of(Activation::tanh, Activation::tanh, 2), plan).report.outcome,
+            Outcome::reached);
 }
 
 // One first neuron, one second, one input: nothing to tell apart.
