@@ -56,6 +56,15 @@ Index unknowns_of(const SmoothRun& run) {
   return m0 * (run.asker.inputs() + 1) + m1 * (m0 + 2) + 1;
 }
 
+std::vector<Index> descending(const std::vector<double>& scores) {
+  std::vector<Index> order(scores.size());
+  std::iota(order.begin(), order.end(), Index{0});
+  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
+    return scores[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)];
+  });
+  return order;
+}
+
 class EntangledLayers {
  public:
   EntangledLayers(SmoothRun& run, int attempt)
@@ -152,25 +161,14 @@ class EntangledLayers {
   /// Candidates by their layers, in inputs; what is missing made up.
   TwoLayerDirections attributed(const HostMatrix& candidates) {
     TwoLayerDirections directions{HostMatrix(0, dims_), HostMatrix(0, dims_)};
-    if (dims_ >= 2 && candidates.rows() >= 2) {
-      run_.asker.enter("lines");
-      AttributionPlan plan;
-      plan.saturating *= width_;
-      plan.reach *= width_;
-      const std::vector<double> scores =
-          saturation_scores(run_.asker, run_.random, run_.basis, candidates, plan);
-      std::vector<Index> order = in_order(candidates.rows());
-      std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
-        return scores[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)];
-      });
-      const double least = std::max(kFirstLayer, kNoisyFirst * run_.sigma);
-      for (const Index k : order) {
-        // A mixture may change too: it is worse than a direction made up.
-        if (scores[static_cast<std::size_t>(k)] > least) {
-          add_independent(candidates.row(k), directions.first);
-        } else if (directions.entangled.rows() < m1_) {
-          directions.entangled.append_row(candidates.row(k), dims_);
-        }
+    const std::vector<double> scores = scores_of(candidates);
+    const double least = std::max(kFirstLayer, kNoisyFirst * run_.sigma);
+    for (const Index k : descending(scores)) {
+      // Mixtures may score too: those in the span of better ones belong to no layer.
+      if (scores[static_cast<std::size_t>(k)] > least) {
+        add_independent(candidates.row(k), directions.first);
+      } else if (directions.entangled.rows() < m1_) {
+        directions.entangled.append_row(candidates.row(k), dims_);
       }
     }
     complete_first(directions.first);
@@ -181,10 +179,16 @@ class EntangledLayers {
     return {in_inputs(directions.first), in_inputs(directions.entangled)};
   }
 
-  static std::vector<Index> in_order(Index count) {
-    std::vector<Index> order(static_cast<std::size_t>(count));
-    std::iota(order.begin(), order.end(), Index{0});
-    return order;
+  /// Of saturation; one candidate alone, or of one dimension, is the first layer's.
+  std::vector<double> scores_of(const HostMatrix& candidates) {
+    if (dims_ < 2 || candidates.rows() < 2) {
+      return std::vector<double>(static_cast<std::size_t>(candidates.rows()), HUGE_VAL);
+    }
+    run_.asker.enter("lines");
+    AttributionPlan plan;
+    plan.saturating *= width_;
+    plan.reach *= width_;
+    return saturation_scores(run_.asker, run_.random, run_.basis, candidates, plan);
   }
 
   /// One direction more of the first layer, where it has room and the others do not span it.
@@ -210,11 +214,10 @@ class EntangledLayers {
   /// Which candidates are the first layer's is tried at random, the residual tells; so are signs
   /// where they matter, and the second layer.
   void fit_labeling(const HostMatrix& candidates, Index number) {
-    std::vector<std::pair<double, Index>> drawn;
-    for (Index k = 0; k < candidates.rows(); ++k) drawn.push_back({run_.random.uniform(0, 1), k});
-    std::sort(drawn.begin(), drawn.end());
+    std::vector<double> lots;
+    for (Index k = 0; k < candidates.rows(); ++k) lots.push_back(run_.random.uniform(0, 1));
     HostMatrix first(0, dims_);
-    for (const auto& [chance, k] : drawn) add_independent(candidates.row(k), first);
+    for (const Index k : descending(lots)) add_independent(candidates.row(k), first);
     complete_first(first);
     const HostMatrix directions = in_inputs(first);
     const SmoothNetwork second = random_neurons(run_.random, m0_, second_, m1_,
