@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """The other side of `./dev bench smooth`: one JSON question on standard input, one answer on standard output.
 
-{"ask": "prototype", "folder", "file", ...} runs the numpy prototype smooth_hessians.py of that folder on the network of the file;
+{"ask": "prototype", "folder", "file", ...} runs the numpy prototype smooth_hessians.py of that folder on the network of the file
+("entangled": true: its path of the paper);
 {"ask": "adam", "file", "width", "queries", "seconds"} trains a network of so many times its widths with PyTorch on that many
 Gaussian points. Seconds are the processor's; errors are those of crease_smooth: the largest over 20,000 points of the unit ball.
 """
@@ -60,6 +61,9 @@ def prototype(question):
             x = random.standard_normal((4 * (a.size + 2 * len(th) + 1), d))
             a, th, c, c0, _ = module.lm1(a, th, c, c0, x, oracle(x), first)
             learned = lambda z: KNOWN[first](z @ a + th) @ c + c0  # noqa: E731
+        elif question.get("entangled"):
+            m0, m1 = (weight.shape[1] for weight, _ in layers[:2])
+            learned, _ = module.paper_restarts(oracle, d, m0, m1, random, full=3, g=first, h=second)
         else:
             known = layers[0][0].shape[1] if question["noise"] else None
             learned, info = module.peel2_learn(oracle, d, random, m0=known, g=first, h=second, noise=question["noise"])

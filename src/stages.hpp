@@ -60,6 +60,9 @@
 //              learn_corners, learn_both_layers, with_first_layer (corners.hpp)
 //                                           the second where the first one saturates:
 //                                           corner_points.hpp, counted_fit.hpp
+//              saturation_scores, fit_scalars (attribution.hpp, scalar_fit.hpp)
+//                                           the paper's way instead: which layer a direction
+//                                           belongs to, and shifts and scales along them
 //              fit_smooth (smooth_fit.hpp)  Levenberg-Marquardt over all parameters
 //
 //   samples    Examples (examples.hpp)      rows of a source, held out, kept or drawn again

@@ -26,6 +26,7 @@ struct Options {
   std::string first = "tanh", second = "tanh";
   std::string directions = "sphere";
   std::optional<Index> layers;  // told to the learner
+  bool entangled = false;       // the paper's own path, the second layer's number told
   double noise = 0;
   std::string format = "float64";
   std::uint64_t seed = 0;
@@ -96,6 +97,7 @@ Json run(const Options& options) {
                {"directions", options.directions},
                {"shifts", options.plan.shifts.value_or(second > 0 ? 0.05 : 0.3)},
                {"layers_told", options.layers ? Json(*options.layers) : Json()},
+               {"entangled", options.entangled},
                {"noise", options.noise},
                {"format", options.format},
                {"seed", options.seed}};
@@ -103,12 +105,15 @@ Json run(const Options& options) {
   problem.first = activation_of(options.first);
   problem.second = activation_of(options.second);
   problem.layers = options.layers;
+  HessianPlan plan;
+  plan.entangled = options.entangled;
+  if (options.entangled) problem.second_neurons = options.plan.second_layer;
   RunControl control;
   control.seed = Seed{options.seed};
   const auto oracle = oracle_of(options, truth);
   const double start = cpu_seconds();
   const Learned<SmoothNetwork> learned =
-      learn_from_hessians(*device, *oracle, problem, {}, control);
+      learn_from_hessians(*device, *oracle, problem, plan, control);
   line["seconds"] = cpu_seconds() - start;
   const RunReport& report = learned.report;
   line["outcome"] = to_string(report.outcome);
@@ -144,6 +149,7 @@ int main(int argc, char** argv) {
   app.add_option("--shifts", o.plan.shifts, "deviation of the biases")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--layers", o.layers, "told to the learner (nothing)")->check(CLI::Range(1, 2));
+  app.add_flag("--entangled", o.entangled, "learn by the paper's own path of two layers");
   app.add_option("--noise", o.noise, "deviation of an answer")->check(CLI::NonNegativeNumber);
   app.add_option("--format", o.format, "of the answers")
       ->check(CLI::IsMember({"float64", "float32"}));

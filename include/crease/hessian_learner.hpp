@@ -12,8 +12,9 @@ namespace crease {
 /// What the caller wants of F: R^d -> R,
 ///   one hidden layer   F(x) = c0 + <g0, x> + sum_i c_i g(<a_i, x> + theta_i)
 ///   two                F(x) = c0 + sum_l c_l h(<b_l, g(A x + theta)> + tau_l)
-/// in the second case g saturating on both sides (tanh, sigmoid, erf) and the rows of A linearly
-/// independent. A linear part is looked for where the activation may need one (softplus, gelu).
+/// in the second case the rows of A linearly independent, and g saturating on both sides (tanh,
+/// sigmoid, erf) unless the second layer's number of neurons is given. A linear part is looked for
+/// where the activation may need one (softplus, gelu).
 struct SmoothProblem {
   std::optional<Index> layers;           // 1 or 2; none: found
   Activation first = Activation::tanh;   // g
@@ -35,7 +36,10 @@ struct HessianPlan {
   // Ends at once, with HESSIAN_VANISHES, unless second differences agree at most points: where the
   // target may be a ReLU network.
   bool only_smooth = false;
-  bool ascent = false;          // the paper's projected gradient ascent for rank-one matrices
+  bool ascent = false;  // the paper's projected gradient ascent for rank-one matrices
+  // Two hidden layers by the paper's own path, instead of far field and corners; second_neurons
+  // must be given.
+  bool entangled = false;
   double rows_per_unknown = 2;  // of the last fit; three times that where answers are not exact
   Index most_unknowns = 6000;   // of the last fit: more keep what was found
 };
@@ -46,8 +50,12 @@ struct HessianPlan {
 /// second layer from corners, where all are; then scales and shifts. At the end all parameters are
 /// fitted on Gaussian points, and fresh ones certify.
 ///
-/// After Fornasier, Klock, Rauchensteiner (arXiv 1907.00485), whose own path recovers part of the
-/// neurons; far field and corners are ours.
+/// After Fornasier, Klock, Rauchensteiner (arXiv 1907.00485); far field and corners are ours. Their
+/// own path takes matrices of rank one near the span of Hessians near the origin, tells by
+/// saturation which belong to the first layer, and fits. The span has no gap behind both layers, so
+/// that it needs second_neurons, and it finds part of the neurons: the fits have to make up for the
+/// rest. It is tried where plan.entangled asks for it; and, second_neurons given, where the other
+/// way does not get there or F does not become constant far out.
 ///
 /// Outcomes as of learn_from_queries(); where it is not `reached` the message says why, beginning
 /// with
@@ -56,7 +64,8 @@ struct HessianPlan {
 ///                         errors
 ///   RANK_SATURATED        the Hessians span all, or nearly all, symmetric matrices
 ///   FAR_FIELD_INCOMPLETE  directions of the first layer are missing
-///   NOT_SATURATING        two layers, and F does not become constant far out
+///   NOT_SATURATING        two layers, F does not become constant far out, and second_neurons is
+///                         not given
 ///   RESIDUAL_TOO_LARGE    what was found does not explain fresh points
 /// Several outputs are BadInput. Throws as learn_from_queries(). Waits.
 Learned<SmoothNetwork> learn_from_hessians(Device& device, Oracle& oracle,

@@ -17,7 +17,7 @@ constexpr const char* kQuery = "query";
 constexpr const char* kHessian = "hessian";
 constexpr const char* kAuto = "auto";
 const std::vector<std::string> kSmoothOptions = {"--activation", "--layers", "--neurons",
-                                                 "--second-layer"};
+                                                 "--second-layer", "--entangled"};
 
 std::vector<std::string> given(const CLI::App& verb, const std::vector<std::string>& names) {
   std::vector<std::string> some;
@@ -151,6 +151,8 @@ void add_learner_options(CLI::App& verb, LearnerOptions& options) {
                    [o](Index n) { o->smooth.neurons = n; });
   add_whole_option(verb, "--second-layer", "hessian: neurons of the second (found)", 1,
                    [o](Index n) { o->smooth.second_neurons = n; });
+  verb.add_flag("--entangled", options.hessian.entangled,
+                "hessian: two layers by the paper's own way; needs --second-layer");
 }
 
 void settle_learner(LearnerOptions& options, const CLI::App& verb,
@@ -164,6 +166,9 @@ void settle_learner(LearnerOptions& options, const CLI::App& verb,
   if (options.learner == kHessian) refuse(options.of_query, kQuery, kHessian);
   if (options.smooth.layers.value_or(1) > 2) {
     throw CLI::ValidationError("--layers", "expected 1 or 2");
+  }
+  if (options.hessian.entangled && !options.smooth.second_neurons) {
+    throw CLI::ValidationError("--entangled", "needs --second-layer");
   }
   try {
     const std::vector<Activation> told = activations_of(options.activations);

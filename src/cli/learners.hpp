@@ -21,7 +21,7 @@ struct LearnerOptions {
   std::vector<std::string> of_query, of_hessian;
 };
 
-/// --learner, --activation, --layers, --neurons, --second-layer
+/// --learner, --activation, --layers, --neurons, --second-layer, --entangled
 void add_learner_options(CLI::App& verb, LearnerOptions& options);
 
 /// Reads the activations, and which options of one learner alone were given. Throws

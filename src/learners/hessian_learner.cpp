@@ -17,6 +17,8 @@ constexpr double kTooLarge = 1e-6;  // of sd(F): held-out error of an attempt th
 constexpr double kNoise = 2;        // deviations of an answer, likewise
 constexpr Index kMostHessians = 6;  // per dimension, of a target that may have two layers
 constexpr Index kLeastHessians = 64;
+constexpr int kEntangledAttempts = 8;
+constexpr double kFarOff = 100;     // times that: the other path may do better
 constexpr double kWorthAFit = 0.2;  // of sd(F): a rougher start is no start
 
 void check(const SmoothProblem& problem, const HessianPlan& plan, const RunControl& run) {
@@ -28,6 +30,9 @@ void check(const SmoothProblem& problem, const HessianPlan& plan, const RunContr
   at_least_one(problem.second_neurons, "second_neurons");
   require(!problem.second_neurons || problem.layers != 1,
           "second_neurons belongs to two hidden layers");
+  require(!plan.entangled || problem.layers != 1, "entangled is for two hidden layers");
+  require(!plan.entangled || problem.second_neurons,
+          "entangled needs second_neurons: Hessians show no gap behind both layers");
   require(problem.accuracy > 0 && std::isfinite(problem.accuracy),
           "accuracy must be finite and above 0");
   require(problem.failure > 0 && problem.failure < 1, "failure must lie between 0 and 1");
@@ -100,14 +105,30 @@ class HessianLearner {
   /// First where both may be: far field and a few corners tell for a tenth of the Hessians' price.
   void learn_two() {
     const bool both = may_have(1);
+    if (run_.plan.entangled) return learn_entangled();
     if (!saturates(run_.problem.first) || !is_constant_far_out()) {
       if (both) return;
+      if (run_.problem.second_neurons) return learn_entangled();
       best_.status =
           "NOT_SATURATING: F does not become constant far out, or its first activation does not "
-          "saturate: two hidden layers are found for saturating ones alone";
+          "saturate: two hidden layers are then looked for only where the number of the second "
+          "one's neurons is given (second_neurons)";
       return;
     }
     take(learn_two_layers(run_, both), "corners");
+    const bool far_off = !has_network() || best_.error > kFarOff * tolerance();
+    if (!is_settled() && far_off && run_.problem.second_neurons &&
+        entangled_queries(run_) <= run_.asker.left()) {
+      learn_entangled();
+    }
+  }
+
+  /// Once more with other Hessians as long as fresh points are not explained.
+  void learn_entangled() {
+    for (int attempt = 0; attempt < kEntangledAttempts; ++attempt) {
+      take(learn_entangled_layers(run_, attempt), "entangled");
+      if (is_settled() || !has_network()) return;
+    }
   }
 
   /// A box that does not answer far out may still have one layer.

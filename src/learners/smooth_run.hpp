@@ -120,6 +120,19 @@ SmoothAttempt learn_one_layer(SmoothRun& run, std::optional<Index> most_hessians
 /// second.
 SmoothAttempt learn_two_layers(SmoothRun& run, bool may_be_one);
 
+/// Two hidden layers by the paper's own way (path P): the span of Hessians near the origin, its
+/// matrices of rank one, layers told apart where neurons saturate, scalars, everything. F may be
+/// one that does not saturate: then the residual tells which candidates are the first layer's.
+/// problem.second_neurons must be given. Attempts 0, 1, ... have Hessians on spheres of different
+/// radii.
+SmoothAttempt learn_entangled_layers(SmoothRun& run, int attempt);
+
+/// Queries of one attempt, at most.
+Index entangled_queries(const SmoothRun& run);
+
+/// Why a first of two layers of so many neurons is not looked for: F varies in fewer directions.
+std::string more_than_directions(const SmoothRun& run, Index neurons);
+
 /// All parameters of a network on fresh Gaussian points; none, with a warning, where unknowns or
 /// queries do not allow it. Where F varies in fewer directions than there are inputs, and answers
 /// are exact or the unknowns too many, in the coordinates of the basis; the weights outside of it

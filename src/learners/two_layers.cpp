@@ -45,14 +45,16 @@ bool adds_up(SmoothRun& run, const SaturatedLayer& first) {
 
 }  // namespace
 
+std::string more_than_directions(const SmoothRun& run, Index neurons) {
+  return "FAR_FIELD_INCOMPLETE: " + std::to_string(neurons) +
+         " neurons of the first layer were asked for, and F varies in " +
+         std::to_string(run.basis.rows()) +
+         " directions only: the first of two layers must not have more";
+}
+
 SmoothAttempt learn_two_layers(SmoothRun& run, bool may_be_one) {
   const Index wanted = run.problem.neurons.value_or(run.basis.rows());
-  if (wanted > run.basis.rows()) {
-    return {{},
-            "FAR_FIELD_INCOMPLETE: " + std::to_string(wanted) +
-                " neurons of the first layer were asked for, and F varies in " +
-                std::to_string(run.basis.rows()) + " directions only"};
-  }
+  if (wanted > run.basis.rows()) return {{}, more_than_directions(run, wanted)};
   FarFieldPlan far;
   far.sigma = run.sigma;
   run.asker.enter("lines");

@@ -19,12 +19,16 @@ constexpr int kMostRejections = 12;
 constexpr double kLeastDamping = 1e-15;
 constexpr double kLeastDiagonal = 1e-14;  // of the largest
 
+bool moves_weights(const SmoothFitPlan& plan, std::size_t layer, std::size_t layers) {
+  return plan.weights && (plan.first_weights || layer > 0 || layers == 1);
+}
+
 /// visit(part, free) for every part, in the order of the unknowns.
 template <class Network, class Visit>
 void for_parts(Network& network, const SmoothFitPlan& plan, const Visit& visit) {
-  for (auto& layer : network.hidden) {
-    visit(layer.weights, plan.weights);
-    visit(layer.bias, plan.biases);
+  for (std::size_t l = 0; l < network.hidden.size(); ++l) {
+    visit(network.hidden[l].weights, moves_weights(plan, l, network.hidden.size()));
+    visit(network.hidden[l].bias, plan.biases);
   }
   visit(network.output, plan.output);
   visit(network.constant, plan.constant);
@@ -76,7 +80,9 @@ class SmoothJacobian {
     for (std::size_t l = 0; l < layers_.size(); ++l) {
       const ConstDeviceView below = l == 0 ? x : values[l - 1].view();
       const Index k = slopes[l].cols();
-      if (plan_.weights) row_products(device_, slopes[l], below, next(k * below.cols));
+      if (moves_weights(plan_, l, layers_.size())) {
+        row_products(device_, slopes[l], below, next(k * below.cols));
+      }
       if (plan_.biases) copy(device_, slopes[l], next(k));
     }
     if (plan_.output) copy(device_, values.back(), next(values.back().cols()));

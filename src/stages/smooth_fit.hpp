@@ -9,7 +9,8 @@ namespace crease {
 
 struct SmoothFitPlan {
   // What may move; the rest stays as it starts.
-  bool weights = true;  // of all hidden layers
+  bool weights = true;        // of all hidden layers
+  bool first_weights = true;  // false: but for those of the first of two
   bool biases = true;
   bool output = true;
   bool constant = true;

@@ -35,6 +35,12 @@ class ProgramTest(unittest.TestCase):
             self.assertLess(line["ball_error"], 1e-12)
             self.assertGreater(line["queries"], 100)
 
+    def test_the_papers_path_is_taken_where_it_is_asked_for(self):
+        words = ("--inputs", 5, "--neurons", 5, "--second-layer", 2, "--directions", "orthogonal", "--entangled")
+        line = self.line(*words)
+        self.assertEqual((line["outcome"], line["method"], line["entangled"]), ("reached", "entangled", True), line["message"])
+        self.assertLess(line["ball_error"], 1e-12)
+
     def test_noise_shows_in_the_error(self):
         line = self.line("--inputs", 5, "--neurons", 4, "--noise", 1e-5)
         self.assertTrue(1e-8 < line["ball_error"] < 1e-4, line["ball_error"])
@@ -63,6 +69,14 @@ class TablesTest(unittest.TestCase):
         self.assertIn("Adam is as exact", self.missed(adam=adam))
         self.assertIn("0 of 1", self.missed(ball_error=None, seconds=0.1))
 
+    def test_the_papers_path_is_held_against_the_prototypes_successes_alone(self):
+        bad, good = {"table": "entangled", "outcome": "not_reached", "ball_error": 1e-2}, {"seconds": 0.01, "queries": 9, "ball_error": 1e-9}
+        self.assertEqual(self.missed(**bad), "")
+        self.assertEqual(self.missed(**bad, prototype={**good, "ball_error": 1e-3}), "")
+        self.assertIn("0 of 1 within 1e-06, 1 of the prototype's", self.missed(**bad, prototype=good))
+        self.assertEqual(self.missed(table="entangled", prototype=good), "")  # slower, and as good
+        self.assertIn("seed 0 says reached at a ball error of 1e-02", self.missed(**{**bad, "outcome": "reached"}))
+
     def test_noisy_rows_are_judged_by_what_was_found(self):
         self.assertEqual(self.missed(noise=1e-3, ball_error=1e-3), "")
         self.assertIn("sigma 0.001", self.missed(noise=1e-3, ball_error=1e-3, found=9))
@@ -70,8 +84,9 @@ class TablesTest(unittest.TestCase):
     def test_every_row_names_options_of_the_program(self):
         known = subprocess.run([PROGRAM, "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
         for row in smooth.rows_of(2, False):
-            for word in smooth.words_of(row["options"])[::2]:
-                self.assertIn(word, known)
+            for name in row["options"]:
+                self.assertIn("--" + name.replace("_", "-"), known)
+            self.assertEqual(len(smooth.words_of(row["options"])), 2 * len(row["options"]) - ("entangled" in row["options"]))
 
 
 if __name__ == "__main__":

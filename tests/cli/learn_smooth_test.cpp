@@ -33,6 +33,18 @@ TEST_F(LearnSmoothTest, TwoHiddenLayersAreFoundWithoutTheirNumbers) {
   EXPECT_LT(report["ball_error"].get<double>(), 1e-12);
 }
 
+TEST_F(LearnSmoothTest, TwoHiddenLayersAreFoundThePapersWayWhereItIsAskedFor) {
+  const std::string target =
+      made("t.npz", {"smooth", "--inputs", "6", "--neurons", "6", "--second-layer", "2", "--seed",
+                     "3", "--directions", "orthogonal"});
+  const Json report =
+      learned(target, {"--learner", "hessian", "--second-layer", "2", "--entangled"});
+  EXPECT_EQ(report["outcome"], "reached") << report["message"];
+  EXPECT_EQ(report["method"], "entangled");
+  EXPECT_EQ(report["neurons"], 8);
+  EXPECT_LT(report["ball_error"].get<double>(), 1e-12);
+}
+
 TEST_F(LearnSmoothTest, AutoTakesTheLearnerForTheTarget) {
   const std::string smooth = made("s.npz", {"smooth", "--inputs", "5", "--neurons", "3"});
   EXPECT_EQ(learned(smooth, {"--learner", "auto"})["mode"], "hessian");
@@ -105,6 +117,10 @@ TEST_F(LearnSmoothTest, OptionsOfTheOtherLearnerAndUnknownActivationsAreRefused)
   };
   refused({"--activation", "tanh"}, "--activation: belongs to --learner hessian, not to query");
   refused({"--layers", "1"}, "--layers: belongs to --learner hessian");
+  refused({"--entangled"}, "--entangled: belongs to --learner hessian");
+  refused({"--learner", "hessian", "--entangled"}, "--entangled: needs --second-layer");
+  refused({"--learner", "hessian", "--entangled", "--second-layer", "2", "--layers", "1"},
+          "two hidden layers");
   refused({"--learner", "hessian", "--mode", "uniform"}, "--mode: belongs to --learner query");
   refused({"--learner", "hessian", "--polish"}, "--polish: belongs to --learner query");
   refused({"--learner", "hessian", "--layers", "3"}, "--layers: expected 1 or 2");

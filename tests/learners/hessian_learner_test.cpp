@@ -324,6 +324,7 @@ TEST_P(HessianLearnerTest, TwoLayersThatDoNotSaturateAreNotGuessedAt) {
       learned(two_layers(5, 5, 2, 0.1, Activation::softplus, Activation::tanh, 1), problem);
   EXPECT_EQ(result.report.outcome, Outcome::not_reached);
   EXPECT_THAT(result.report.message, StartsWith("NOT_SATURATING"));
+  EXPECT_THAT(result.report.message, HasSubstr("second_neurons"));
 }
 
 TEST_P(HessianLearnerTest, DirectionsThatDependAreIncomplete) {

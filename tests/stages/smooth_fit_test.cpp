@@ -114,6 +114,21 @@ TEST_P(SmoothFitTest, TheJacobianHoldsTheSlopesOfTheNetwork) {
   EXPECT_THROW(smooth_jacobian(device(), network, biases, upload(device(), x), narrow), BadInput);
 }
 
+TEST_P(SmoothFitTest, TheFirstLayersWeightsMayStayAlone) {
+  const SmoothNetwork truth = planted_smooth(3, {2, 2}, 1, {Activation::tanh, Activation::sin}, 1);
+  SmoothNetwork start = nearby(truth, 0.05);
+  start.hidden[0].weights = truth.hidden[0].weights;
+  SmoothFitPlan plan;
+  plan.first_weights = false;
+  EXPECT_EQ(free_numbers(start, plan), 2 + 2 * 2 + 2 + 2 + 1);
+  const SmoothFit fit = fitted(truth, start, 200, plan);
+  EXPECT_TRUE(same_bits(fit.network.hidden[0].weights, start.hidden[0].weights));
+  EXPECT_LT(fit.rms, 1e-13);
+  // One layer has no second one: its weights are those of all.
+  EXPECT_EQ(free_numbers(planted_smooth(3, {2}, 1, {Activation::tanh}, 1), plan),
+            3 * 2 + 2 + 2 + 1);
+}
+
 TEST_P(SmoothFitTest, AStopEndsItWithTheBestSoFar) {
   const SmoothNetwork truth = planted_smooth(3, {2}, 1, {Activation::tanh}, 1);
   const SmoothNetwork start = nearby(truth, 0.05);
