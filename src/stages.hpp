@@ -55,9 +55,11 @@
 //                                           rank one, scale and shift of each neuron
 //              far_field (far_field.hpp)    two layers: directions of the first from far out;
 //                                           far_steps.hpp, secants.hpp
-//              learn_corners, learn_both_layers, with_first_layer (corners.hpp)
+//              least_second_neurons, learn_corners, learn_both_layers (corners.hpp)
 //                                           the second where the first one saturates:
 //                                           corner_points.hpp, counted_fit.hpp
+//              with_first_layer, with_exact_directions (corners.hpp)
+//                                           scales and shifts of the first, then all its weights
 //              fit_smooth (smooth_fit.hpp)  Levenberg-Marquardt over all parameters
 //
 //   samples    Examples (examples.hpp)      rows of a source, held out, kept or drawn again

@@ -100,6 +100,38 @@ TEST_P(SmoothFitTest, AStopEndsItWithTheBestSoFar) {
   EXPECT_EQ(fit.steps, 1);
 }
 
+// By central differences: rounding is 1e-16 / 1e-5, truncation 1e-10.
+TEST_P(SmoothFitTest, TheJacobianIsTheDerivative) {
+  const SmoothNetwork network =
+      planted_smooth(4, {3, 2}, 1, {Activation::gelu, Activation::sigmoid}, 3);
+  const HostMatrix x = normals(5, 4, 2);
+  SmoothFitPlan plan;
+  plan.weights = false;
+  const Index q = free_numbers(network, plan);
+  ASSERT_EQ(q, 3 + 2 + 2 + 1);
+  DeviceMatrix rows(device(), 5, q);
+  smooth_jacobian(device(), network, plan, upload(device(), x), rows);
+  const HostMatrix got = download(device(), rows);
+  constexpr double kStep = 1e-5;
+  for (Index j = 0; j < q; ++j) {
+    SmoothNetwork ends[] = {network, network};
+    for (int side : {0, 1}) {
+      SmoothNetwork& end = ends[side];
+      double& number = j < 3   ? end.hidden[0].bias(j, 0)
+                       : j < 5 ? end.hidden[1].bias(j - 3, 0)
+                       : j < 7 ? end.output(0, j - 5)
+                               : end.constant(0, 0);
+      number += side == 0 ? -kStep : kStep;
+    }
+    const HostMatrix low = exact_values(ends[0], x), high = exact_values(ends[1], x);
+    for (Index i = 0; i < 5; ++i) {
+      EXPECT_NEAR(got(i, j), (high(i, 0) - low(i, 0)) / (2 * kStep), 1e-9);
+    }
+  }
+  DeviceMatrix narrow(device(), 5, q - 1);
+  EXPECT_THROW(smooth_jacobian(device(), network, plan, upload(device(), x), narrow), BadInput);
+}
+
 TEST_P(SmoothFitTest, WhatDoesNotFitIsRefused) {
   const SmoothNetwork one = planted_smooth(3, {2}, 1, {Activation::tanh}, 1);
   const SmoothNetwork two_outputs = planted_smooth(3, {2}, 2, {Activation::tanh}, 1);
