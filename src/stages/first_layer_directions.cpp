@@ -15,8 +15,10 @@ namespace {
 
 constexpr double kRowsOfUnknown = 1.5;
 constexpr Index kMoreRows = 8;
-constexpr double kOfReach = 0.05;  // arguments lie within so much of it, where g bends
+constexpr double kWidest = 1;  // arguments, where g bends; sigmoid: twice of it
 constexpr int kSteps = 4;
+constexpr Index kRandomCorners = 4;  // every fourth corner stays random
+constexpr int kPasses = 3;           // over the signs of the others
 
 /// With the orthogonal complement of the directions among them, which is its own dual: as many as
 /// inputs.
@@ -39,11 +41,31 @@ SaturatedLayer completed(SaturatedLayer first) {
   return first;
 }
 
-/// One neuron's argument <p, y> + shift at coordinates y, the others being saturated.
+/// Signs turned, one by one, where that makes |sum_j s_j dual_j| smaller: arguments <a_i, x> are
+/// rounded to the size of x, which directions close to dependent make large at random corners.
+void turn_to_shorter(const HostMatrix& dual, HostMatrix& signs) {
+  const Index d = dual.rows();
+  HostMatrix products(d, d);
+  for (Index i = 0; i < d; ++i) {
+    for (Index j = 0; j < d; ++j) products(i, j) = dot(dual.row(i), dual.row(j), dual.cols());
+  }
+  for (Index row = 0; row < signs.rows(); ++row) {
+    if (row % kRandomCorners == 0) continue;
+    double* s = signs.row(row);
+    for (int pass = 0; pass < kPasses; ++pass) {
+      for (Index j = 0; j < d; ++j) {
+        if (s[j] * dot(products.row(j), s, d) > products(j, j)) s[j] = -s[j];
+      }
+    }
+  }
+}
+
+/// One neuron's argument <p, y> + shift at coordinates y of points x, the others being saturated.
+/// Rows count 1 / |x|, which is what their answers' errors are like.
 class NeuronFit {
  public:
   NeuronFit(const SmoothNetwork& second, Activation activation, Index neuron,
-            ConstHostView coordinates, const double* values, double reach)
+            ConstHostView coordinates, ConstHostView points, const double* values)
       : second_(second),
         activation_(activation),
         neuron_(neuron),
@@ -54,8 +76,10 @@ class NeuronFit {
     const Index m = layer.weights.cols();
     std::vector<double> signs(static_cast<std::size_t>(m));
     for (Index k = 0; k < y_.rows; ++k) {
+      const double* x = points.data + k * points.ld;
+      counts_.push_back(1 / std::max(1.0, std::sqrt(dot(x, x, points.cols))));
       for (Index j = 0; j < m; ++j) {
-        signs[static_cast<std::size_t>(j)] = j == neuron ? 0 : y_(k, j) / reach;
+        signs[static_cast<std::size_t>(j)] = j == neuron ? 0 : std::copysign(1, y_(k, j));
       }
       for (Index l = 0; l < others_.cols(); ++l) {
         others_(k, l) = layer.bias(l, 0) + dot(signs.data(), layer.weights.row(l), m);
@@ -105,9 +129,11 @@ class NeuronFit {
           slope += second_.output(0, l) * activation_at(layer.activation, 1, inner) * weight;
         }
       }
+      const double count = counts_[static_cast<std::size_t>(k)];
+      residual *= count;
       square += residual * residual;
       if (normal == nullptr) continue;
-      slope *= value_in_signs(activation_, argument, 1);
+      slope *= count * value_in_signs(activation_, argument, 1);
       for (Index j = 0; j < d; ++j) row[static_cast<std::size_t>(j)] = slope * y[j];
       row.back() = slope;
       for (Index i = 0; i <= d; ++i) {
@@ -147,6 +173,7 @@ class NeuronFit {
   Index neuron_;
   ConstHostView y_;
   const double* values_;
+  std::vector<double> counts_;
   HostMatrix others_;  // [n, k]: bias and the other signs' part
 };
 
@@ -159,28 +186,36 @@ SmoothNetwork with_exact_directions(Asker& asker, Random& random, const Saturate
   const SaturatedLayer all = completed(first);
   const auto rows = static_cast<Index>(kRowsOfUnknown * static_cast<double>(d + 1)) + kMoreRows;
   HostMatrix coordinates = random_signs(random, m * rows, d);
+  turn_to_shorter(all.dual, coordinates);
   for (Index i = 0; i < coordinates.size(); ++i) coordinates.data()[i] *= first.reach;
+  const double widest = first.activation == Activation::sigmoid ? 2 * kWidest : kWidest;
   std::vector<double> scales;
   SmoothNetwork::Layer& layer = network.hidden[0];
   for (Index i = 0; i < m; ++i) {
     scales.push_back(dot(layer.weights.row(i), first.dual.row(i), d));
-    const double reach = kOfReach * (first.activation == Activation::sigmoid ? 40 : 20);
     for (Index k = 0; k < rows; ++k) {
       coordinates(i * rows + k, i) =
-          (random.uniform(-reach, reach) - layer.bias(i, 0)) / scales.back();
+          (random.uniform(-widest, widest) - layer.bias(i, 0)) / scales.back();
     }
   }
-  const HostMatrix values = values_at(asker, all, coordinates, 1);
+  // Duals are dual to a rounding that their size multiplies: what a point's coordinates are is
+  // asked of the point.
+  Device& device = asker.device();
+  const HostMatrix x = product(device, coordinates, Transpose::no, all.dual, Transpose::no);
+  coordinates = product(device, x, Transpose::no, all.directions, Transpose::yes);
+  SaturatedLayer as_it_is;
+  as_it_is.dual = identity(d);
+  const HostMatrix values = values_at(asker, as_it_is, x, 1);
   HostMatrix numbers(m, d);
   for (Index i = 0; i < m; ++i) {
     const NeuronFit neuron(second, first.activation, i,
-                           coordinates.view().row_block(i * rows, rows), values.row(i * rows),
-                           first.reach);
+                           coordinates.view().row_block(i * rows, rows),
+                           x.view().row_block(i * rows, rows), values.row(i * rows));
     const HostMatrix at = neuron.fit(scales[static_cast<std::size_t>(i)], layer.bias(i, 0));
     std::copy(at.row(0), at.row(0) + d, numbers.row(i));
     layer.bias(i, 0) = at(0, d);
   }
-  layer.weights = product(asker.device(), numbers, Transpose::no, all.directions, Transpose::no);
+  layer.weights = product(device, numbers, Transpose::no, all.directions, Transpose::no);
   return network;
 }
 
