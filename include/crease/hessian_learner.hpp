@@ -37,7 +37,9 @@ struct HessianPlan {
   bool only_smooth = false;
   bool ascent = false;          // the paper's projected gradient ascent for rank-one matrices
   double rows_per_unknown = 2;  // of the last fit; three times that where answers are not exact
-  Index most_unknowns = 6000;   // of the last fit: more keep what was found
+  // Of a fit: work grows as their third power, memory as their square. The last one keeps what was
+  // found where it has more, and second layers of more are not tried.
+  Index most_unknowns = 6000;
 };
 
 /// Learns a smooth network from finite-difference Hessians. One hidden layer: Hessians are sum_i
@@ -56,6 +58,7 @@ struct HessianPlan {
 ///                         errors
 ///   RANK_SATURATED        the Hessians span all, or nearly all, symmetric matrices
 ///   FAR_FIELD_INCOMPLETE  directions of the first layer are missing
+///   TOO_MANY_UNKNOWNS     a second layer has more of them than HessianPlan::most_unknowns
 ///   NOT_SATURATING        two layers, and F does not become constant far out
 ///   RESIDUAL_TOO_LARGE    what was found does not explain fresh points
 /// Several outputs are BadInput. Throws as learn_from_queries(). Waits.

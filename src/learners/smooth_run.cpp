@@ -27,10 +27,9 @@ constexpr double kExactGradient = 1e-4;  // step
 constexpr Index kRays = 8;
 constexpr double kFar = 1e4;  // times d: where saturating networks are constant nearly always
 constexpr double kStill = 1e-7;
-constexpr double kDear = 2e10;  // rows unknowns^2 of a last fit that takes seconds; it moves ...
-constexpr double kNearlyRounding = 1e-13;  // ... no weights where the start is off by no more ...
-constexpr Index kLook = 32;                // ... of sd(F) at so many points; ...
-constexpr double kRowsOfBiases = 4;        // ... rows for every unknown that is left then
+constexpr double kDear = 2e10;             // rows unknowns^2 of a last fit that takes seconds: ...
+constexpr Index kLook = 32;                // ... so many points tell whether it has to be, ...
+constexpr double kNearlyRounding = 1e-13;  // ... by their error over sd(F)
 
 /// Mean, standard deviation and root mean square.
 struct Moments {
@@ -181,19 +180,17 @@ std::optional<SmoothNetwork> polished(SmoothRun& run, const SmoothNetwork& start
   plan.most_bytes = run.control.budget.device_bytes / 4;
   plan.stop = [&run] { return run.asker.would_end(); };
   plan.damping = 1e-6;
-  Index unknowns = free_numbers(start, plan);
+  const Index unknowns = free_numbers(start, plan);
   if (unknowns > run.plan.most_unknowns) {
     run.asker.warn("no fit of all parameters: " + std::to_string(unknowns) + " unknowns, at most " +
                    std::to_string(run.plan.most_unknowns) + " (most_unknowns)");
     return std::nullopt;
   }
-  double per_unknown = run.plan.rows_per_unknown * (run.sigma > 0 ? 3 : 1);
+  const double per_unknown = run.plan.rows_per_unknown * (run.sigma > 0 ? 3 : 1);
   const double price = per_unknown * std::pow(static_cast<double>(unknowns), 3);
   if (run.sigma == 0 && price > kDear && run.asker.left() > kLook &&
       run.held_out_error(start, kLook) <= kNearlyRounding) {
-    plan.weights = false;
-    unknowns = free_numbers(start, plan);
-    per_unknown = std::max(per_unknown, kRowsOfBiases);
+    return std::nullopt;
   }
   const auto rows = static_cast<Index>(std::ceil(per_unknown * static_cast<double>(unknowns)));
   if (rows > run.asker.left()) {

@@ -91,7 +91,7 @@ SmoothNetwork with_first_layer(Asker& asker, Random& random, const SaturatedLaye
 
 /// The same network with the first layer's weights as exact as the answers, all d + 1 unknowns of
 /// each neuron by Gauss-Newton: from 1.5 (d + 1) + 8 points where it is not saturated and the
-/// others are, at corners. What is left is the rounding of <a_i, x> at such points. One batch.
+/// others are, at corners. What is left is the rounding of <a_i, x> at such points. In chunks.
 /// `second` in the signs, exact, as with_first_layer() takes it; answers without errors. Waits.
 SmoothNetwork with_exact_directions(Asker& asker, Random& random, const SaturatedLayer& first,
                                     const SmoothNetwork& second, SmoothNetwork network);

@@ -5,6 +5,7 @@
 
 #include "kernels/activations.hpp"
 #include "src/small_dense.hpp"
+#include "src/stages/chunks.hpp"
 #include "src/stages/corner_points.hpp"
 #include "src/stages/corners.hpp"
 #include "src/stages/numbers.hpp"
@@ -17,7 +18,8 @@ constexpr double kRowsOfUnknown = 1.5;
 constexpr Index kMoreRows = 8;
 constexpr double kWidest = 1;  // arguments, where g bends; sigmoid: twice of it
 constexpr int kSteps = 4;
-constexpr Index kRandomCorners = 4;  // every fourth corner stays random
+constexpr Index kFewSigns = 16;      // have few short corners: theirs stay random, ...
+constexpr Index kRandomCorners = 4;  // ... and every fourth one of more signs
 constexpr int kPasses = 3;           // over the signs of the others
 
 /// With the orthogonal complement of the directions among them, which is its own dual: as many as
@@ -45,6 +47,7 @@ SaturatedLayer completed(SaturatedLayer first) {
 /// rounded to the size of x, which directions close to dependent make large at random corners.
 void turn_to_shorter(const HostMatrix& dual, HostMatrix& signs) {
   const Index d = dual.rows();
+  if (d < kFewSigns) return;
   HostMatrix products(d, d);
   for (Index i = 0; i < d; ++i) {
     for (Index j = 0; j < d; ++j) products(i, j) = dot(dual.row(i), dual.row(j), dual.cols());
@@ -181,39 +184,43 @@ class NeuronFit {
 
 SmoothNetwork with_exact_directions(Asker& asker, Random& random, const SaturatedLayer& first,
                                     const SmoothNetwork& second, SmoothNetwork network) {
+  Device& device = asker.device();
   const Index m = first.directions.rows();
   const Index d = first.directions.cols();
   const SaturatedLayer all = completed(first);
-  const auto rows = static_cast<Index>(kRowsOfUnknown * static_cast<double>(d + 1)) + kMoreRows;
-  HostMatrix coordinates = random_signs(random, m * rows, d);
-  turn_to_shorter(all.dual, coordinates);
-  for (Index i = 0; i < coordinates.size(); ++i) coordinates.data()[i] *= first.reach;
-  const double widest = first.activation == Activation::sigmoid ? 2 * kWidest : kWidest;
-  std::vector<double> scales;
-  SmoothNetwork::Layer& layer = network.hidden[0];
-  for (Index i = 0; i < m; ++i) {
-    scales.push_back(dot(layer.weights.row(i), first.dual.row(i), d));
-    for (Index k = 0; k < rows; ++k) {
-      coordinates(i * rows + k, i) =
-          (random.uniform(-widest, widest) - layer.bias(i, 0)) / scales.back();
-    }
-  }
-  // Duals are dual to a rounding that their size multiplies: what a point's coordinates are is
-  // asked of the point.
-  Device& device = asker.device();
-  const HostMatrix x = product(device, coordinates, Transpose::no, all.dual, Transpose::no);
-  coordinates = product(device, x, Transpose::no, all.directions, Transpose::yes);
   SaturatedLayer as_it_is;
   as_it_is.dual = identity(d);
-  const HostMatrix values = values_at(asker, as_it_is, x, 1);
+  const double widest = first.activation == Activation::sigmoid ? 2 * kWidest : kWidest;
+  const auto rows = static_cast<Index>(kRowsOfUnknown * static_cast<double>(d + 1)) + kMoreRows;
+  const Index most = std::clamp<Index>(kChunkBytes / (rows * d * kDoubleBytes), 1, m);
+  SmoothNetwork::Layer& layer = network.hidden[0];
   HostMatrix numbers(m, d);
-  for (Index i = 0; i < m; ++i) {
-    const NeuronFit neuron(second, first.activation, i,
-                           coordinates.view().row_block(i * rows, rows),
-                           x.view().row_block(i * rows, rows), values.row(i * rows));
-    const HostMatrix at = neuron.fit(scales[static_cast<std::size_t>(i)], layer.bias(i, 0));
-    std::copy(at.row(0), at.row(0) + d, numbers.row(i));
-    layer.bias(i, 0) = at(0, d);
+  for (Index top = 0; top < m; top += most) {
+    const Index count = std::min(most, m - top);
+    HostMatrix coordinates = random_signs(random, count * rows, d);
+    turn_to_shorter(all.dual, coordinates);
+    for (Index i = 0; i < coordinates.size(); ++i) coordinates.data()[i] *= first.reach;
+    std::vector<double> scales;
+    for (Index i = 0; i < count; ++i) {
+      scales.push_back(dot(layer.weights.row(top + i), first.dual.row(top + i), d));
+      for (Index k = 0; k < rows; ++k) {
+        coordinates(i * rows + k, top + i) =
+            (random.uniform(-widest, widest) - layer.bias(top + i, 0)) / scales.back();
+      }
+    }
+    // Duals are dual to a rounding that their size multiplies: what a point's coordinates are is
+    // asked of the point.
+    const HostMatrix x = product(device, coordinates, Transpose::no, all.dual, Transpose::no);
+    coordinates = product(device, x, Transpose::no, all.directions, Transpose::yes);
+    const HostMatrix values = values_at(asker, as_it_is, x, 1);
+    for (Index i = 0; i < count; ++i) {
+      const NeuronFit neuron(second, first.activation, top + i,
+                             coordinates.view().row_block(i * rows, rows),
+                             x.view().row_block(i * rows, rows), values.row(i * rows));
+      const HostMatrix at = neuron.fit(scales[static_cast<std::size_t>(i)], layer.bias(top + i, 0));
+      std::copy(at.row(0), at.row(0) + d, numbers.row(top + i));
+      layer.bias(top + i, 0) = at(0, d);
+    }
   }
   layer.weights = product(device, numbers, Transpose::no, all.directions, Transpose::no);
   return network;

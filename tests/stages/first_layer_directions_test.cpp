@@ -37,7 +37,7 @@ CREASE_ON_EVERY_BACKEND(FirstLayerDirectionsTest);
 // directions' condition.
 TEST_P(FirstLayerDirectionsTest, ErrorsOfTheFarFieldGo) {
   for (const Activation g : {Activation::tanh, Activation::sigmoid, Activation::erf}) {
-    for (const Index d : {6, 9}) {
+    for (const Index d : {6, 9, 20}) {
       const SmoothNetwork truth = planted_layers(d, 6, 3, g, Activation::tanh, 5);
       SmoothNetwork start = truth;
       HostMatrix& weights = start.hidden[0].weights;

@@ -100,6 +100,32 @@ TEST_P(SmoothFitTest, AStopEndsItWithTheBestSoFar) {
   EXPECT_EQ(fit.steps, 1);
 }
 
+// Chunks of one row: a step of 100 of them is not waited for.
+TEST_P(SmoothFitTest, AStopIsAskedForWithinAStep) {
+  const SmoothNetwork truth = planted_smooth(3, {2}, 1, {Activation::tanh}, 1);
+  const SmoothNetwork start = nearby(truth, 0.05);
+  int asked = 0;
+  SmoothFitPlan plan;
+  plan.most_bytes = 1;
+  plan.stop = [&] { return ++asked > 50; };
+  const SmoothFit fit = fitted(truth, start, 100, plan);
+  EXPECT_TRUE(fit.stopped);
+  EXPECT_EQ(fit.steps, 0);
+  EXPECT_TRUE(same_bits(fit.network.output, start.output));
+}
+
+// 1e-9 squared is below rounding: a few steps get there, and gains of a tenth are not waited for.
+TEST_P(SmoothFitTest, AFitEndsAtRounding) {
+  const SmoothNetwork truth =
+      planted_smooth(6, {5, 3}, 1, {Activation::sigmoid, Activation::tanh}, 1);
+  SmoothFitPlan plan;
+  plan.damping = 1e-9;
+  plan.exact = 1e-16;
+  const SmoothFit fit = fitted(truth, nearby(truth, 1e-9), 400, plan);
+  EXPECT_LT(fit.rms, 3e-15);
+  EXPECT_LE(fit.steps, 7);
+}
+
 // By central differences: rounding is 1e-16 / 1e-5, truncation 1e-10.
 TEST_P(SmoothFitTest, TheJacobianIsTheDerivative) {
   const SmoothNetwork network =
