@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 
 #include "src/learners/smooth_run.hpp"
 #include "src/stages/corner_points.hpp"
@@ -90,8 +91,10 @@ SmoothAttempt learn_two_layers(SmoothRun& run, bool may_be_one) {
     plan.least_neurons = least_second_neurons(run.asker, run.random, first, run.sigma);
   }
   plan.tried = [&run](Index neurons, double rms) {
-    run.asker.report("a second layer of " + std::to_string(neurons) + " neurons leaves " +
-                     std::to_string(rms) + " standard deviations of F at corners");
+    char text[32];
+    std::snprintf(text, sizeof text, "%.2g", rms);
+    run.asker.report("a second layer of " + std::to_string(neurons) + " neurons leaves " + text +
+                     " standard deviations of F at corners");
   };
   auto reported = std::chrono::steady_clock::now();
   plan.stop = [&run, &reported] {
