@@ -57,9 +57,11 @@
 //                                           each neuron
 //              far_field (far_field.hpp)    two layers: directions of the first from far out;
 //                                           far_steps.hpp, secants.hpp
-//              learn_corners, learn_both_layers, with_first_layer (corners.hpp)
+//              least_second_neurons, learn_corners, learn_both_layers (corners.hpp)
 //                                           the second where the first one saturates:
 //                                           corner_points.hpp, counted_fit.hpp
+//              with_first_layer, with_exact_directions (corners.hpp)
+//                                           scales and shifts of the first, then all its weights
 //              saturation_scores, fit_scalars (attribution.hpp, scalar_fit.hpp)
 //                                           the paper's way instead: which layer a direction
 //                                           belongs to, and shifts and scales along them

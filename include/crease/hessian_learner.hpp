@@ -41,7 +41,9 @@ struct HessianPlan {
   // must be given.
   bool entangled = false;
   double rows_per_unknown = 2;  // of the last fit; three times that where answers are not exact
-  Index most_unknowns = 6000;   // of the last fit: more keep what was found
+  // Of a fit: work grows as their third power, memory as their square. The last one keeps what was
+  // found where it has more, and second layers of more are not tried.
+  Index most_unknowns = 6000;
 };
 
 /// Learns a smooth network from finite-difference Hessians. One hidden layer: Hessians are sum_i
@@ -64,6 +66,7 @@ struct HessianPlan {
 ///                         errors
 ///   RANK_SATURATED        the Hessians span all, or nearly all, symmetric matrices
 ///   FAR_FIELD_INCOMPLETE  directions of the first layer are missing
+///   TOO_MANY_UNKNOWNS     a second layer has more of them than HessianPlan::most_unknowns
 ///   NOT_SATURATING        two layers, F does not become constant far out, and second_neurons is
 ///                         not given
 ///   RESIDUAL_TOO_LARGE    what was found does not explain fresh points

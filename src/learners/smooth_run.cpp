@@ -30,6 +30,11 @@ constexpr double kLiftRows = 1.25;       // of exact answers, for every unknown 
 constexpr Index kRays = 8;
 constexpr double kFar = 1e4;  // times d: where saturating networks are constant nearly always
 constexpr double kStill = 1e-7;
+// A last fit that takes seconds (rows unknowns^2 above kDear), or queries for every input, is left
+// out where so many points show no more than this over sd(F).
+constexpr double kDear = 2e10;
+constexpr Index kLook = 32;
+constexpr double kNearlyRounding = 1e-13;
 
 }  // namespace
 
@@ -217,6 +222,17 @@ SmoothNetwork in_coordinates(Device& device, const SmoothNetwork& network, const
   return seen;
 }
 
+/// `rows` Gaussian points of the span of the basis by their coordinates, with F there.
+SmoothRun::Points points_within(SmoothRun& run, Index rows) {
+  SmoothRun::Points points;
+  points.x = run.random.gaussian_points(run.device, Stream::looks, rows, run.basis.rows());
+  DeviceMatrix asked(run.device, rows, run.basis.cols());
+  multiply(run.device, points.x, Transpose::no, upload(run.device, run.basis), Transpose::no, 1.0,
+           0.0, asked);
+  points.y = run.asker.points(asked);
+  return points;
+}
+
 }  // namespace
 
 std::optional<SmoothNetwork> polished(SmoothRun& run, const SmoothNetwork& start) {
@@ -227,44 +243,40 @@ std::optional<SmoothNetwork> polished(SmoothRun& run, const SmoothNetwork& start
   plan.most_bytes = run.control.budget.device_bytes / 4;
   plan.stop = [&run] { return run.asker.would_end(); };
   plan.damping = 1e-6;
+  const bool exact = run.sigma == 0;
   const Index d = run.asker.inputs();
-  const HostMatrix& basis = run.basis;
   // With noise all rows of one fit say more than a fit and a lift, as long as it can be made.
   const bool lift =
-      basis.rows() < d && (run.sigma == 0 || free_numbers(start, plan) > run.plan.most_unknowns);
+      run.basis.rows() < d && (exact || free_numbers(start, plan) > run.plan.most_unknowns);
   const SmoothNetwork within =
-      lift ? in_coordinates(run.device, start, basis, Transpose::yes) : start;
+      lift ? in_coordinates(run.device, start, run.basis, Transpose::yes) : start;
   const Index unknowns = free_numbers(within, plan);
+  const double per_unknown = run.plan.rows_per_unknown * (exact ? 1 : 3);
+  const double price = per_unknown * std::pow(static_cast<double>(unknowns), 3);
+  if (exact && (lift || price > kDear) && run.asker.left() > kLook &&
+      run.held_out_error(start, kLook) <= kNearlyRounding) {
+    return std::nullopt;
+  }
   if (unknowns > run.plan.most_unknowns) {
     run.asker.warn("no fit of all parameters: " + std::to_string(unknowns) + " unknowns, at most " +
                    std::to_string(run.plan.most_unknowns) + " (most_unknowns)");
     return std::nullopt;
   }
-  const double per_unknown = run.plan.rows_per_unknown * (run.sigma > 0 ? 3 : 1);
   const auto rows = static_cast<Index>(std::ceil(per_unknown * static_cast<double>(unknowns)));
-  const double lift_rows = run.sigma > 0 ? per_unknown : std::min(kLiftRows, per_unknown);
+  const double lift_rows = exact ? std::min(kLiftRows, per_unknown) : per_unknown;
   const Index lifting = lift ? 2 * d * lift_centers(start, plan.linear, lift_rows) : 0;
   if (rows + lifting > run.asker.left()) {
     run.asker.warn("no fit of all parameters: it takes " + std::to_string(rows + lifting) +
                    " queries, " + std::to_string(run.asker.left()) + " are left");
     return std::nullopt;
   }
-  SmoothRun::Points points;
-  points.x = run.random.gaussian_points(run.device, Stream::looks, rows, within.inputs());
-  if (lift) {
-    DeviceMatrix asked(run.device, rows, d);
-    multiply(run.device, points.x, Transpose::no, upload(run.device, basis), Transpose::no, 1.0,
-             0.0, asked);
-    points.y = run.asker.points(asked);
-  } else {
-    points.y = run.asker.points(points.x);
-  }
-  SmoothFit fit = fit_smooth(run.device, points.x, points.y, within, plan);
+  const SmoothRun::Points points = lift ? points_within(run, rows) : run.gaussian_points(rows);
+  const SmoothFit fit = fit_smooth(run.device, points.x, points.y, within, plan);
   run.asker.report();
   if (!lift) return fit.network;
-  return lift_to_inputs(run.asker, run.random, basis,
-                        in_coordinates(run.device, fit.network, basis, Transpose::no), plan.linear,
-                        lift_rows);
+  return lift_to_inputs(run.asker, run.random, run.basis,
+                        in_coordinates(run.device, fit.network, run.basis, Transpose::no),
+                        plan.linear, lift_rows);
 }
 
 }  // namespace crease

@@ -1,6 +1,8 @@
 // Two hidden layers: the first from far out, the second from corners.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <cstdio>
 
 #include "src/learners/smooth_run.hpp"
 #include "src/stages/corner_points.hpp"
@@ -10,11 +12,11 @@
 namespace crease {
 namespace {
 
-constexpr Index kMixed = 32;          // mixed differences
-constexpr double kAdditive = 1e-9;    // of the root mean square of F: none ...
-constexpr double kNoisyAdditive = 8;  // ... or so many deviations of an answer
-constexpr Index kMoreNeurons = 8;     // of the second layer than of the first are tried
-constexpr Index kFewSigns = 12;       // for which both layers at once take no long time
+constexpr Index kMixed = 32;                 // mixed differences
+constexpr double kAdditive = 1e-9;           // of the root mean square of F: none ...
+constexpr double kNoisyAdditive = 8;         // ... or so many deviations of an answer
+constexpr std::chrono::seconds kSilence{5};  // within fits, between progress reports
+constexpr Index kFewSigns = 12;              // for which both layers at once take no long time
 
 /// Whether flips of two signs change F by the sum of what each changes, at random corners.
 bool adds_up(SmoothRun& run, const SaturatedLayer& first) {
@@ -55,6 +57,16 @@ std::string more_than_directions(const SmoothRun& run, Index neurons) {
 SmoothAttempt learn_two_layers(SmoothRun& run, bool may_be_one) {
   const Index wanted = run.problem.neurons.value_or(run.basis.rows());
   if (wanted > run.basis.rows()) return {{}, more_than_directions(run, wanted)};
+  if (run.problem.second_neurons) {
+    const Index unknowns = *run.problem.second_neurons * (wanted + 2) + 1;
+    if (unknowns > run.plan.most_unknowns) {
+      return {{},
+              "TOO_MANY_UNKNOWNS: a second layer of " +
+                  std::to_string(*run.problem.second_neurons) + " neurons has " +
+                  std::to_string(unknowns) + " unknowns, at most " +
+                  std::to_string(run.plan.most_unknowns) + " (most_unknowns)"};
+    }
+  }
   FarFieldPlan far;
   far.sigma = run.sigma;
   run.asker.enter("lines");
@@ -76,9 +88,25 @@ SmoothAttempt learn_two_layers(SmoothRun& run, bool may_be_one) {
   CornersPlan plan;
   plan.neurons = run.problem.second_neurons;
   plan.sigma = run.sigma;
-  plan.most_neurons =
-      std::clamp<Index>(run.plan.most_unknowns / (wanted + 2), 1, wanted + kMoreNeurons);
-  plan.stop = [&run] { return run.asker.would_end(); };
+  plan.most_unknowns = run.plan.most_unknowns;
+  if (!plan.neurons) {
+    plan.least_neurons = least_second_neurons(run.asker, run.random, first, run.sigma);
+  }
+  plan.tried = [&run](Index neurons, double rms) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.2g", rms);
+    run.asker.report("a second layer of " + std::to_string(neurons) + " neurons leaves " + text +
+                     " standard deviations of F at corners");
+  };
+  auto reported = std::chrono::steady_clock::now();
+  plan.stop = [&run, &reported] {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - reported > kSilence) {
+      run.asker.report();
+      reported = now;
+    }
+    return run.asker.would_end();
+  };
   Corners second = learn_corners(run.asker, run.random, first, run.problem.second, plan);
   const bool both = !second.determined || (!second.settled && wanted <= kFewSigns);
   if (both) {
@@ -87,9 +115,17 @@ SmoothAttempt learn_two_layers(SmoothRun& run, bool may_be_one) {
   SmoothAttempt attempt;
   attempt.network = both ? second.second
                          : with_first_layer(run.asker, run.random, first, second.second, run.sigma);
+  if (!both && second.settled && run.sigma == 0) {
+    attempt.network =
+        with_exact_directions(run.asker, run.random, first, second.second, *attempt.network);
+  }
   if (!second.settled && incomplete) {
     attempt.status = "FAR_FIELD_INCOMPLETE: with the " + std::to_string(found.directions.rows()) +
                      " directions that were found no second layer explains the answers";
+  } else if (!second.settled && second.cut) {
+    attempt.status =
+        "TOO_MANY_UNKNOWNS: second layers of more neurons than were tried have more than " +
+        std::to_string(run.plan.most_unknowns) + " unknowns (most_unknowns)";
   } else if (!second.settled) {
     attempt.status =
         "RESIDUAL_TOO_LARGE: no second layer explains the answers where the first one saturates "

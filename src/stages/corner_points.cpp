@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernels/activations.hpp"
 #include "kernels/ops.hpp"
 
 namespace crease {
@@ -29,6 +30,12 @@ HostMatrix values_at(Asker& asker, const SaturatedLayer& first, ConstHostView co
     std::copy(answers.data(), answers.data() + count, values.data() + top);
   }
   return values;
+}
+
+double value_in_signs(Activation first, double argument, int derivative) {
+  const double value = activation_at(first, derivative, argument);
+  if (first != Activation::sigmoid) return value;
+  return derivative == 0 ? 2 * value - 1 : 2 * value;
 }
 
 SmoothNetwork::Layer on_values(SmoothNetwork::Layer layer, Activation first) {

@@ -27,11 +27,6 @@ constexpr double kSaturated =
     0.25;                          // of the coordinates of a point for both layers; the others ...
 constexpr double kSpread = 0.075;  // ... are normal, of so much of the reach
 
-CountPlan count_plan(const CornersPlan& plan, Index signs) {
-  return {plan.neurons, plan.most_neurons > 0 ? plan.most_neurons : signs + kMoreNeurons,
-          plan.sigma, plan.stop};
-}
-
 void require_first(const Asker& asker, const SaturatedLayer& first) {
   require(asker.outputs() == 1, "corners: of one output");
   require(first.dual.rows() == first.directions.rows() && first.dual.rows() >= 1 &&
@@ -53,9 +48,39 @@ HostMatrix mixed_coordinates(Random& random, Index n, Index m, double reach) {
   return y;
 }
 
-Corners corners_of(Counted counted) {
-  return {std::move(counted.network), counted.rms,   counted.deviation,
-          std::move(counted.values),  counted.tries, counted.settled};
+/// Fits to answers at the points factor y dual of coordinates(n), [n, m].
+Corners fitted(Asker& asker, Random& random, const SaturatedLayer& first,
+               Activation second_activation, const CornersPlan& plan, double factor,
+               const std::function<HostMatrix(Index n)>& coordinates,
+               const std::function<SmoothNetwork(SmoothNetwork second)>& on_coordinates) {
+  require_first(asker, first);
+  const Index m = first.directions.rows();
+  CountProblem problem;
+  problem.last = second_activation;
+  problem.ask = [&](Index n) {
+    HostMatrix y = coordinates(n);
+    HostMatrix values = values_at(asker, first, y, factor);
+    return CountProblem::Rows{std::move(y), std::move(values)};
+  };
+  problem.start = [&](Index neurons, Index negative) {
+    return on_coordinates(random_neurons(random, m, second_activation, neurons, negative));
+  };
+  CountPlan counts;
+  counts.neurons = plan.neurons;
+  counts.least_neurons = plan.least_neurons;
+  counts.most_neurons = plan.most_neurons > 0 ? plan.most_neurons : m + kMoreNeurons;
+  counts.sigma = plan.sigma;
+  counts.most_unknowns = plan.most_unknowns;
+  counts.stop = plan.stop;
+  counts.tried = plan.tried;
+  Counted counted = fit_counted(asker.device(), problem, counts);
+  Corners corners;
+  corners.second = std::move(counted.network);
+  corners.rms = counted.rms;
+  corners.deviation = counted.deviation;
+  corners.cut = counted.cut;
+  corners.settled = counted.settled;
+  return corners;
 }
 
 }  // namespace
@@ -111,19 +136,11 @@ double saturating_reach(Asker& asker, Random& random, const SaturatedLayer& firs
 
 Corners learn_corners(Asker& asker, Random& random, const SaturatedLayer& first,
                       Activation second_activation, const CornersPlan& plan) {
-  require_first(asker, first);
   const Index m = first.directions.rows();
-  CountProblem problem;
-  problem.last = second_activation;
-  problem.ask = [&](Index n) {
-    HostMatrix signs = random_signs(random, n, m);
-    HostMatrix values = values_at(asker, first, signs, first.reach);
-    return CountProblem::Rows{std::move(signs), std::move(values)};
-  };
-  problem.start = [&](Index neurons, Index negative) {
-    return random_neurons(random, m, second_activation, neurons, negative);
-  };
-  Corners corners = corners_of(fit_counted(asker.device(), problem, count_plan(plan, m)));
+  Corners corners = fitted(
+      asker, random, first, second_activation, plan, first.reach,
+      [&](Index n) { return random_signs(random, n, m); },
+      [](SmoothNetwork second) { return second; });
   const auto unknowns = static_cast<double>(corners.second.neurons(0) * (m + 2) + 1);
   corners.determined = second_activation != Activation::sin &&
                        std::exp2(static_cast<double>(m)) >= kEnough * unknowns;
@@ -132,27 +149,20 @@ Corners learn_corners(Asker& asker, Random& random, const SaturatedLayer& first,
 
 Corners learn_both_layers(Asker& asker, Random& random, const SaturatedLayer& first,
                           Activation second_activation, const CornersPlan& plan) {
-  require_first(asker, first);
   const Index m = first.directions.rows();
-  CountProblem problem;
-  problem.last = second_activation;
-  problem.ask = [&](Index n) {
-    HostMatrix y = mixed_coordinates(random, n, m, first.reach);
-    HostMatrix values = values_at(asker, first, y, 1);
-    return CountProblem::Rows{std::move(y), std::move(values)};
-  };
-  problem.start = [&](Index neurons, Index negative) {
-    const SmoothNetwork second = random_neurons(random, m, second_activation, neurons, negative);
-    SmoothNetwork start(m, {m, neurons}, 1, {first.activation, second_activation});
-    start.hidden[0].weights = identity(m);
-    start.hidden[1] = on_values(second.hidden[0], first.activation);
-    start.output = second.output;
-    return start;
-  };
-  Corners both = corners_of(fit_counted(asker.device(), problem, count_plan(plan, m)));
+  const std::vector<Activation> activations = {first.activation, second_activation};
+  Corners both = fitted(
+      asker, random, first, second_activation, plan, 1,
+      [&](Index n) { return mixed_coordinates(random, n, m, first.reach); },
+      [&](const SmoothNetwork& second) {
+        SmoothNetwork start(m, {m, second.neurons(0)}, 1, activations);
+        start.hidden[0].weights = identity(m);
+        start.hidden[1] = on_values(second.hidden[0], first.activation);
+        start.output = second.output;
+        return start;
+      });
   both.determined = true;
-  SmoothNetwork network(asker.inputs(), {m, both.second.neurons(1)}, 1,
-                        {first.activation, second_activation});
+  SmoothNetwork network(asker.inputs(), {m, both.second.neurons(1)}, 1, activations);
   network.hidden = both.second.hidden;
   network.hidden[0].weights = product(asker.device(), both.second.hidden[0].weights, Transpose::no,
                                       first.directions, Transpose::no);

@@ -33,25 +33,37 @@ double saturating_reach(Asker& asker, Random& random, const SaturatedLayer& firs
 
 struct CornersPlan {
   std::optional<Index> neurons;  // m1 of the second layer; none: found, an upper bound
-  Index most_neurons = 0;        // tried, where they are not given; 0: eight more than signs
+  Index least_neurons = 1;       // where they are not given: counting starts here
+  Index most_neurons = 0;        // tried, likewise; 0: eight more than signs
   double sigma = 0;              // deviation of an answer
-  std::function<bool()> stop;    // asked before every fit; may be empty
+  Index most_unknowns = 6000;    // of a fit
+  std::function<bool()> stop;    // asked within fits too; may be empty
+  std::function<void(Index neurons, double rms)> tried;  // called after every fit; may be empty
 };
 
 struct Corners {
   /// One hidden layer in the signs s: F(x(s)) = constant + sum_l output_l h(<b_l, s> + tau_l),
   /// s in {-1, 1}^m; the first layer's values are s (tanh, erf) or (1 + s) / 2 (sigmoid).
   SmoothNetwork second;
-  double rms = 0;              // of the corners fitted
-  double deviation = 0;        // standard deviation of F over them
-  std::vector<double> values;  // rms of every fit, in the order of the tries: m1 is read from it
-  int tries = 0;               // fits
-  bool settled = false;        // rms <= max(1e-9 * deviation, 1.3 sigma)
+  double rms = 0;        // of the corners fitted
+  double deviation = 0;  // standard deviation of F over them
+  bool cut = false;      // counts of more than most_unknowns were left out
+  bool settled = false;  // rms <= max(1e-9 * deviation, 1.3 sigma)
   // Whether corners say it all: there are four of them, 2^m in all, for every unknown, and h is not
   // sin, whose weights they give modulo pi only. Where not, `second` may be another function
   // between the corners: learn_both_layers().
   bool determined = false;
 };
+
+/// A lower bound on the second layer's neurons, where answers are exact nearly always their number:
+/// with two thirds of the first layer's neurons at <a_i, x> = 0 and the others at corners s, slopes
+/// along the duals of the former,
+///   D_i(s) = s_i g'(theta_i) sum_l output_l h'(z_l(s)) b_li,
+/// are a matrix of that rank, whatever scales and shifts are. With errors of answers (sigma) only
+/// what stands above them counts; at least 1. 2 (2 m / 3) queries a corner, which are 8, 16, ... up
+/// to three more than the rank. Waits.
+Index least_second_neurons(Asker& asker, Random& random, const SaturatedLayer& first,
+                           double sigma = 0);
 
 /// F at saturated corners is a network of one layer in the signs, exactly, whatever the shifts of
 /// the first one. Levenberg-Marquardt from random starts finds it, outputs of one size first
@@ -76,5 +88,12 @@ Corners learn_both_layers(Asker& asker, Random& random, const SaturatedLayer& fi
 /// `weights` of the first layer are scale_i a_i. Waits.
 SmoothNetwork with_first_layer(Asker& asker, Random& random, const SaturatedLayer& first,
                                const SmoothNetwork& second, double sigma = 0);
+
+/// The same network with the first layer's weights as exact as the answers, all d + 1 unknowns of
+/// each neuron by Gauss-Newton: from 1.5 (d + 1) + 8 points where it is not saturated and the
+/// others are, at corners. What is left is the rounding of <a_i, x> at such points. In chunks.
+/// `second` in the signs, exact, as with_first_layer() takes it; answers without errors. Waits.
+SmoothNetwork with_exact_directions(Asker& asker, Random& random, const SaturatedLayer& first,
+                                    const SmoothNetwork& second, SmoothNetwork network);
 
 }  // namespace crease

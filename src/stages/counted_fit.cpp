@@ -54,19 +54,9 @@ CountFit fitted_freely(Device& device, const FitData& data, SmoothNetwork start)
 HostMatrix features_gram(Device& device, const FitData& data, const SmoothNetwork& network) {
   const Index k = network.neurons(network.layers() - 1);
   DeviceMatrix features(device, data.points.rows, k + 2);
-  DeviceMatrix below;
-  for (Index l = 0; l < network.layers(); ++l) {
-    const SmoothNetwork::Layer& layer = network.hidden[static_cast<std::size_t>(l)];
-    DeviceMatrix inner(device, data.points.rows,
-                       l + 1 == network.layers() ? 0 : network.neurons(l));
-    const DeviceView z = inner.cols() == 0 ? features.view().col_block(0, k) : inner.view();
-    multiply(device, l == 0 ? data.points : below.view(), Transpose::no,
-             upload(device, layer.weights), Transpose::yes, 1.0, 0.0, z);
-    add_row(device, upload(device, transposed(layer.bias)), z);
-    activate(device, layer.activation, 0, z);
-    below = std::move(inner);
-  }
-  fill(device, 1.0, features.view().col_block(k, 1));
+  SmoothFitPlan plan;
+  plan.weights = plan.biases = false;
+  smooth_jacobian(device, network, plan, data.points, features.view().col_block(0, k + 1));
   copy(device, data.values, features.view().col_block(k + 1, 1));
   DeviceMatrix products(device, k + 2, k + 2);
   fill(device, 0.0, products);

@@ -50,9 +50,12 @@ CountFit thinned(Device& device, const FitData& data, CountFit fit, Index least)
 
 struct CountPlan {
   std::optional<Index> neurons;  // of the last layer; none: counted
-  Index most_neurons = 1;        // tried, where they are not given
+  Index least_neurons = 1;       // where they are not given: counts start here, ...
+  Index most_neurons = 1;        // ... and end here
   double sigma = 0;              // deviation of an answer
-  std::function<bool()> stop;    // asked before every fit; may be empty
+  Index most_unknowns = 6000;  // of a fit: work grows as their third power, memory as their square
+  std::function<bool()> stop;  // asked within fits too; may be empty
+  std::function<void(Index neurons, double rms)> tried;  // called after every fit; may be empty
 };
 
 /// What to fit: fresh points [n, d] with values [n, 1], and starts.
@@ -68,20 +71,19 @@ struct CountProblem {
 
 struct Counted {
   SmoothNetwork network;
-  double rms = 0;              // of the rows fitted
-  double deviation = 0;        // standard deviation of their values
-  std::vector<double> values;  // rms of every fit, in the order of the tries
-  int tries = 0;
+  double rms = 0;        // of the rows fitted
+  double deviation = 0;  // standard deviation of their values
+  bool cut = false;      // counts of more than most_unknowns were left out
   // rms <= max(kSettled * deviation, 1.3 sigma), or the rounding of the values
   bool settled = false;
 };
 
-/// One fit a count upwards from 1 (or several at the count given, then with a few neurons too
-/// many), each from fresh random starts on four rows for every unknown, and thinned where it is
-/// near; where the signs of outputs matter, several splits of signs a count. A count that is one or
-/// two too high is as good as the right one, so that one missed is no loss. It ends with the first
-/// fit that is settled, or where a good one gets no better: then the answers' errors are larger
-/// than sigma says.
+/// One fit a count upwards from the least (three there, where it is known, or several at the count
+/// given and a few neurons more), each from fresh random starts on four rows for every unknown, and
+/// thinned where it is near; where the signs of outputs matter, several splits of signs a count. A
+/// count that is one or two too high is as good as the right one, so that one missed is no loss. It
+/// ends with the first fit that is settled, or where a good one gets no better: then the answers'
+/// errors are larger than sigma says.
 Counted fit_counted(Device& device, const CountProblem& problem, const CountPlan& plan);
 
 }  // namespace crease

@@ -14,6 +14,8 @@ constexpr double kRoundingOfValues = 1e-14;  // of their mean
 constexpr Index kRowsOfUnknown = 4;          // for every unknown, ...
 constexpr Index kMoreRows = 50;              // ... and so many more
 constexpr Index kFineCounts = 10;            // up to here one by one, then by a fifth
+constexpr Index kFineCountsAboveLeast = 2;   // or up to here
+constexpr std::size_t kMoreAtLeast = 2;      // fits: a known least count is nearly always the count
 constexpr double kNearlySettled = 1e-2;      // of the deviation: there may be too many neurons
 constexpr double kGood = 1e-3;   // likewise: what is left may be the answers' own error; ...
 constexpr double kBetter = 0.5;  // ... so it only gives way to a clearly better one, in ...
@@ -29,7 +31,10 @@ std::vector<Try> tries_of(const CountPlan& plan, bool symmetric) {
   if (plan.neurons) {
     for (const Index more : {0, 0, 0, 1, 2, 0, 1, 3}) counts.push_back(*plan.neurons + more);
   } else {
-    for (Index q = 1; q <= plan.most_neurons; q += q < kFineCounts ? 1 : q / 5) counts.push_back(q);
+    const Index least = std::min(plan.least_neurons, plan.most_neurons);
+    if (least > 1) counts.assign(kMoreAtLeast, least);
+    const Index fine = std::max(kFineCounts, least + kFineCountsAboveLeast);
+    for (Index q = least; q <= plan.most_neurons; q += q < fine ? 1 : q / 5) counts.push_back(q);
   }
   std::vector<Try> tries;
   for (const Index q : counts) {
@@ -60,9 +65,11 @@ class CountSearch {
     for (const Try& next : tries_of(plan_, symmetric)) {
       if (best.settled || (plan_.stop && plan_.stop())) break;
       if (is_good(best) && in_vain == kMostInVain) break;
-      CountFit fit = fit_of(next);
-      best.values.push_back(fit.rms);
-      ++best.tries;
+      SmoothNetwork start = problem_.start(next.neurons, next.negative);
+      best.cut = free_numbers(start, {}) > plan_.most_unknowns;
+      if (best.cut) break;
+      CountFit fit = fit_of(std::move(start));
+      if (plan_.tried) plan_.tried(fit.network.neurons(fit.network.layers() - 1), fit.rms);
       ++in_vain;
       if (fit.rms < (is_good(best) ? kBetter : 1) * best.rms) {
         in_vain = 0;
@@ -103,8 +110,7 @@ class CountSearch {
     deviation_ = std::sqrt(squares / static_cast<double>(rows));
   }
 
-  CountFit fit_of(const Try& next) {
-    SmoothNetwork start = problem_.start(next.neurons, next.negative);
+  CountFit fit_of(SmoothNetwork start) {
     const Index rows = rows_for(start);
     grow(rows);
     start.constant(0, 0) = mean_;
@@ -113,7 +119,7 @@ class CountSearch {
     const FitData data{points, values, deviation_, target(), plan_.stop};
     CountFit fit = fit_from_afar(device_, data, std::move(start));
     if (fit.rms > std::max(kNearlySettled * deviation_, target())) return fit;
-    return thinned(device_, data, std::move(fit), plan_.neurons.value_or(1));
+    return thinned(device_, data, std::move(fit), plan_.neurons.value_or(plan_.least_neurons));
   }
 
   Device& device_;
@@ -128,6 +134,7 @@ class CountSearch {
 
 Counted fit_counted(Device& device, const CountProblem& problem, const CountPlan& plan) {
   require(!plan.neurons || *plan.neurons >= 1, "fit_counted: at least one neuron");
+  require(plan.least_neurons >= 1, "fit_counted: at least one neuron");
   require(plan.sigma >= 0 && std::isfinite(plan.sigma), "fit_counted: sigma must be >= 0");
   return CountSearch(device, problem, plan).run();
 }

@@ -86,12 +86,6 @@ struct Affine {
   double shift = 0;
 };
 
-double in_signs(Activation activation, double argument, int derivative = 0) {
-  const double value = activation_at(activation, derivative, argument);
-  if (activation != Activation::sigmoid) return value;
-  return derivative == 0 ? 2 * value - 1 : 2 * value;
-}
-
 class Profiler {
  public:
   /// values: F at pattern p and coordinate u_k at [p * kPoints + k].
@@ -126,7 +120,7 @@ class Profiler {
     for (Index t = 0; t < kTable; ++t) {
       arguments.push_back(kTableOfReach * reach_ *
                           (2 * static_cast<double>(t) / static_cast<double>(kTable - 1) - 1));
-      const double z = in_signs(activation_, arguments.back());
+      const double z = value_in_signs(activation_, arguments.back());
       for (Index p = 0; p < section_.patterns(); ++p) table(t, p) = section_.at(p, z);
     }
     double weights = 0, u_sum = 0, a_sum = 0, uu = 0, ua = 0;
@@ -143,7 +137,7 @@ class Profiler {
           argument = arguments[static_cast<std::size_t>(t)];
         }
       }
-      const double weight = std::pow(in_signs(activation_, argument, 1), 2);
+      const double weight = std::pow(value_in_signs(activation_, argument, 1), 2);
       const double u = coordinate(k, reach_);
       weights += weight;
       u_sum += weight * u;
@@ -196,7 +190,7 @@ class Profiler {
   double square_at(const Affine& line) const {
     double square = 0;
     for (Index k = 0; k < kPoints; ++k) {
-      const double z = in_signs(activation_, line.scale * coordinate(k, reach_) + line.shift);
+      const double z = value_in_signs(activation_, line.scale * coordinate(k, reach_) + line.shift);
       for (Index p = 0; p < section_.patterns(); ++p) {
         square += std::pow(section_.at(p, z) - values_[p * kPoints + k], 2);
       }
@@ -209,8 +203,8 @@ class Profiler {
     std::array<double, 5> sums{};
     for (Index k = 0; k < kPoints; ++k) {
       const double su = line.scale * coordinate(k, reach_);
-      const double z = in_signs(activation_, su + line.shift);
-      const double slope = in_signs(activation_, su + line.shift, 1);
+      const double z = value_in_signs(activation_, su + line.shift);
+      const double slope = value_in_signs(activation_, su + line.shift, 1);
       for (Index p = 0; p < section_.patterns(); ++p) {
         const double residual = section_.at(p, z) - values_[p * kPoints + k];
         const double by_shift = section_.at(p, z, 1) * slope;

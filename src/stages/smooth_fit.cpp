@@ -18,6 +18,8 @@ constexpr double kUp = 5;
 constexpr int kMostRejections = 12;
 constexpr double kLeastDamping = 1e-15;
 constexpr double kLeastDiagonal = 1e-14;  // of the largest
+constexpr double kNearlyExact = 30;  // times `exact`: here a step that is right gains much, ...
+constexpr double kGain = 4;          // ... at least so much of the mean square
 
 bool moves_weights(const SmoothFitPlan& plan, std::size_t layer, std::size_t layers) {
   return plan.weights && (plan.first_weights || layer > 0 || layers == 1);
@@ -121,16 +123,21 @@ class Problem {
     return value * value / static_cast<double>(x_.rows);
   }
 
-  /// J^T J and J^T r at the network whose residuals are in hand.
-  void normal_equations(const SmoothNetwork& network) {
+  bool is_stopped() const { return plan_.stop && plan_.stop(); }
+
+  /// J^T J and J^T r at the network whose residuals are in hand; false if stopped.
+  bool normal_equations(const SmoothNetwork& network) {
     const SmoothJacobian jacobian(device_, network, plan_);
-    if (normal_.empty()) normal_ = DeviceMatrix(device_, q_ + 1, q_ + 1);
     const Index most = std::clamp<Index>(
         std::min(plan_.most_bytes, kChunkBytes) / ((q_ + 1) * kDoubleBytes), 1, x_.rows);
-    DeviceMatrix rows(device_, most, q_ + 1);
+    if (normal_.empty()) {
+      normal_ = DeviceMatrix(device_, q_ + 1, q_ + 1);
+      rows_ = DeviceMatrix(device_, most, q_ + 1);
+    }
     for (Index top = 0; top < x_.rows; top += most) {
+      if (is_stopped()) return false;
       const Index count = std::min(most, x_.rows - top);
-      const DeviceView block = rows.view().row_block(0, count);
+      const DeviceView block = rows_.view().row_block(0, count);
       jacobian.rows(x_.row_block(top, count), block.col_block(0, q_));
       copy(device_, residual_.view().row_block(top, count), block.col_block(q_, 1));
       gram(device_, block, top == 0 ? 0.0 : 1.0, normal_);
@@ -144,6 +151,7 @@ class Problem {
     for (Index j = 0; j < q_; ++j) {
       diagonal_(0, j) = std::max(values(0, j), kLeastDiagonal * largest);
     }
+    return true;
   }
 
   /// s, or nothing where there is no Cholesky factor.
@@ -169,6 +177,7 @@ class Problem {
   Index q_;
   DeviceMatrix residual_;
   DeviceMatrix normal_;  // of [J, r], lower triangle
+  DeviceMatrix rows_;    // of [J, r], a chunk
   HostMatrix diagonal_;
 };
 
@@ -216,13 +225,13 @@ SmoothFit fit_smooth(Device& device, ConstDeviceView x, ConstDeviceView y, Smoot
   double damping = plan.damping;
   int little = 0;
   while (q > 0 && fit.steps < plan.most_steps && mean_square > least && little < plan.most_little) {
-    if (plan.stop && plan.stop()) {
-      fit.stopped = true;
-      break;
-    }
-    problem.normal_equations(fit.network);
-    bool taken = false;
-    for (int tries = 0; tries < kMostRejections && !taken; ++tries) {
+    fit.stopped = !problem.normal_equations(fit.network);
+    const bool is_close = mean_square <= kNearlyExact * kNearlyExact * least;
+    const int most_tries = is_close ? 1 : kMostRejections;
+    bool taken = false, is_rounding = false;
+    for (int tries = 0; tries < most_tries && !taken && !fit.stopped; ++tries) {
+      fit.stopped = tries > 0 && problem.is_stopped();
+      if (fit.stopped) break;
       const std::optional<HostMatrix> step = problem.step(damping);
       if (!step) {
         damping *= 2 * kUp;
@@ -236,12 +245,14 @@ SmoothFit fit_smooth(Device& device, ConstDeviceView x, ConstDeviceView y, Smoot
         continue;
       }
       little = 1 - now / mean_square < plan.little ? little + 1 : 0;
+      is_rounding = is_close && kGain * now > mean_square;
       mean_square = now;
       fit.network = std::move(next);
       damping = std::max(damping / kDown, kLeastDamping);
     }
     if (!taken) break;
     ++fit.steps;
+    if (is_rounding) break;
   }
   fit.rms = std::sqrt(mean_square);
   return fit;

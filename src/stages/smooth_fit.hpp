@@ -24,7 +24,7 @@ struct SmoothFitPlan {
   double little = 1e-3;
   int most_little = 4;
   Index most_bytes = Index{1} << 30;  // of Jacobian rows at a time
-  std::function<bool()> stop;         // asked before every step; may be empty
+  std::function<bool()> stop;         // asked before every chunk and try; may be empty
 };
 
 struct SmoothFit {
@@ -45,7 +45,8 @@ void smooth_jacobian(Device& device, const SmoothNetwork& network, const SmoothF
 /// min mean (F(x_i) - y_i)^2 from `start`, whose form and activations stay: steps of
 ///   (J^T J + damping diag(J^T J)) s = -J^T r,
 /// J^T J and J^T r from rows of the analytic Jacobian made chunk by chunk, solved by Cholesky on
-/// the device. Damping / 6 after a step that lowers the mean square, * 5 after one that does not.
+/// the device. Damping / 6 after a step that lowers the mean square, * 5 after one that does not. A
+/// residual close to `exact` that no longer falls by half is rounding, and ends it.
 ///
 /// x [n, d], y [n, 1]; networks of one output. The normal matrix takes 2 q^2 numbers, q =
 /// free_numbers(). Throws BadInput where shapes differ. Waits.

@@ -327,6 +327,23 @@ TEST_P(HessianLearnerTest, TwoLayersThatDoNotSaturateAreNotGuessedAt) {
   EXPECT_THAT(result.report.message, HasSubstr("second_neurons"));
 }
 
+// 500 (8 + 2) + 1 unknowns: nothing is asked for them.
+TEST_P(HessianLearnerTest, ASecondLayerOfTooManyUnknownsIsNotTried) {
+  const SmoothNetwork truth = two_layers(8, 8, 2, 0.1, Activation::tanh, Activation::tanh, 1);
+  SmoothProblem problem;
+  problem.layers = 2;
+  problem.second_neurons = 500;
+  HessianPlan plan;
+  plan.most_unknowns = 5000;
+  const Learned<SmoothNetwork> result = learned(truth, problem, 1, plan);
+  EXPECT_EQ(result.report.outcome, Outcome::not_reached);
+  EXPECT_THAT(result.report.message, StartsWith("TOO_MANY_UNKNOWNS"));
+  EXPECT_EQ(result.report.queries.count("corners"), 0u);
+  plan.most_unknowns = 20;  // two neurons: 21
+  problem.second_neurons.reset();
+  EXPECT_THAT(learned(truth, problem, 1, plan).report.message, StartsWith("TOO_MANY_UNKNOWNS"));
+}
+
 TEST_P(HessianLearnerTest, DirectionsThatDependAreIncomplete) {
   SmoothNetwork truth = two_layers(6, 6, 2, 0.1, Activation::tanh, Activation::tanh, 1);
   HostMatrix& weights = truth.hidden[0].weights;

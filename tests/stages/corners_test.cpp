@@ -12,38 +12,20 @@
 namespace crease {
 namespace {
 
-/// Neurons of both layers of unit weights, biases of size .3, outputs of magnitude in [.5, 1.5] and
-/// random sign.
-SmoothNetwork planted_layers(Index d, Index m, Index k, Activation g, Activation h,
-                             std::uint64_t seed) {
-  SmoothNetwork network = planted_smooth(d, {m, k}, 1, {g, h}, seed);
-  for (SmoothNetwork::Layer& layer : network.hidden) {
-    for (Index i = 0; i < layer.weights.rows(); ++i) {
-      double square = 0;
-      for (Index j = 0; j < layer.weights.cols(); ++j) square += std::pow(layer.weights(i, j), 2);
-      for (Index j = 0; j < layer.weights.cols(); ++j) layer.weights(i, j) /= std::sqrt(square);
-    }
-  }
-  for (Index l = 0; l < k; ++l) {
-    const double drawn = network.output(0, l);
-    network.output(0, l) = std::copysign(0.5 + std::min(std::abs(drawn), 1.0), drawn);
-  }
-  return network;
-}
-
 class CornersTest : public EveryBackend {
  protected:
   struct Found {
     Corners corners;
     SmoothNetwork network;
-    Index asked = 0;  // at corners
+    Index asked = 0;          // at corners
+    std::vector<double> rms;  // of every fit
   };
   enum class How { corners, both };
   Found found(const SmoothNetwork& truth, const CornersPlan& plan = {}, How how = How::corners) {
     std::unique_ptr<Oracle> oracle = make_network_oracle(truth);
     return found(*oracle, truth, plan, how);
   }
-  Found found(Oracle& oracle, const SmoothNetwork& truth, const CornersPlan& plan,
+  Found found(Oracle& oracle, const SmoothNetwork& truth, CornersPlan plan,
               How how = How::corners) {
     RunControl control;
     Asker asker(device(), oracle, control);
@@ -52,6 +34,7 @@ class CornersTest : public EveryBackend {
     const SaturatedLayer first =
         saturated_layer(truth.hidden[0].weights, truth.hidden[0].activation);
     Found result;
+    plan.tried = [&](Index, double rms) { result.rms.push_back(rms); };
     const Activation h = truth.hidden[1].activation;
     result.corners = how == How::both ? learn_both_layers(asker, random, first, h, plan)
                                       : learn_corners(asker, random, first, h, plan);
@@ -96,10 +79,9 @@ TEST_P(CornersTest, CountsAreFoundUpwardsOnTheSameCorners) {
   const SmoothNetwork truth = planted_layers(10, 10, 5, Activation::tanh, Activation::tanh, 4);
   const Found got = found(truth);
   EXPECT_EQ(got.corners.second.neurons(0), 5);
-  EXPECT_GE(got.corners.tries, 5);
-  ASSERT_EQ(static_cast<int>(got.corners.values.size()), got.corners.tries);
-  for (std::size_t t = 0; t < 4; ++t) EXPECT_GT(got.corners.values[t], 1e-3);
-  EXPECT_EQ(got.asked, 4 * (got.corners.tries * 12 + 1) + 50);
+  ASSERT_GE(got.rms.size(), 5u);
+  for (std::size_t t = 0; t < 4; ++t) EXPECT_GT(got.rms[t], 1e-3);
+  EXPECT_EQ(got.asked, 4 * (static_cast<Index>(got.rms.size()) * 12 + 1) + 50);
 }
 
 TEST_P(CornersTest, AGivenCountIsKept) {
@@ -137,7 +119,7 @@ TEST_P(CornersTest, NoiseThatNobodyToldOfEndsTheSearchEarly) {
   EXPECT_FALSE(got.corners.settled);
   EXPECT_LT(got.corners.rms, 1e-5);
   EXPECT_EQ(got.corners.second.neurons(0), 2);
-  EXPECT_EQ(got.corners.tries, 2 + 4);
+  EXPECT_EQ(got.rms.size(), 2u + 4u);
   EXPECT_LT(error(got.network, truth), 1e-3);
 }
 
@@ -168,10 +150,12 @@ TEST_P(CornersTest, WhatIsNoSecondLayerIsNotSettled) {
   Random random(Seed{1});
   CornersPlan plan;
   plan.most_neurons = 2;
+  std::vector<Index> tried;
+  plan.tried = [&](Index neurons, double) { tried.push_back(neurons); };
   const Corners got = learn_corners(asker, random, saturated_layer(identity(6), Activation::tanh),
                                     Activation::tanh, plan);
   EXPECT_FALSE(got.settled);
-  EXPECT_EQ(got.tries, 2);
+  EXPECT_EQ(tried, (std::vector<Index>{1, 2}));
   EXPECT_GT(got.rms, 0.3 * got.deviation);
 }
 
@@ -180,15 +164,41 @@ TEST_P(CornersTest, AStopEndsItWithTheBestSoFar) {
   CornersPlan plan;
   plan.stop = [] { return true; };
   const Found none = found(truth, plan);
-  EXPECT_EQ(none.corners.tries, 0);
+  EXPECT_TRUE(none.rms.empty());
   EXPECT_FALSE(none.corners.settled);
   EXPECT_DOUBLE_EQ(none.corners.rms, none.corners.deviation);
   int asked = 0;
-  plan.stop = [&] { return ++asked > 3; };
+  plan.stop = [&] { return ++asked > 8; };
   const Found some = found(truth, plan);
-  EXPECT_EQ(some.corners.tries, 1);
+  EXPECT_EQ(some.rms.size(), 1u);
   EXPECT_FALSE(some.corners.settled);
   EXPECT_LT(some.corners.rms, some.corners.deviation);
+}
+
+TEST_P(CornersTest, CountingStartsWhereItIsTold) {
+  const SmoothNetwork truth = planted_layers(10, 10, 5, Activation::tanh, Activation::tanh, 4);
+  CornersPlan plan;
+  plan.least_neurons = 4;
+  const Found got = found(truth, plan);
+  EXPECT_EQ(got.corners.second.neurons(0), 5);
+  ASSERT_GE(got.rms.size(), 4u);  // three of four neurons
+  for (std::size_t t = 0; t < 3; ++t) EXPECT_GT(got.rms[t], 1e-3);
+  EXPECT_LT(error(got.network, truth), 1e-9);
+}
+
+// A told count of 500 would be 20001 unknowns: neither its corners are asked nor its matrices made.
+TEST_P(CornersTest, FitsOfMoreUnknownsThanAllowedAreNotMade) {
+  const SmoothNetwork truth = planted_layers(8, 8, 3, Activation::tanh, Activation::tanh, 2);
+  for (const bool told : {true, false}) {
+    CornersPlan plan;
+    if (told) plan.neurons = 500;
+    plan.most_unknowns = told ? 4000 : 25;  // two neurons: 21 unknowns, three: 31
+    const Found got = found(truth, plan);
+    EXPECT_TRUE(got.corners.cut);
+    EXPECT_FALSE(got.corners.settled);
+    EXPECT_EQ(got.rms.size(), told ? 0u : 2u);
+    EXPECT_EQ(got.asked, 4 * (told ? 11 : 21) + 50);
+  }
 }
 
 TEST_P(CornersTest, ABudgetThatIsSpentPasses) {

@@ -91,6 +91,8 @@ TEST_P(CountedFitTest, CountsOfEverySecondActivationAreFound) {
     const Counted counted = fit_counted(device(), problem, plan);
     EXPECT_TRUE(counted.settled) << to_string(h);
     EXPECT_EQ(counted.network.neurons(0), 3) << to_string(h);
+    plan.least_neurons = 0;
+    EXPECT_THROW(fit_counted(device(), problem, plan), BadInput);
     plan.neurons = 0;
     EXPECT_THROW(fit_counted(device(), problem, plan), BadInput);
   }
@@ -102,9 +104,10 @@ TEST_P(CountedFitTest, AConstantIsSettledAtOnce) {
   problem.start = [](Index neurons, Index) {
     return SmoothNetwork(3, {neurons}, 1, {Activation::tanh});
   };
-  const Counted counted = fit_counted(device(), problem, {});
+  CountPlan plan;
+  plan.tried = [](Index, double) { ADD_FAILURE() << "a fit"; };
+  const Counted counted = fit_counted(device(), problem, plan);
   EXPECT_TRUE(counted.settled);
-  EXPECT_EQ(counted.tries, 0);
   EXPECT_NEAR(counted.network.constant(0, 0), 2.5, 1e-13);  // a mean
 }
 

@@ -89,31 +89,6 @@ TEST_P(SmoothFitTest, OnlyWhatIsFreeMoves) {
   EXPECT_EQ(free_numbers(start, SmoothFitPlan{}), 3 * 2 + 2 + 2 * 2 + 2 + 2 + 1);
 }
 
-// Central differences of step 1e-5: truncation 1e-10, rounding 1e-11.
-TEST_P(SmoothFitTest, TheJacobianHoldsTheSlopesOfTheNetwork) {
-  const SmoothNetwork network =
-      planted_smooth(3, {2, 2}, 1, {Activation::gelu, Activation::sigmoid}, 1);
-  SmoothFitPlan biases;
-  biases.weights = biases.output = biases.constant = false;
-  const HostMatrix x = normals(6, 3, 8);
-  DeviceMatrix rows(device(), 6, free_numbers(network, biases));
-  smooth_jacobian(device(), network, biases, upload(device(), x), rows);
-  const HostMatrix slopes = download(device(), rows);
-  for (Index j = 0; j < slopes.cols(); ++j) {
-    const auto value_at = [&](double by) {
-      SmoothNetwork moved = network;
-      moved.hidden[static_cast<std::size_t>(j / 2)].bias(j % 2, 0) += by;
-      return exact_values(moved, x);
-    };
-    const HostMatrix above = value_at(1e-5), below = value_at(-1e-5);
-    for (Index i = 0; i < 6; ++i) {
-      EXPECT_NEAR(slopes(i, j), (above(i, 0) - below(i, 0)) / 2e-5, 1e-9);
-    }
-  }
-  DeviceMatrix narrow(device(), 6, 1);
-  EXPECT_THROW(smooth_jacobian(device(), network, biases, upload(device(), x), narrow), BadInput);
-}
-
 TEST_P(SmoothFitTest, TheFirstLayersWeightsMayStayAlone) {
   const SmoothNetwork truth = planted_smooth(3, {2, 2}, 1, {Activation::tanh, Activation::sin}, 1);
   SmoothNetwork start = nearby(truth, 0.05);
@@ -138,6 +113,65 @@ TEST_P(SmoothFitTest, AStopEndsItWithTheBestSoFar) {
   const SmoothFit fit = fitted(truth, start, 100, plan);
   EXPECT_TRUE(fit.stopped);
   EXPECT_EQ(fit.steps, 1);
+}
+
+// Chunks of one row: a step of 100 of them is not waited for.
+TEST_P(SmoothFitTest, AStopIsAskedForWithinAStep) {
+  const SmoothNetwork truth = planted_smooth(3, {2}, 1, {Activation::tanh}, 1);
+  const SmoothNetwork start = nearby(truth, 0.05);
+  int asked = 0;
+  SmoothFitPlan plan;
+  plan.most_bytes = 1;
+  plan.stop = [&] { return ++asked > 50; };
+  const SmoothFit fit = fitted(truth, start, 100, plan);
+  EXPECT_TRUE(fit.stopped);
+  EXPECT_EQ(fit.steps, 0);
+  EXPECT_TRUE(same_bits(fit.network.output, start.output));
+}
+
+// 1e-9 squared is below rounding: a few steps get there, and gains of a tenth are not waited for.
+TEST_P(SmoothFitTest, AFitEndsAtRounding) {
+  const SmoothNetwork truth =
+      planted_smooth(6, {5, 3}, 1, {Activation::sigmoid, Activation::tanh}, 1);
+  SmoothFitPlan plan;
+  plan.damping = 1e-9;
+  plan.exact = 1e-16;
+  const SmoothFit fit = fitted(truth, nearby(truth, 1e-9), 400, plan);
+  EXPECT_LT(fit.rms, 3e-15);
+  EXPECT_LE(fit.steps, 7);
+}
+
+// By central differences: rounding is 1e-16 / 1e-5, truncation 1e-10.
+TEST_P(SmoothFitTest, TheJacobianIsTheDerivative) {
+  const SmoothNetwork network =
+      planted_smooth(4, {3, 2}, 1, {Activation::gelu, Activation::sigmoid}, 3);
+  const HostMatrix x = normals(5, 4, 2);
+  SmoothFitPlan plan;
+  plan.weights = false;
+  const Index q = free_numbers(network, plan);
+  ASSERT_EQ(q, 3 + 2 + 2 + 1);
+  DeviceMatrix rows(device(), 5, q);
+  smooth_jacobian(device(), network, plan, upload(device(), x), rows);
+  EXPECT_THROW(smooth_jacobian(device(), network, {}, upload(device(), x), rows), BadInput);
+  const HostMatrix got = download(device(), rows);
+  constexpr double kStep = 1e-5;
+  for (Index j = 0; j < q; ++j) {
+    SmoothNetwork ends[] = {network, network};
+    for (int side : {0, 1}) {
+      SmoothNetwork& end = ends[side];
+      double& number = j < 3   ? end.hidden[0].bias(j, 0)
+                       : j < 5 ? end.hidden[1].bias(j - 3, 0)
+                       : j < 7 ? end.output(0, j - 5)
+                               : end.constant(0, 0);
+      number += side == 0 ? -kStep : kStep;
+    }
+    const HostMatrix low = exact_values(ends[0], x), high = exact_values(ends[1], x);
+    for (Index i = 0; i < 5; ++i) {
+      EXPECT_NEAR(got(i, j), (high(i, 0) - low(i, 0)) / (2 * kStep), 1e-9);
+    }
+  }
+  DeviceMatrix narrow(device(), 5, q - 1);
+  EXPECT_THROW(smooth_jacobian(device(), network, plan, upload(device(), x), narrow), BadInput);
 }
 
 TEST_P(SmoothFitTest, WhatDoesNotFitIsRefused) {

@@ -53,6 +53,25 @@ inline SmoothNetwork planted_smooth(Index d, const std::vector<Index>& neurons, 
   return network;
 }
 
+/// Neurons of both layers of unit weights, biases of size .3, outputs of magnitude in [.5, 1.5] and
+/// random sign.
+inline SmoothNetwork planted_layers(Index d, Index m, Index k, Activation g, Activation h,
+                                    std::uint64_t seed) {
+  SmoothNetwork network = planted_smooth(d, {m, k}, 1, {g, h}, seed);
+  for (SmoothNetwork::Layer& layer : network.hidden) {
+    for (Index i = 0; i < layer.weights.rows(); ++i) {
+      double square = 0;
+      for (Index j = 0; j < layer.weights.cols(); ++j) square += std::pow(layer.weights(i, j), 2);
+      for (Index j = 0; j < layer.weights.cols(); ++j) layer.weights(i, j) /= std::sqrt(square);
+    }
+  }
+  for (Index l = 0; l < k; ++l) {
+    const double drawn = network.output(0, l);
+    network.output(0, l) = std::copysign(0.5 + std::min(std::abs(drawn), 1.0), drawn);
+  }
+  return network;
+}
+
 /// F(x) [n, p].
 inline HostMatrix exact_values(const SmoothNetwork& network, const HostMatrix& x) {
   HostMatrix y(x.rows(), network.outputs());
