@@ -12,12 +12,13 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 
 HERE = Path(__file__).resolve().parent
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+sys.path.insert(0, str(HERE))
+from rows import ONE_THREAD, lines_of, run_all, table, words_of  # noqa: E402
+
 PAPER = "entangled"  # the table of the paper's own path, a reproduction: held against the prototype's alone
 EXACT = 1e-12  # wanted sup error on the unit ball
 CLEAR = 1e-6  # that of a success in the specification's tables
@@ -76,11 +77,6 @@ def rows_of(seeds, brief):
     return rows
 
 
-def words_of(options):
-    return [word for name, value in options.items()
-            for word in ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])]  # fmt: skip
-
-
 def peer(question):
     done = subprocess.run([sys.executable, HERE / "smooth_peers.py"], input=json.dumps(question), stdout=subprocess.PIPE,
                           text=True, env={**os.environ, **ONE_THREAD})  # fmt: skip
@@ -136,9 +132,8 @@ def seconds_of(runs):
 
 
 def table_of(title, lines, missed):
-    text = [f"\n**{title}**\n", "| network | answers | found | ball error, worst | queries | seconds | prototype: ball error | queries | seconds | ratio |",
-            "|" + " --- |" * 10]  # fmt: skip
-    groups = {}
+    head = ("network", "answers", "found", "ball error, worst", "queries", "seconds", "prototype: ball error", "queries", "seconds", "ratio")
+    groups, rows = {}, []
     for line in lines:
         answers = f"sigma {line['noise']:g}" if line["noise"] else line["format"]
         groups.setdefault((name_of(line), answers), []).append(line)
@@ -166,7 +161,7 @@ def table_of(title, lines, missed):
         if not paper and ratios and median(ratios) > 0.5:
             missed.append(f"{name}, {answers}: {median(ratios):.2f} of the prototype's time, 0.5 wanted")
         failed = f" ({len(peers) - len(sound)} failed)" if len(peers) > len(sound) else ""
-        cells = [
+        rows.append([
             name,
             answers,
             f"{len(right)}/{len(group)}",
@@ -177,9 +172,8 @@ def table_of(title, lines, missed):
             max((each["queries"] for each in sound), default="-"),
             seconds_of(sound),
             f"{median(ratios):.2f}" if ratios else "-",
-        ]
-        text.append("| " + " | ".join(map(str, cells)) + " |")
-    return text
+        ])  # fmt: skip
+    return [f"\n**{title}**\n", table(head, rows, padded=False)]
 
 
 def summary(lines):
@@ -188,15 +182,16 @@ def summary(lines):
         text += table_of(title, [line for line in lines if line["table"] == title], missed)
     adam = [line for line in lines if "adam" in line]
     if adam:
-        text += ["\n**Adam on as many Gaussian points as we asked for (float64, batches of 1024): ball error after its seconds**\n",
-                 "| network | ours | seconds | Adam, same widths | Adam, 4 times | seconds |", "|" + " --- |" * 6]  # fmt: skip
+        text.append("\n**Adam on as many Gaussian points as we asked for (float64, batches of 1024): ball error after its seconds**\n")
+        rows = []
         for line in adam:
             one, four = line["adam"]["1"], line["adam"]["4"]
-            text.append(f"| {name_of(line)} | {short(line['ball_error'])} | {line['seconds']:.2f} | {short(one.get('ball_error'))} | "
-                        f"{short(four.get('ball_error'))} | {one.get('seconds', 0):.0f} |")  # fmt: skip
+            rows.append((name_of(line), short(line["ball_error"]), f"{line['seconds']:.2f}", short(one.get("ball_error")),
+                         short(four.get("ball_error")), f"{one.get('seconds', 0):.0f}"))  # fmt: skip
             for each in (one, four):
                 if each.get("ball_error") is not None and each["ball_error"] <= line["ball_error"]:
                     missed.append(f"{name_of(line)}: Adam is as exact")
+        text.append(table(("network", "ours", "seconds", "Adam, same widths", "Adam, 4 times", "seconds"), rows, padded=False))
     text += ["", "Missed:"] + [f"- {each}" for each in missed] if missed else ["", "Nothing missed."]
     return "\n".join(text), not missed
 
@@ -215,25 +210,15 @@ def main():
     if arguments.seeds < 1:
         parser.error("--seeds must be at least 1")
     if arguments.earlier:
-        lines = [json.loads(text) for text in arguments.earlier.read_text().splitlines() if text.strip()]
+        lines = lines_of(arguments.earlier)
     else:
         if not arguments.program:
             parser.error("--program is needed")
         rows = [row for row in rows_of(arguments.seeds, arguments.brief) if not arguments.tables or row["table"] in arguments.tables]
         if not rows:
             parser.error("no rows of that name")
-        lines = []
-        copy = arguments.out.open("w") if arguments.out else None
-        load, begun = os.getloadavg()[0], time.time()
         with tempfile.TemporaryDirectory() as folder:
-            for each in rows:
-                lines.append(run_row(arguments, each, Path(folder)))
-                text = json.dumps(lines[-1])
-                print(text, flush=True)
-                if copy:
-                    print(text, file=copy, flush=True)
-        print(f"\n{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, one thread each, {len(lines)} rows in {time.time() - begun:.0f} seconds, "
-              f"load {load:.1f} before, {os.getloadavg()[0]:.1f} after, {os.cpu_count()} cores")  # fmt: skip
+            lines = run_all(rows, lambda each: run_row(arguments, each, Path(folder)), arguments.out)
     text, good = summary(lines)
     print(text)
     return 0 if good else 1

@@ -1,6 +1,5 @@
 // crease_smooth: one row of the tables of `./dev bench smooth`: plants a smooth network, learns it
 // on one thread, prints one JSON line.
-#include <sys/resource.h>
 #include <crease/crease.hpp>
 
 #include <CLI/CLI.hpp>
@@ -9,8 +8,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "bench/cpu_seconds.hpp"
 #include "src/smooth_families.hpp"
-#include "src/stages/numbers.hpp"
 #include "src/stages/random.hpp"
 
 namespace crease::smooth {
@@ -33,34 +32,13 @@ struct Options {
   std::string write;
 };
 
-double cpu_seconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto of = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return of(usage.ru_utime) + of(usage.ru_stime);
-}
-
-/// n points of N(0, I), or uniform in the unit ball.
-HostMatrix points(Index n, Index d, bool in_ball) {
-  Random random(kFreshSeed);
-  HostMatrix x(0, d);
-  for (Index i = 0; i < n; ++i) {
-    std::vector<double> point = random.normals(d);
-    if (in_ball) {
-      point = unit_vector(point);
-      const double radius = std::pow(random.uniform(0, 1), 1 / static_cast<double>(d));
-      for (double& value : point) value *= radius;
-    }
-    x.append_row(point.data(), d);
-  }
-  return x;
-}
-
 double largest_error(Device& device, const SmoothNetwork& truth, const SmoothNetwork& learned,
                      bool in_ball) {
-  const HostMatrix x = points(kFresh, truth.inputs(), in_ball);
+  Random random(kFreshSeed);
+  const Index d = truth.inputs();
+  const HostMatrix x =
+      download(device, in_ball ? random.ball_points(device, Stream::looks, kFresh, d)
+                               : random.gaussian_points(device, Stream::looks, kFresh, d));
   const HostMatrix y = evaluate(device, truth, x), z = evaluate(device, learned, x);
   double largest = 0;
   for (Index i = 0; i < y.size(); ++i) {
