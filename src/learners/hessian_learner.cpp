@@ -17,7 +17,8 @@ constexpr double kTooLarge = 1e-6;  // of sd(F): held-out error of an attempt th
 constexpr double kNoise = 2;        // deviations of an answer, likewise
 constexpr Index kMostHessians = 6;  // per dimension, of a target that may have two layers
 constexpr Index kLeastHessians = 64;
-constexpr double kWorthAFit = 0.2;  // of sd(F): a rougher start is no start
+constexpr const char* kFarField = "far field";  // the method, of one layer
+constexpr double kWorthAFit = 0.2;              // of sd(F): a rougher start is no start
 
 void check(const SmoothProblem& problem, const HessianPlan& plan, const RunControl& run) {
   const auto at_least_one = [](const std::optional<Index>& number, const char* name) {
@@ -78,7 +79,11 @@ class HessianLearner {
       return;
     }
     find_basis(run_);
-    if (may_have(2)) learn_two();
+    if (may_have(2)) {
+      learn_two();
+    } else if (saturates(run_.problem.first) && is_constant_far_out()) {
+      take(learn_one_saturating_layer(run_), kFarField);
+    }
     if (may_have(1) && !is_settled()) {
       const std::string before = best_.status;
       const Index most = std::max(kMostHessians * run_.basis.rows(), kLeastHessians);
@@ -107,7 +112,9 @@ class HessianLearner {
           "saturate: two hidden layers are found for saturating ones alone";
       return;
     }
-    take(learn_two_layers(run_, both), "corners");
+    const SmoothAttempt attempt = learn_two_layers(run_, both);
+    const bool single = attempt.network && attempt.network->layers() == 1;
+    take(attempt, single ? kFarField : "corners");
   }
 
   /// A box that does not answer far out may still have one layer.

@@ -93,9 +93,13 @@ bool becomes_constant(SmoothRun& run);
 /// One hidden layer (path S of the specification). With `most_hessians` it gives up there.
 SmoothAttempt learn_one_layer(SmoothRun& run, std::optional<Index> most_hessians = {});
 
+/// One hidden layer of neurons that saturate, their weights linearly independent: far field,
+/// corners, profiles. F must become constant far out. Without a network, and little lost, where
+/// there are more neurons than dimensions.
+SmoothAttempt learn_one_saturating_layer(SmoothRun& run);
+
 /// Two hidden layers, far field and corners (path C). F must become constant far out. With
-/// `may_be_one` it ends, without a network, where the first layer's neurons add up without a
-/// second.
+/// `may_be_one` the network has one layer where the first layer's neurons add up without a second.
 SmoothAttempt learn_two_layers(SmoothRun& run, bool may_be_one);
 
 /// All parameters of a network on fresh Gaussian points; none, with a warning, where unknowns or

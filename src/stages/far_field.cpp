@@ -15,9 +15,11 @@ namespace crease {
 namespace {
 
 // Lengths here are in units of sqrt(D): points of a line so far apart differ by about 1 in <a, x>.
-constexpr double kRadius = 1e4;       // of the lines' origins, times m: steps are far apart
-constexpr double kNoisyRadius = 1e6;  // secants are longer then
-constexpr double kFinest = 30;        // of cells, about as long as a step
+constexpr double kRadius = 1e4;        // of the lines' origins, times m: steps are far apart
+constexpr double kNoisyRadius = 1e6;   // secants are longer then
+constexpr double kReach = 10;          // of a line, times its origin's length: 94 of 100 steps
+constexpr double kReachOfCount = 100;  // where steps are counted: 99 of 100
+constexpr double kFinest = 30;         // of cells, about as long as a step
 // Of differences; where the first, long one does not do, as with long weights, from short to long.
 constexpr double kSecants[] = {10, 0.1, 1, 10, 10};
 constexpr double kNoisySecant = 6000;  // the longest to be bisected
@@ -60,7 +62,8 @@ class FarSearch {
 
   FarField found() {
     int stale = 0;
-    while (field_.rounds < plan_.rounds && stale < plan_.most_stale && missing() > 0) {
+    while (field_.rounds < plan_.rounds && stale < plan_.most_stale && missing() > 0 &&
+           !field_.too_many) {
       const Index before = missing();
       round();
       stale = missing() < before ? 0 : stale + 1;
@@ -87,8 +90,13 @@ class FarSearch {
 
   void round() {
     scan_.cells = kCellsPerUnknown * (missing() + 1);
+    const bool counts = plan_.most_steps > 0 && field_.rounds == 0;
+    scan_.reach = counts ? kReachOfCount : kReach;
+    scan_.most_steps = plan_.most_steps;
     std::vector<FarStep> steps = far_steps(asker_, lines(), known_, scan_, size_);
     ++field_.rounds;
+    field_.too_many = !steps.empty() && steps.front().at.empty();
+    if (field_.too_many) return;
     std::stable_sort(steps.begin(), steps.end(), [](const FarStep& a, const FarStep& b) {
       return std::fabs(a.after - a.before) > std::fabs(b.after - b.before);
     });
@@ -178,7 +186,7 @@ class FarSearch {
       const double tilt =
           (kPrecision + kNoiseOfCrossing * plan_.sigma / std::fabs(step.after - step.before)) /
           (kNoisySecant * unit_);
-      half += scan_.reach * scan_.radius * tilt;
+      half += kReach * scan_.radius * tilt;
     }
     known_.push_back({point.normal, middle - half, middle + half});
   }
