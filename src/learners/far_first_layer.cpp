@@ -22,6 +22,7 @@ FarFirstLayer far_first_layer(SmoothRun& run) {
   const FarField found = far_field(run.asker, run.random, run.basis, wanted, far);
   const Index count = found.directions.rows();
   if (found.too_many) {
+    run.least_neurons = found.most_steps;
     first.status = "FAR_FIELD_INCOMPLETE: a line meets more than " + std::to_string(dimensions) +
                    " neurons of the first layer, and F varies in " + std::to_string(dimensions) +
                    " directions only";

@@ -18,7 +18,9 @@ constexpr double kNoise = 2;        // deviations of an answer, likewise
 constexpr Index kMostHessians = 6;  // per dimension, of a target that may have two layers
 constexpr Index kLeastHessians = 64;
 constexpr const char* kFarField = "far field";  // the method, of one layer
-constexpr double kWorthAFit = 0.2;              // of sd(F): a rougher start is no start
+constexpr const char* kOneLayer = "one layer";
+constexpr int kMoreTries = 2;       // with twice the Hessians
+constexpr double kWorthAFit = 0.2;  // of sd(F): a rougher start is no start
 
 void check(const SmoothProblem& problem, const HessianPlan& plan, const RunControl& run) {
   const auto at_least_one = [](const std::optional<Index>& number, const char* name) {
@@ -87,7 +89,7 @@ class HessianLearner {
     if (may_have(1) && !is_settled()) {
       const std::string before = best_.status;
       const Index most = std::max(kMostHessians * run_.basis.rows(), kLeastHessians);
-      take(learn_one_layer(run_, may_have(2) ? std::optional(most) : std::nullopt), "one layer");
+      learn_from_hessians_alone(may_have(2) ? std::optional(most) : std::nullopt);
       if (is_settled() || vanishes() || before.empty() || best_.status == before) return;
       best_.status = before + "; " + best_.status;
     }
@@ -115,6 +117,18 @@ class HessianLearner {
     const SmoothAttempt attempt = learn_two_layers(run_, both);
     const bool single = attempt.network && attempt.network->layers() == 1;
     take(attempt, single ? kFarField : "corners");
+  }
+
+  /// Errors of answers hide neurons whose bends are small at most points: more Hessians show them.
+  void learn_from_hessians_alone(std::optional<Index> most) {
+    take(learn_one_layer(run_, most), kOneLayer);
+    for (int more = 0; more < kMoreTries && run_.sigma > 0 && !is_settled(); ++more) {
+      const Index wanted = 2 * run_.hessians.rows.rows();
+      const bool pays = wanted <= most.value_or(wanted) &&
+                        run_.asker.left() > wanted / 2 * stencil_size(run_.basis.rows());
+      if (wanted == 0 || !pays) break;
+      take(learn_one_layer(run_, most, wanted), kOneLayer);
+    }
   }
 
   /// A box that does not answer far out may still have one layer.

@@ -7,6 +7,7 @@
 #include "kernels/ops.hpp"
 #include "src/small_dense.hpp"
 #include "src/stages/central_differences.hpp"
+#include "src/stages/counted_fit.hpp"
 #include "src/stages/numbers.hpp"
 #include "src/stages/product.hpp"
 #include "src/stages/smooth_fit.hpp"
@@ -27,6 +28,8 @@ constexpr double kExactGradient = 1e-4;  // step
 constexpr Index kRays = 8;
 constexpr double kFar = 1e4;  // times d: where saturating networks are constant nearly always
 constexpr double kStill = 1e-7;
+constexpr double kAtTheFloor = 1.3;  // sigma: the rms of a fit that is as good as the answers
+constexpr double kReplaced = 0.1;    // of the deviation: a tenth of it the others may lack at once
 
 /// Mean, standard deviation and root mean square.
 struct Moments {
@@ -169,6 +172,28 @@ bool becomes_constant(SmoothRun& run) {
   return 2 * still >= kRays;
 }
 
+namespace {
+
+/// Neurons that only fit errors are dropped, and ones that agree merged. The linear part stays.
+SmoothNetwork without_surplus(SmoothRun& run, const SmoothRun::Points& points, SmoothFit fit) {
+  SmoothNetwork straight(fit.network.inputs(), {1}, 1, {fit.network.hidden.front().activation});
+  straight.linear = fit.network.linear;
+  const HostMatrix x = download(run.device, points.x);
+  const HostMatrix on_line = evaluate(run.device, straight, x);
+  HostMatrix left = download(run.device, points.y);
+  for (Index i = 0; i < left.size(); ++i) left.data()[i] -= on_line.data()[i];
+  const DeviceMatrix values = upload(run.device, left);
+  fit.network.linear = HostMatrix(1, fit.network.inputs());
+  const FitData data{points.x, values, kReplaced, kAtTheFloor * run.sigma,
+                     [&run] { return run.asker.would_end(); }};
+  SmoothNetwork network =
+      thinned(run.device, data, {std::move(fit.network), fit.rms, fit.stopped}, 1).network;
+  network.linear = straight.linear;
+  return network;
+}
+
+}  // namespace
+
 std::optional<SmoothNetwork> polished(SmoothRun& run, const SmoothNetwork& start) {
   run.asker.enter("polish");
   SmoothFitPlan plan;
@@ -191,8 +216,12 @@ std::optional<SmoothNetwork> polished(SmoothRun& run, const SmoothNetwork& start
     return std::nullopt;
   }
   const SmoothRun::Points points = run.gaussian_points(rows);
-  const SmoothFit fit = fit_smooth(run.device, points.x, points.y, start, plan);
+  SmoothFit fit = fit_smooth(run.device, points.x, points.y, start, plan);
   run.asker.report();
+  const bool may_have_too_many = run.sigma > 0 && start.layers() == 1 && !run.problem.neurons;
+  if (may_have_too_many && fit.rms <= kAtTheFloor * run.sigma) {
+    return without_surplus(run, points, std::move(fit));
+  }
   return fit.network;
 }
 

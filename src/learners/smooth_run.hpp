@@ -30,6 +30,12 @@ struct SmoothAttempt {
   std::string status;  // empty: nothing stands against it but its residual
 };
 
+/// Hessians at centres, as vectors.
+struct HessianRows {
+  HostMatrix centers;  // [N, d]
+  HostMatrix rows;     // [N, D (D + 1) / 2]
+};
+
 /// The problem, the plan and the control outlive it.
 struct SmoothRun {
   SmoothRun(Device& device_of_run, Oracle& oracle, const SmoothProblem& problem_of_run,
@@ -76,7 +82,9 @@ struct SmoothRun {
   double sigma = 0;  // of an answer; 0: exact
   double size = 1;   // root mean square of F as it came: what rounding is relative to
   NoiseModel noise;
-  HostMatrix basis;  // [D, d] orthonormal rows: where F varies
+  HostMatrix basis;         // [D, d] orthonormal rows: where F varies
+  Index least_neurons = 0;  // of the first layer: a line from far out met so many, nearly all
+  HessianRows hessians;     // so far
   RunReport report;
 };
 
@@ -90,8 +98,10 @@ void find_basis(SmoothRun& run);
 /// Whether F has a limit along random rays.
 bool becomes_constant(SmoothRun& run);
 
-/// One hidden layer (path S of the specification). With `most_hessians` it gives up there.
-SmoothAttempt learn_one_layer(SmoothRun& run, std::optional<Index> most_hessians = {});
+/// One hidden layer (path S of the specification). With `most_hessians` it gives up there. Called
+/// again it adds to the Hessians, up to `least_hessians` at first.
+SmoothAttempt learn_one_layer(SmoothRun& run, std::optional<Index> most_hessians = {},
+                              Index least_hessians = 0);
 
 /// One hidden layer of neurons that saturate, their weights linearly independent: far field,
 /// corners, profiles. F must become constant far out. Without a network, and little lost, where

@@ -18,8 +18,9 @@ namespace {
 constexpr double kRadius = 1e4;        // of the lines' origins, times m: steps are far apart
 constexpr double kNoisyRadius = 1e6;   // secants are longer then
 constexpr double kReach = 10;          // of a line, times its origin's length: 94 of 100 steps
-constexpr double kReachOfCount = 100;  // where steps are counted: 99 of 100
-constexpr double kFinest = 30;         // of cells, about as long as a step
+constexpr double kReachOfCount = 100;  // where steps are counted: 99 of 100, ...
+constexpr double kNoisyReachOfCount = 1000;  // ... or 999 of 1000, less precise
+constexpr double kFinest = 30;               // of cells, about as long as a step
 // Of differences; where the first, long one does not do, as with long weights, from short to long.
 constexpr double kSecants[] = {10, 0.1, 1, 10, 10};
 constexpr double kNoisySecant = 6000;  // the longest to be bisected
@@ -91,12 +92,15 @@ class FarSearch {
   void round() {
     scan_.cells = kCellsPerUnknown * (missing() + 1);
     const bool counts = plan_.most_steps > 0 && field_.rounds == 0;
-    scan_.reach = counts ? kReachOfCount : kReach;
-    scan_.most_steps = plan_.most_steps;
+    scan_.reach = !counts ? kReach : noisy() ? kNoisyReachOfCount : kReachOfCount;
+    scan_.most_steps = counts ? plan_.most_steps : 0;
     std::vector<FarStep> steps = far_steps(asker_, lines(), known_, scan_, size_);
     ++field_.rounds;
     field_.too_many = !steps.empty() && steps.front().at.empty();
-    if (field_.too_many) return;
+    if (field_.too_many) {
+      field_.most_steps = static_cast<Index>(steps.size());  // one line in the first round
+      return;
+    }
     std::stable_sort(steps.begin(), steps.end(), [](const FarStep& a, const FarStep& b) {
       return std::fabs(a.after - a.before) > std::fabs(b.after - b.before);
     });

@@ -19,7 +19,8 @@ struct FarFieldPlan {
 struct FarField {
   HostMatrix directions;  // [found, d] unit rows +-a_i, in the span of the basis
   int rounds = 0;
-  bool too_many = false;  // a line had more than most_steps
+  bool too_many = false;  // a line had more than most_steps, ...
+  Index most_steps = 0;   // ... and so many: nearly all neurons
 };
 
 /// Directions a_i of F(x) = G(g(<a_1, x> + theta_1), ..., g(<a_m, x> + theta_m)), g saturating on
