@@ -17,6 +17,7 @@ FarFirstLayer far_first_layer(SmoothRun& run) {
   }
   FarFieldPlan far;
   far.sigma = run.sigma;
+  far.crude = true;  // corners and profiles need no more, and the last fit moves all directions
   if (!run.problem.neurons) far.most_steps = dimensions;
   run.asker.enter("lines");
   const FarField found = far_field(run.asker, run.random, run.basis, wanted, far);

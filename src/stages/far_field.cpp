@@ -23,7 +23,6 @@ constexpr double kNoisyReachOfCount = 1000;  // ... or 999 of 1000, less precise
 constexpr double kFinest = 30;               // of cells, about as long as a step
 // Of differences; where the first, long one does not do, as with long weights, from short to long.
 constexpr double kSecants[] = {10, 0.1, 1, 10, 10};
-constexpr double kNoisySecant = 6000;  // the longest to be bisected
 
 constexpr double kLongest = 0.25;  // part of the radius over m that a step may take
 constexpr Index kCellsPerUnknown = 4;
@@ -35,7 +34,6 @@ constexpr double kMostTilt = 0.01;           // of a gradient; most are off by 1
 constexpr Index kChecks = 4;                 // directions that a normal is checked along
 constexpr double kFlat = 1e-9;               // tilt that passes the check
 constexpr double kRelativeRounding = 1e-14;  // of an answer
-constexpr double kPrecision = 0.01;          // of the last crossings
 constexpr double kNoiseOfCrossing = 4;       // times deviation over step: error of a crossing
 
 constexpr double kLeastReach = 12;  // neurons of unit weights saturate within
@@ -164,13 +162,17 @@ class FarSearch {
     }
   }
 
+  /// From a normal that is off by up to 45 degrees; every next secant's window is some times what
+  /// the one before was precise to, at its length.
+  std::vector<Bisection> bisections() const {
+    std::vector<Bisection> levels = {{20 * unit_, 20 * unit_, 0.1, plan_.sigma},
+                                     {400 * unit_, 8, 0.05, plan_.sigma}};
+    if (!plan_.crude) levels.push_back({6000 * unit_, 8, 0.01, plan_.sigma});
+    return levels;
+  }
+
   void bisect(std::vector<LevelPoint>& points) {
-    // From a normal that is off by up to 45 degrees; every next secant's window is some times what
-    // the one before was precise to, at its length.
-    const Bisection levels[] = {{20 * unit_, 20 * unit_, 0.1, plan_.sigma},
-                                {400 * unit_, 8, 0.05, plan_.sigma},
-                                {kNoisySecant * unit_, 8, kPrecision, plan_.sigma}};
-    for (const Bisection& level : levels) tilt_by_bisection(asker_, basis_, level, points);
+    for (const Bisection& level : bisections()) tilt_by_bisection(asker_, basis_, level, points);
   }
 
   bool is_new(const std::vector<double>& normal) const {
@@ -187,9 +189,10 @@ class FarSearch {
     double half = kHiddenBy * reach(point.normal, step);
     if (noisy()) {
       // At the far end of a line the tilt that is left counts.
+      const Bisection last = bisections().back();
       const double tilt =
-          (kPrecision + kNoiseOfCrossing * plan_.sigma / std::fabs(step.after - step.before)) /
-          (kNoisySecant * unit_);
+          (last.precision + kNoiseOfCrossing * plan_.sigma / std::fabs(step.after - step.before)) /
+          last.length;
       half += kReach * scan_.radius * tilt;
     }
     known_.push_back({point.normal, middle - half, middle + half});

@@ -9,6 +9,8 @@
 namespace crease {
 
 struct FarFieldPlan {
+  // With noise: secants of a 15th, exact to some 3e-5 + 1e-2 sigma / step by m (28 D + 60) queries.
+  bool crude = false;
   double sigma = 0;      // deviation of an answer; 0: only rounding
   int rounds = 16;       // at most
   int most_stale = 5;    // rounds in a row that found no new direction: the end
