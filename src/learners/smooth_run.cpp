@@ -20,7 +20,8 @@ constexpr Index kSpareGradients = 4;  // beyond the rank that they show
 constexpr Index kNoisyGradients = 4;  // per input: the least singular value must stand above noise
 constexpr double kRank = 1e-5;        // of the largest singular value of the gradients
 constexpr Index kSpanPoints = 16;
-constexpr double kSpanned = 1e-9;  // of the size of F: a change that is rounding and truncation
+constexpr double kSpanned =
+    1e-7;  // of the size of F: a change that is truncation, kExactGradient^2
 constexpr int kBasisRounds = 4;
 constexpr double kGap = 30;              // of singular values, with noise
 constexpr double kNoiseRank = 2;         // of the largest that noise makes of them

@@ -2,8 +2,8 @@
 #include "src/stages/saturated_profiles.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <functional>
 
 #include "kernels/activations.hpp"
 #include "src/small_dense.hpp"
@@ -163,40 +163,61 @@ std::optional<std::vector<Affine>> searched(const Profiles& profiles, Index m,
   return lines;
 }
 
+/// Points (u, argument) with weights, and the line through them.
+class Regression {
+ public:
+  void add(double u, double argument, double weight) {
+    points_.push_back({u, argument, weight});
+    weights_ += weight;
+    u_ += weight * u;
+    argument_ += weight * argument;
+  }
+
+  /// The line stays as it was where points have none that rises.
+  void solve(Affine& line) const {
+    double uu = 0, ua = 0;
+    for (const auto& [u, argument, weight] : points_) {
+      uu += weight * std::pow(u - u_ / weights_, 2);
+      ua += weight * (u - u_ / weights_) * (argument - argument_ / weights_);
+    }
+    if (!(uu > 0 && ua > 0)) return;
+    line = {ua / uu, (argument_ - ua / uu * u_) / weights_};
+  }
+
+ private:
+  std::vector<std::array<double, 3>> points_;
+  double weights_ = 0, u_ = 0, argument_ = 0;
+};
+
 /// A line through arguments at pairs of points where the line before says that g bends; as it was
 /// where there are none. The second of a pair has the others' signs mirrored: what wrong directions
-/// add to the argument there changes its sign.
+/// add to the argument there changes its sign, so that it is not in their mean.
 void fit(const Profiles& profiles, Activation activation, Index pairs, std::vector<Affine>& lines) {
   std::vector<Profiles::Probe> probes;
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    for (Index k = 0; k < 2 * pairs; ++k) {
+    for (Index k = 0; k < pairs; ++k) {
       const double part =
-          pairs > 1 ? 2 * static_cast<double>(k / 2) / static_cast<double>(pairs - 1) - 1 : 0;
+          pairs > 1 ? 2 * static_cast<double>(k) / static_cast<double>(pairs - 1) - 1 : 0;
       const double argument = kFitted * unit_of(activation) * part;
-      probes.push_back(
-          {static_cast<Index>(i), (argument - lines[i].shift) / lines[i].scale, k % 2 == 1});
+      const double u = (argument - lines[i].shift) / lines[i].scale;
+      for (const bool mirrored : {false, true}) {
+        probes.push_back({static_cast<Index>(i), u, mirrored});
+      }
     }
   }
   const std::vector<double> z = profiles.signs_at(probes);
   std::size_t next = 0;
   for (Affine& line : lines) {
-    double weights = 0, u_sum = 0, a_sum = 0;
-    std::vector<std::array<double, 3>> seen;  // u, argument, weight
-    for (Index k = 0; k < 2 * pairs; ++k, ++next) {
-      if (!(std::fabs(z[next]) < kMostFitted)) continue;
-      const double argument = argument_of(activation, z[next]);
-      const double weight = std::pow(activation_at(activation, 1, argument), 2);
-      seen.push_back({probes[next].u, argument, weight});
-      weights += weight;
-      u_sum += weight * probes[next].u;
-      a_sum += weight * argument;
+    Regression regression;
+    for (Index k = 0; k < pairs; ++k, next += 2) {
+      if (!(std::max(std::fabs(z[next]), std::fabs(z[next + 1])) < kMostFitted)) continue;
+      const double one = argument_of(activation, z[next]);
+      const double other = argument_of(activation, z[next + 1]);
+      const double variance = std::pow(activation_at(activation, 1, one), -2) +
+                              std::pow(activation_at(activation, 1, other), -2);
+      regression.add(probes[next].u, 0.5 * (one + other), 1 / variance);
     }
-    double uu = 0, ua = 0;
-    for (const auto& [u, argument, weight] : seen) {
-      uu += weight * std::pow(u - u_sum / weights, 2);
-      ua += weight * (u - u_sum / weights) * (argument - a_sum / weights);
-    }
-    if (uu > 0 && ua > 0) line = {ua / uu, (a_sum - ua / uu * u_sum) / weights};
+    regression.solve(line);
   }
 }
 
