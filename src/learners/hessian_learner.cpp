@@ -20,6 +20,7 @@ constexpr Index kLeastHessians = 64;
 constexpr const char* kFarField = "far field";  // the method, of one layer
 constexpr const char* kOneLayer = "one layer";
 constexpr int kMoreTries = 2;       // with twice the Hessians
+constexpr double kLoud = 0.05;      // of sd(F): noise that hides steps too
 constexpr double kWorthAFit = 0.2;  // of sd(F): a rougher start is no start
 
 void check(const SmoothProblem& problem, const HessianPlan& plan, const RunControl& run) {
@@ -72,7 +73,7 @@ class HessianLearner {
     run_.asker.enter("hessians");
     const Bending bending =
         probe_curvature(run_.asker, run_.random, {.sigma = run_.sigma, .size = run_.size});
-    if (bending == Bending::nowhere) {
+    if (bending == Bending::nowhere && !may_be_seen_from_afar()) {
       best_.status = run_.sigma > 0 ? kHiddenByNoise : kHessianVanishes;
       return;
     }
@@ -129,6 +130,13 @@ class HessianLearner {
       if (wanted == 0 || !pays) break;
       take(learn_one_layer(run_, most, wanted), kOneLayer);
     }
+  }
+
+  /// Bends that noise hides may end in steps that it does not: a target that is straight, or of
+  /// kinks, does not become constant far out.
+  bool may_be_seen_from_afar() {
+    return run_.sigma > 0 && run_.sigma < kLoud && !run_.plan.only_smooth &&
+           saturates(run_.problem.first) && is_constant_far_out();
   }
 
   /// A box that does not answer far out may still have one layer.

@@ -124,8 +124,18 @@ TEST_P(OneSaturatingLayerTest, NoiseThatHidesNeuronsFromHessiansDoesNotHideThem)
   }
 }
 
-// 6 dimensions, 13 Hessians of 43 queries and more: the line that tells costs less than a third of
-// that, however small the network; the more neurons the less, as 25 m to m (D^2 + D + 1).
+// Sigmoids of short weights are straight where the Gaussian is: second differences show nothing of
+// them, and steps far out are as high as ever.
+TEST_P(OneSaturatingLayerTest, BendsThatNoiseHidesAreSeenFromAfar) {
+  SmoothNetwork truth = planted(8, 8, Activation::sigmoid, 3);
+  for (Index i = 0; i < 64; ++i) truth.hidden[0].weights.data()[i] *= 0.3;
+  const Learned<SmoothNetwork> result = learned(truth, 1, 1e-3);
+  EXPECT_THAT(result.report.message, HasSubstr("noise floor"));
+  EXPECT_EQ(result.network.neurons(0), 8);
+  EXPECT_LT(ball_error(truth, result.network), 4e-3);
+}
+
+// The line that tells takes some 25 queries a neuron, m + 5 Hessians D^2 + D + 1.
 TEST_P(OneSaturatingLayerTest, MoreNeuronsThanDimensionsAreLeftToHessiansAtOnce) {
   for (const std::optional<Index> layers : {std::optional<Index>(1), std::optional<Index>()}) {
     const SmoothNetwork truth = planted(10, 20, Activation::tanh, 4);
