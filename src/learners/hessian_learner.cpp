@@ -85,7 +85,7 @@ class HessianLearner {
     if (may_have(2)) {
       learn_two();
     } else if (saturates(run_.problem.first) && is_constant_far_out()) {
-      take(learn_one_saturating_layer(run_), kFarField);
+      take(from_afar([&] { return learn_one_saturating_layer(run_); }), kFarField);
     }
     if (may_have(1) && !is_settled()) {
       const std::string before = best_.status;
@@ -115,7 +115,7 @@ class HessianLearner {
           "saturate: two hidden layers are found for saturating ones alone";
       return;
     }
-    const SmoothAttempt attempt = learn_two_layers(run_, both);
+    const SmoothAttempt attempt = from_afar([&] { return learn_two_layers(run_, both); });
     const bool single = attempt.network && attempt.network->layers() == 1;
     take(attempt, single ? kFarField : "corners");
   }
@@ -123,11 +123,14 @@ class HessianLearner {
   /// Errors of answers hide neurons whose bends are small at most points: more Hessians show them.
   void learn_from_hessians_alone(std::optional<Index> most) {
     take(learn_one_layer(run_, most), kOneLayer);
-    for (int more = 0; more < kMoreTries && run_.sigma > 0 && !is_settled(); ++more) {
+    // Not where there may be two layers that were not found.
+    const bool has_two = may_have(2) && saturates(run_.problem.first) && run_.least_neurons == 0;
+    if (run_.sigma == 0 || has_two) return;
+    for (int more = 0; more < kMoreTries && !is_settled(); ++more) {
       const Index wanted = 2 * run_.hessians.rows.rows();
       const bool pays = wanted <= most.value_or(wanted) &&
                         run_.asker.left() > wanted / 2 * stencil_size(run_.basis.rows());
-      if (wanted == 0 || !pays) break;
+      if (!has_network() || wanted == 0 || !pays) break;
       take(learn_one_layer(run_, most, wanted), kOneLayer);
     }
   }
@@ -139,14 +142,19 @@ class HessianLearner {
            saturates(run_.problem.first) && is_constant_far_out();
   }
 
-  /// A box that does not answer far out may still have one layer.
   bool is_constant_far_out() {
+    return from_afar([&] { return becomes_constant(run_); });
+  }
+
+  /// A box that does not answer far out may still have one layer.
+  template <class Question>
+  auto from_afar(Question&& question) -> decltype(question()) {
     try {
-      return becomes_constant(run_);
+      return question();
     } catch (const EndOfRun& end) {
       if (end.outcome() != Outcome::oracle_failed || !may_have(1)) throw;
       run_.asker.warn(std::string("nothing is learned from far out: ") + end.what());
-      return false;
+      return {};
     }
   }
 

@@ -96,6 +96,9 @@ class OneLayer {
       const bool saturated = static_cast<double>(rank) >= kSaturated * static_cast<double>(most);
       if (rank > 0 && !saturated && shows(rank)) return std::max(rank, known);
       if (found_.rows.rows() >= most + kSpare || found_.rows.rows() > most_hessians_) {
+        // Truncation fills the span where steps are long and weights are; a line far out has
+        // counted.
+        if (run_.sigma > 0 && known > 0 && known < most) return known;
         status_ = "RANK_SATURATED: " + std::to_string(found_.rows.rows()) +
                   " Hessians show no end of their span, of at most " + std::to_string(most) +
                   " dimensions: too many neurons for " + std::to_string(dims_) +
