@@ -42,9 +42,10 @@ struct HessianPlan {
 
 /// Learns a smooth network from finite-difference Hessians. One hidden layer: Hessians are sum_i
 /// c_i s_i^2 g''(...) a_i a_i^T; their span, its matrices of rank one, a profile for every neuron.
-/// Two: directions of the first layer from far out, where all neurons but one are saturated; the
-/// second layer from corners, where all are; then scales and shifts. At the end all parameters are
-/// fitted on Gaussian points, and fresh ones certify.
+/// Two, and one that saturates with linearly independent weights: directions of the first layer
+/// from far out, where all neurons but one are saturated; the second layer, or the outputs, from
+/// corners, where all are; then scales and shifts. At the end all parameters are fitted on Gaussian
+/// points, and fresh ones certify.
 ///
 /// After Fornasier, Klock, Rauchensteiner (arXiv 1907.00485), whose own path recovers part of the
 /// neurons; far field and corners are ours.

@@ -9,13 +9,13 @@
 namespace crease {
 
 struct FarFieldPlan {
-  // With noise: secants of a 15th, exact to some 3e-5 + 1e-2 sigma / step by m (28 D + 60) queries.
-  bool crude = false;
   double sigma = 0;      // deviation of an answer; 0: only rounding
   int rounds = 16;       // at most
   int most_stale = 5;    // rounds in a row that found no new direction: the end
   Index lines = 4;       // of a round at most; the first rounds have one, two, ...
   Index most_steps = 0;  // of a line: more are more directions than that, and the end; 0: any
+  // With noise: secants of a 15th, exact to some 3e-5 + 1e-2 sigma / step by m (28 D + 60) queries.
+  bool crude = false;
 };
 
 struct FarField {
