@@ -48,9 +48,10 @@ struct HessianPlan {
 
 /// Learns a smooth network from finite-difference Hessians. One hidden layer: Hessians are sum_i
 /// c_i s_i^2 g''(...) a_i a_i^T; their span, its matrices of rank one, a profile for every neuron.
-/// Two: directions of the first layer from far out, where all neurons but one are saturated; the
-/// second layer from corners, where all are; then scales and shifts. At the end all parameters are
-/// fitted on Gaussian points, and fresh ones certify.
+/// Two, and one that saturates with linearly independent weights: directions of the first layer
+/// from far out, where all neurons but one are saturated; the second layer, or the outputs, from
+/// corners, where all are; then scales and shifts. At the end all parameters are fitted on Gaussian
+/// points, and fresh ones certify.
 ///
 /// After Fornasier, Klock, Rauchensteiner (arXiv 1907.00485); far field and corners are ours. Their
 /// own path takes matrices of rank one near the span of Hessians near the origin, tells by
@@ -66,7 +67,8 @@ struct HessianPlan {
 ///                         errors
 ///   RANK_SATURATED        the Hessians span all, or nearly all, symmetric matrices
 ///   FAR_FIELD_INCOMPLETE  directions of the first layer are missing
-///   TOO_MANY_UNKNOWNS     a second layer has more of them than HessianPlan::most_unknowns
+///   TOO_MANY_UNKNOWNS     two layers, or a second one of so many neurons as was tried, have
+///                         more of them than HessianPlan::most_unknowns
 ///   NOT_SATURATING        two layers, F does not become constant far out, and second_neurons is
 ///                         not given
 ///   RESIDUAL_TOO_LARGE    what was found does not explain fresh points
@@ -77,8 +79,8 @@ Learned<SmoothNetwork> learn_from_hessians(Device& device, Oracle& oracle,
                                            const RunControl& run = {});
 
 /// Fewer queries than any run in d inputs takes that learns something, certificate included; known
-/// before the first question, and what a budget is held against: noise, gradients and the first
-/// Hessians. Throws BadInput on d < 1.
+/// before the first question, and what a budget is held against: noise, gradients and, where
+/// g does not saturate, the first Hessians. Throws BadInput on d < 1.
 Index least_queries(const SmoothProblem& problem, const HessianPlan& plan, Index d);
 
 }  // namespace crease

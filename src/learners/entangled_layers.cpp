@@ -82,9 +82,10 @@ class EntangledLayers {
     const Index unknowns = unknowns_of(run_);
     if (unknowns > run_.plan.most_unknowns) {
       return {{},
-              "RESIDUAL_TOO_LARGE: what the Hessians show of two layers has to be fitted in all " +
-                  std::to_string(unknowns) + " parameters, and at most " +
-                  std::to_string(run_.plan.most_unknowns) + " are (most_unknowns)"};
+              because(reason::kTooManyUnknowns,
+                      "what the Hessians show of two layers has to be fitted in all " +
+                          std::to_string(unknowns) + " parameters, and at most " +
+                          std::to_string(run_.plan.most_unknowns) + " are (most_unknowns)")};
     }
     const HostMatrix candidates = rank_ones();
     run_.asker.enter("least_squares");
@@ -96,7 +97,8 @@ class EntangledLayers {
       fit_labeling(candidates, i);
     }
     run_.asker.report();
-    if (!has_network()) return {{}, "RESIDUAL_TOO_LARGE: no fit of two layers came to anything"};
+    if (!has_network())
+      return {{}, because(reason::kResidualTooLarge, "no fit of two layers came to anything")};
     return {best_, ""};
   }
 

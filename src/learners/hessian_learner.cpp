@@ -18,7 +18,11 @@ constexpr double kNoise = 2;        // deviations of an answer, likewise
 constexpr Index kMostHessians = 6;  // per dimension, of a target that may have two layers
 constexpr Index kLeastHessians = 64;
 constexpr int kEntangledAttempts = 8;
-constexpr double kFarOff = 100;     // times that: the other path may do better
+constexpr double kFarOff = 100;                 // times that: the other path may do better
+constexpr const char* kFarField = "far field";  // the method, of one layer
+constexpr const char* kOneLayer = "one layer";
+constexpr int kMoreTries = 2;       // with twice the Hessians
+constexpr double kLoud = 0.05;      // of sd(F): noise that hides steps too
 constexpr double kWorthAFit = 0.2;  // of sd(F): a rougher start is no start
 
 void check(const SmoothProblem& problem, const HessianPlan& plan, const RunControl& run) {
@@ -74,7 +78,7 @@ class HessianLearner {
     run_.asker.enter("hessians");
     const Bending bending =
         probe_curvature(run_.asker, run_.random, {.sigma = run_.sigma, .size = run_.size});
-    if (bending == Bending::nowhere) {
+    if (bending == Bending::nowhere && !may_be_seen_from_afar()) {
       best_.status = run_.sigma > 0 ? kHiddenByNoise : kHessianVanishes;
       return;
     }
@@ -83,13 +87,17 @@ class HessianLearner {
       return;
     }
     find_basis(run_);
-    if (may_have(2)) learn_two();
+    if (may_have(2)) {
+      learn_two();
+    } else if (saturates(run_.problem.first) && is_constant_far_out()) {
+      take(from_afar([&] { return learn_one_saturating_layer(run_); }), kFarField);
+    }
     if (may_have(1) && !is_settled()) {
       const std::string before = best_.status;
       const Index most = std::max(kMostHessians * run_.basis.rows(), kLeastHessians);
-      take(learn_one_layer(run_, may_have(2) ? std::optional(most) : std::nullopt), "one layer");
-      if (is_settled() || vanishes() || before.empty() || best_.status == before) return;
-      best_.status = before + "; " + best_.status;
+      learn_from_hessians_alone(may_have(2) ? std::optional(most) : std::nullopt);
+      const bool says_both = best_.status.find(before) != std::string::npos;
+      if (!is_settled() && !vanishes() && !says_both) best_.status = before + "; " + best_.status;
     }
   }
 
@@ -109,13 +117,16 @@ class HessianLearner {
     if (!saturates(run_.problem.first) || !is_constant_far_out()) {
       if (both) return;
       if (run_.problem.second_neurons) return learn_entangled();
-      best_.status =
-          "NOT_SATURATING: F does not become constant far out, or its first activation does not "
-          "saturate: two hidden layers are then looked for only where the number of the second "
-          "one's neurons is given (second_neurons)";
+      best_.status = because(
+          reason::kNotSaturating,
+          "F does not become constant far out, or its first activation does not saturate: two "
+          "hidden layers are then looked for only where the number of the second one's neurons is "
+          "given (second_neurons)");
       return;
     }
-    take(learn_two_layers(run_, both), "corners");
+    const SmoothAttempt attempt = from_afar([&] { return learn_two_layers(run_, both); });
+    const bool single = attempt.network && attempt.network->layers() == 1;
+    take(attempt, single ? kFarField : "corners");
     const bool far_off = !has_network() || best_.error > kFarOff * tolerance();
     if (!is_settled() && far_off && run_.problem.second_neurons &&
         entangled_queries(run_) <= run_.asker.left()) {
@@ -131,24 +142,55 @@ class HessianLearner {
     }
   }
 
-  /// A box that does not answer far out may still have one layer.
-  bool is_constant_far_out() {
-    try {
-      return becomes_constant(run_);
-    } catch (const EndOfRun& end) {
-      if (end.outcome() != Outcome::oracle_failed || !may_have(1)) throw;
-      run_.asker.warn(std::string("nothing is learned from far out: ") + end.what());
-      return false;
+  /// Errors of answers hide neurons whose bends are small at most points: more Hessians show them.
+  void learn_from_hessians_alone(std::optional<Index> most) {
+    take(learn_one_layer(run_, most), kOneLayer);
+    // Not where there may be two layers that were not found.
+    const bool has_two = may_have(2) && saturates(run_.problem.first) && run_.least_neurons == 0;
+    if (run_.sigma == 0 || has_two) return;
+    for (int more = 0; more < kMoreTries && !is_settled(); ++more) {
+      const Index wanted = 2 * run_.hessians.rows.rows();
+      const bool pays = wanted <= most.value_or(wanted) &&
+                        run_.asker.left() > wanted / 2 * stencil_size(run_.basis.rows());
+      if (!has_network() || wanted == 0 || !pays) break;
+      take(learn_one_layer(run_, most, wanted), kOneLayer);
     }
   }
 
-  bool vanishes() const { return best_.status.rfind("HESSIAN_VANISHES", 0) == 0; }
+  /// Bends that noise hides may end in steps that it does not: a target that is straight, or of
+  /// kinks, does not become constant far out.
+  bool may_be_seen_from_afar() {
+    return run_.sigma > 0 && run_.sigma < kLoud && !run_.plan.only_smooth &&
+           saturates(run_.problem.first) && is_constant_far_out();
+  }
+
+  bool is_constant_far_out() {
+    return from_afar([&] { return becomes_constant(run_); });
+  }
+
+  /// A box that does not answer far out may still have one layer.
+  template <class Question>
+  auto from_afar(Question&& question) -> decltype(question()) {
+    try {
+      return question();
+    } catch (const EndOfRun& end) {
+      if (end.outcome() != Outcome::oracle_failed || !may_have(1)) throw;
+      run_.asker.warn(std::string("nothing is learned from far out: ") + end.what());
+      return {};
+    }
+  }
+
+  bool vanishes() const { return best_.status.rfind(reason::kHessianVanishes, 0) == 0; }
   double tolerance() const { return std::max(kTooLarge, kNoise * run_.sigma); }
   bool is_settled() const { return best_.status.empty() && best_.error <= tolerance(); }
 
   void take(const SmoothAttempt& attempt, const char* method) {
     if (!attempt.network) {
-      if (!has_network()) best_.status = attempt.status;
+      if (!has_network()) {
+        best_.status = attempt.status;
+      } else if (best_.status.find(attempt.status) == std::string::npos) {
+        best_.status += "; " + attempt.status;
+      }
       return;
     }
     run_.asker.enter("looks");
@@ -171,16 +213,10 @@ class HessianLearner {
     best_.status = status;
     run_.report.method = method;
     if (status.empty() && error > tolerance()) {
-      best_.status = "RESIDUAL_TOO_LARGE: what was found does not explain fresh points";
+      best_.status = kUnexplained;
     }
-    run_.asker.set_progress(0, neurons(), error);
+    run_.asker.set_progress(0, network.total_neurons(), error);
     run_.asker.report();
-  }
-
-  Index neurons() const {
-    Index count = 0;
-    for (Index l = 0; l < best_.network.layers(); ++l) count += best_.network.neurons(l);
-    return count;
   }
 
   SmoothRun& run_;
@@ -192,7 +228,7 @@ class HessianLearner {
 Index least_queries(const SmoothProblem& problem, const HessianPlan& plan, Index d) {
   require(d >= 1, "least_queries: at least one input");
   const Index hessians =
-      problem.layers == 2
+      problem.layers == 2 || saturates(problem.first)
           ? 0
           : plan.first_hessians * stencil_size(problem.neurons.value_or(1) < d && problem.neurons
                                                    ? *problem.neurons
@@ -242,9 +278,7 @@ Learned<SmoothNetwork> learn_from_hessians(Device& device, Oracle& oracle,
       run.report.message = end->what();
     }
   }
-  Index neurons = 0;
-  for (Index l = 0; l < best.network.layers(); ++l) neurons += best.network.neurons(l);
-  end_report(run.asker, run.noise, neurons, run.report);
+  end_report(run.asker, run.noise, best.network.total_neurons(), run.report);
   return {best.network, run.report};
 }
 

@@ -23,15 +23,11 @@ constexpr double kLeastValue = 1e-5;      // of the largest singular value: belo
 constexpr double kGap = 10;               // ratio of neighbours that shows a rank
 constexpr double kSaturated = 0.7;        // of all symmetric matrices
 constexpr Index kSpare = 4;               // Hessians beyond the rank that are enough to see its end
-constexpr double kAbove = 1.5;            // of what noise makes of the singular values
+constexpr Index kMissed = 16;             // of that many neurons on a line one may be missed
+constexpr double kNoisySpare = 1.5;       // times the rank, where answers have errors
+constexpr double kAbove = 1.3;            // of what noise makes of the singular values
 constexpr double kLinear = 1e-6;          // of sd(F): a residual that a linear part must explain
 constexpr Index kOffsetPoints = 4;        // per input, of the linear part
-
-/// The Hessians so far.
-struct Hessians {
-  HostMatrix centers;  // [N, d]
-  HostMatrix rows;     // [N, n]
-};
 
 double median_norm(const HostMatrix& rows, double& largest) {
   std::vector<double> norms;
@@ -45,12 +41,17 @@ double median_norm(const HostMatrix& rows, double& largest) {
 
 class OneLayer {
  public:
-  OneLayer(SmoothRun& run, Index most_hessians)
+  OneLayer(SmoothRun& run, Index most_hessians, Index least_hessians)
       : run_(run),
         device_(run.device),
         most_hessians_(most_hessians),
         dims_(run.basis.rows()),
-        step_(hessian_step(run.sigma, run.size)) {}
+        step_(hessian_step(run.sigma, run.size)),
+        least_hessians_(least_hessians),
+        found_(run.hessians) {
+    if (found_.rows.rows() > 0) return;
+    found_ = {HostMatrix(0, run.asker.inputs()), HostMatrix(0, symmetric_size(dims_))};
+  }
 
   SmoothAttempt learn() {
     run_.asker.enter("hessians");
@@ -63,7 +64,8 @@ class OneLayer {
     const SymmetricSpan span = symmetric_span(device_, upload(device_, found_.rows), *rank);
     const RankOnes found = rank_one_search(device_, span.basis, *rank, run_.random, plan);
     if (found.directions.rows() == 0) {
-      return {{}, "RANK_SATURATED: no matrix of rank one in the span of the Hessians"};
+      return {{},
+              because(reason::kRankSaturated, "no matrix of rank one in the span of the Hessians")};
     }
     return {with_offsets(neurons_of(found.directions)), ""};
   }
@@ -73,14 +75,16 @@ class OneLayer {
   std::optional<Index> find_rank() {
     const Index most = symmetric_size(dims_);
     Index wanted = run_.plan.first_hessians;
+    const Index known = std::min(run_.least_neurons, most);
+    // The line may have missed a few: one turn of the loop costs more than they.
+    if (known > 0) wanted = std::max(wanted, enough_for(known + known / kMissed) + 1);
     if (run_.problem.neurons) wanted = std::min(*run_.problem.neurons, most) + kSpare + 1;
+    wanted = std::max({wanted, least_hessians_, found_.rows.rows()});
     while (true) {
       append(wanted - found_.rows.rows());
       double largest = 0;
       const double middle = median_norm(found_.rows, largest);
-      const double floor =
-          kVanishes * static_cast<double>(dims_) * run_.sigma_or_rounding() / (step_ * step_);
-      if (middle <= std::min(floor, kMedianVanishes * largest) || largest <= floor / 100) {
+      if (vanish(middle, largest)) {
         status_ = run_.sigma > 0 ? kHiddenByNoise : kHessianVanishes;
         return std::nullopt;
       }
@@ -91,12 +95,16 @@ class OneLayer {
       const Index rank = rank_of(span.values);
       if (most == 1) return 1;  // a 1 x 1 matrix has rank one
       const bool saturated = static_cast<double>(rank) >= kSaturated * static_cast<double>(most);
-      if (rank > 0 && !saturated && rank + kSpare <= found_.rows.rows()) return rank;
+      if (rank > 0 && !saturated && shows(rank)) return std::max(rank, known);
       if (found_.rows.rows() >= most + kSpare || found_.rows.rows() > most_hessians_) {
-        status_ = "RANK_SATURATED: " + std::to_string(found_.rows.rows()) +
-                  " Hessians show no end of their span, of at most " + std::to_string(most) +
-                  " dimensions: too many neurons for " + std::to_string(dims_) +
-                  " inputs, or more than one hidden layer";
+        // Truncation fills the span where steps are long and weights are; a line far out has
+        // counted.
+        if (run_.sigma > 0 && known > 0 && known < most) return known;
+        status_ = because(reason::kRankSaturated,
+                          std::to_string(found_.rows.rows()) +
+                              " Hessians show no end of their span, of at most " +
+                              std::to_string(most) + " dimensions: too many neurons for " +
+                              std::to_string(dims_) + " inputs, or more than one hidden layer");
         return std::nullopt;
       }
       wanted = std::min<Index>(
@@ -104,6 +112,30 @@ class OneLayer {
           static_cast<Index>(run_.plan.more_hessians * static_cast<double>(found_.rows.rows())) +
               1);
     }
+  }
+
+  /// Deviation of a number of a Hessian.
+  double error() const { return std::sqrt(5.5) * run_.sigma_or_rounding() / (step_ * step_); }
+
+  /// Norms of Hessians that their errors explain, or rare kinks.
+  bool vanish(double middle, double largest) const {
+    if (run_.sigma > 0) {
+      return largest <= kAbove * error() * std::sqrt(static_cast<double>(found_.rows.cols()));
+    }
+    const double floor =
+        kVanishes * static_cast<double>(dims_) * run_.sigma_or_rounding() / (step_ * step_);
+    return middle <= std::min(floor, kMedianVanishes * largest) || largest <= floor / 100;
+  }
+
+  /// Hessians that are enough to see the end of a span: where answers have errors its least
+  /// singular value must not be that of nearly as many rows.
+  Index enough_for(Index rank) const {
+    const double times = run_.sigma > 0 ? kNoisySpare : 1;
+    return static_cast<Index>(times * static_cast<double>(rank)) + kSpare;
+  }
+  bool shows(Index rank) const {
+    return enough_for(rank) <= found_.rows.rows() ||
+           found_.rows.rows() >= symmetric_size(dims_) + kSpare;
   }
 
   void append(Index count) {
@@ -130,15 +162,18 @@ class OneLayer {
   Index rank_of(const std::vector<double>& values) const {
     const auto n = static_cast<double>(found_.rows.rows());
     const double numbers = static_cast<double>(found_.rows.cols());
-    // A number of a Hessian is off by about sqrt(5.5) sigma / step^2.
-    const double chance = kAbove * std::sqrt(5.5) * run_.sigma_or_rounding() / (step_ * step_) *
-                          (std::sqrt(n) + std::sqrt(numbers));
-    const double floor = std::max(kLeastValue * values.front(), chance);
+    const double least = kLeastValue * values.front();
+    // The largest singular value that noise makes beside k of the span.
+    const auto chance = [&](std::size_t k) {
+      const auto taken = static_cast<double>(k);
+      return kAbove * error() * (std::sqrt(n - taken) + std::sqrt(numbers - taken));
+    };
     if (run_.sigma > 0) {
-      const Index above =
-          std::count_if(values.begin(), values.end(), [&](double value) { return value > floor; });
-      return above < static_cast<Index>(values.size()) ? above : 0;
+      std::size_t above = 0;
+      while (above < values.size() && values[above] > std::max(least, chance(above))) ++above;
+      return above < values.size() ? static_cast<Index>(above) : 0;
     }
+    const double floor = std::max(least, chance(0));
     Index rank = 0;
     double best = kGap;
     for (std::size_t k = 0; k + 1 < values.size() && values[k] >= floor; ++k) {
@@ -227,14 +262,17 @@ class OneLayer {
   Index most_hessians_;
   Index dims_;
   double step_;
-  Hessians found_{HostMatrix(0, run_.asker.inputs()), HostMatrix(0, symmetric_size(dims_))};
+  Index least_hessians_;
+  HessianRows& found_;
   std::string status_;
 };
 
 }  // namespace
 
-SmoothAttempt learn_one_layer(SmoothRun& run, std::optional<Index> most_hessians) {
-  return OneLayer(run, most_hessians.value_or(std::numeric_limits<Index>::max())).learn();
+SmoothAttempt learn_one_layer(SmoothRun& run, std::optional<Index> most_hessians,
+                              Index least_hessians) {
+  const Index most = most_hessians.value_or(std::numeric_limits<Index>::max());
+  return OneLayer(run, most, least_hessians).learn();
 }
 
 }  // namespace crease

@@ -18,6 +18,7 @@ inline constexpr const char* kRankSaturated = "RANK_SATURATED";
 inline constexpr const char* kFarFieldIncomplete = "FAR_FIELD_INCOMPLETE";
 inline constexpr const char* kNotSaturating = "NOT_SATURATING";
 inline constexpr const char* kResidualTooLarge = "RESIDUAL_TOO_LARGE";
+inline constexpr const char* kTooManyUnknowns = "TOO_MANY_UNKNOWNS";
 }  // namespace reason
 
 inline std::string because(const char* reason, const std::string& why) {
@@ -43,6 +44,12 @@ inline const std::string kUnexplained =
 struct SmoothAttempt {
   std::optional<SmoothNetwork> network;
   std::string status;  // empty: nothing stands against it but its residual
+};
+
+/// Hessians at centres, as vectors.
+struct HessianRows {
+  HostMatrix centers;  // [N, d]
+  HostMatrix rows;     // [N, D (D + 1) / 2]
 };
 
 /// The problem, the plan and the control outlive it.
@@ -91,7 +98,9 @@ struct SmoothRun {
   double sigma = 0;  // of an answer; 0: exact
   double size = 1;   // root mean square of F as it came: what rounding is relative to
   NoiseModel noise;
-  HostMatrix basis;  // [D, d] orthonormal rows: where F varies
+  HostMatrix basis;         // [D, d] orthonormal rows: where F varies
+  Index least_neurons = 0;  // of the first layer: a line from far out met so many, nearly all
+  HessianRows hessians;     // so far
   RunReport report;
 };
 
@@ -112,12 +121,18 @@ void find_basis(SmoothRun& run);
 /// Whether F has a limit along random rays.
 bool becomes_constant(SmoothRun& run);
 
-/// One hidden layer (path S of the specification). With `most_hessians` it gives up there.
-SmoothAttempt learn_one_layer(SmoothRun& run, std::optional<Index> most_hessians = {});
+/// One hidden layer (path S of the specification). With `most_hessians` it gives up there. Called
+/// again it adds to the Hessians, up to `least_hessians` at first.
+SmoothAttempt learn_one_layer(SmoothRun& run, std::optional<Index> most_hessians = {},
+                              Index least_hessians = 0);
+
+/// One hidden layer of neurons that saturate, their weights linearly independent: far field,
+/// corners, profiles. F must become constant far out. Without a network, and little lost, where
+/// there are more neurons than dimensions.
+SmoothAttempt learn_one_saturating_layer(SmoothRun& run);
 
 /// Two hidden layers, far field and corners (path C). F must become constant far out. With
-/// `may_be_one` it ends, without a network, where the first layer's neurons add up without a
-/// second.
+/// `may_be_one` the network has one layer where the first layer's neurons add up without a second.
 SmoothAttempt learn_two_layers(SmoothRun& run, bool may_be_one);
 
 /// Two hidden layers by the paper's own way (path P): the span of Hessians near the origin, its

@@ -85,14 +85,18 @@ Corners fitted(Asker& asker, Random& random, const SaturatedLayer& first,
 
 }  // namespace
 
+bool are_independent(const HostMatrix& directions) {
+  if (directions.rows() > directions.cols()) return false;
+  const std::vector<double> values = singular_values(directions);
+  return values.empty() || values.back() > kDependent * values.front();
+}
+
 SaturatedLayer saturated_layer(const HostMatrix& directions, Activation activation) {
   require(saturates(activation),
           "saturated_layer: " + to_string(activation) + " does not saturate on both sides");
   require(directions.rows() >= 1, "saturated_layer: there must be a direction");
+  require(are_independent(directions), "saturated_layer: directions must be linearly independent");
   const Svd parts = svd(directions);
-  require(directions.rows() <= directions.cols() &&
-              parts.values.back() > kDependent * parts.values.front(),
-          "saturated_layer: directions must be linearly independent");
   SaturatedLayer layer;
   layer.directions = directions;
   layer.dual = HostMatrix(directions.rows(), directions.cols());

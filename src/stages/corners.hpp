@@ -21,6 +21,10 @@ struct SaturatedLayer {
   double reach = 20;  // sigmoid: 40
 };
 
+/// Whether the least singular value of the rows is above 1e-10 of the largest; not more rows than
+/// columns.
+bool are_independent(const HostMatrix& directions);
+
 /// dual = (A A^T)^-1 A, reach by the activation; BadInput where it does not saturate, or the
 /// directions are not independent.
 SaturatedLayer saturated_layer(const HostMatrix& directions, Activation activation);

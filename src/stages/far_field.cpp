@@ -15,12 +15,14 @@ namespace crease {
 namespace {
 
 // Lengths here are in units of sqrt(D): points of a line so far apart differ by about 1 in <a, x>.
-constexpr double kRadius = 1e4;       // of the lines' origins, times m: steps are far apart
-constexpr double kNoisyRadius = 1e6;  // secants are longer then
-constexpr double kFinest = 30;        // of cells, about as long as a step
+constexpr double kRadius = 1e4;        // of the lines' origins, times m: steps are far apart
+constexpr double kNoisyRadius = 1e6;   // secants are longer then
+constexpr double kReach = 10;          // of a line, times its origin's length: 94 of 100 steps
+constexpr double kReachOfCount = 100;  // where steps are counted: 99 of 100, ...
+constexpr double kNoisyReachOfCount = 1000;  // ... or 999 of 1000, less precise
+constexpr double kFinest = 30;               // of cells, about as long as a step
 // Of differences; where the first, long one does not do, as with long weights, from short to long.
 constexpr double kSecants[] = {10, 0.1, 1, 10, 10};
-constexpr double kNoisySecant = 6000;  // the longest to be bisected
 
 constexpr double kLongest = 0.25;  // part of the radius over m that a step may take
 constexpr Index kCellsPerUnknown = 4;
@@ -32,7 +34,6 @@ constexpr double kMostTilt = 0.01;           // of a gradient; most are off by 1
 constexpr Index kChecks = 4;                 // directions that a normal is checked along
 constexpr double kFlat = 1e-9;               // tilt that passes the check
 constexpr double kRelativeRounding = 1e-14;  // of an answer
-constexpr double kPrecision = 0.01;          // of the last crossings
 constexpr double kNoiseOfCrossing = 4;       // times deviation over step: error of a crossing
 
 constexpr double kLeastReach = 12;  // neurons of unit weights saturate within
@@ -60,7 +61,8 @@ class FarSearch {
 
   FarField found() {
     int stale = 0;
-    while (field_.rounds < plan_.rounds && stale < plan_.most_stale && missing() > 0) {
+    while (field_.rounds < plan_.rounds && stale < plan_.most_stale && missing() > 0 &&
+           !field_.too_many) {
       const Index before = missing();
       round();
       stale = missing() < before ? 0 : stale + 1;
@@ -87,8 +89,16 @@ class FarSearch {
 
   void round() {
     scan_.cells = kCellsPerUnknown * (missing() + 1);
+    const bool counts = plan_.most_steps > 0 && field_.rounds == 0;
+    scan_.reach = !counts ? kReach : noisy() ? kNoisyReachOfCount : kReachOfCount;
+    scan_.most_steps = counts ? plan_.most_steps : 0;
     std::vector<FarStep> steps = far_steps(asker_, lines(), known_, scan_, size_);
     ++field_.rounds;
+    field_.too_many = !steps.empty() && steps.front().at.empty();
+    if (field_.too_many) {
+      field_.most_steps = static_cast<Index>(steps.size());  // one line in the first round
+      return;
+    }
     std::stable_sort(steps.begin(), steps.end(), [](const FarStep& a, const FarStep& b) {
       return std::fabs(a.after - a.before) > std::fabs(b.after - b.before);
     });
@@ -152,13 +162,17 @@ class FarSearch {
     }
   }
 
+  /// From a normal that is off by up to 45 degrees; every next secant's window is some times what
+  /// the one before was precise to, at its length.
+  std::vector<Bisection> bisections() const {
+    std::vector<Bisection> levels = {{20 * unit_, 20 * unit_, 0.1, plan_.sigma},
+                                     {400 * unit_, 8, 0.05, plan_.sigma}};
+    if (!plan_.crude) levels.push_back({6000 * unit_, 8, 0.01, plan_.sigma});
+    return levels;
+  }
+
   void bisect(std::vector<LevelPoint>& points) {
-    // From a normal that is off by up to 45 degrees; every next secant's window is some times what
-    // the one before was precise to, at its length.
-    const Bisection levels[] = {{20 * unit_, 20 * unit_, 0.1, plan_.sigma},
-                                {400 * unit_, 8, 0.05, plan_.sigma},
-                                {kNoisySecant * unit_, 8, kPrecision, plan_.sigma}};
-    for (const Bisection& level : levels) tilt_by_bisection(asker_, basis_, level, points);
+    for (const Bisection& level : bisections()) tilt_by_bisection(asker_, basis_, level, points);
   }
 
   bool is_new(const std::vector<double>& normal) const {
@@ -175,10 +189,11 @@ class FarSearch {
     double half = kHiddenBy * reach(point.normal, step);
     if (noisy()) {
       // At the far end of a line the tilt that is left counts.
+      const Bisection last = bisections().back();
       const double tilt =
-          (kPrecision + kNoiseOfCrossing * plan_.sigma / std::fabs(step.after - step.before)) /
-          (kNoisySecant * unit_);
-      half += scan_.reach * scan_.radius * tilt;
+          (last.precision + kNoiseOfCrossing * plan_.sigma / std::fabs(step.after - step.before)) /
+          last.length;
+      half += kReach * scan_.radius * tilt;
     }
     known_.push_back({point.normal, middle - half, middle + half});
   }

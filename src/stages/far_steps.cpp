@@ -218,13 +218,19 @@ class Scan {
     std::erase_if(
         cells, [&](const Cell& cell) { return !(std::fabs(cell.at_high - cell.at_low) > least); });
     std::vector<FarStep> steps;
+    std::vector<Index> on_line(lines_.size());
     for (const Cell& cell : cells) {
+      ++on_line[static_cast<std::size_t>(cell.line)];
       FarStep step;
       step.direction = lines_[static_cast<std::size_t>(cell.line)].direction;
       step.before = cell.at_low;
       step.after = cell.at_high;
       step.length = cell.length();
       steps.push_back(std::move(step));
+    }
+    if (plan_.most_steps > 0 &&
+        *std::max_element(on_line.begin(), on_line.end()) > plan_.most_steps) {
+      return steps;
     }
     for (int level = 0; level < kBisections; ++level) {
       std::vector<Probe> middles;

@@ -27,12 +27,13 @@ struct StepScan {
   double finest = 1;     // cells are not halved below this length in t
   double longest = 1;    // steps of a greater length in t are left out
   Index most_cells = 1;  // a line that has more cells with a change than this is left out
+  Index most_steps = 0;  // where a line has more none is bisected; 0: any number
   double sigma = 0;      // deviation of an answer
 };
 
 /// Where F goes from one constant to another.
 struct FarStep {
-  std::vector<double> at;         // [d], F is half way
+  std::vector<double> at;         // [d], F is half way; empty where a line has too many steps
   std::vector<double> direction;  // [d], of its line
   double before = 0;              // the two constants
   double after = 0;

@@ -177,6 +177,48 @@ TEST_P(FarFieldTest, NoisyAnswersGiveDirectionsBySecants) {
   }
 }
 
+// Crossings to .025 and the noise's part over secants of 400 sqrt(D).
+TEST_P(FarFieldTest, CrudeDirectionsCostAThirdLess) {
+  const SmoothNetwork truth = planted(10, 10, 3, Activation::tanh, 1);
+  Imperfection noise;
+  noise.kind = Imperfection::Kind::noise;
+  FarFieldPlan plan;
+  plan.sigma = noise.deviation = 1e-4;
+  found(truth, plan, noise);
+  const Index fine = asked_;
+  plan.crude = true;
+  const FarField field = found(truth, plan, noise);
+  EXPECT_EQ(field.directions.rows(), 10);
+  EXPECT_LT(worst(field.directions, truth), 2e-4);
+  EXPECT_LT(asked_, 0.75 * static_cast<double>(fine));
+}
+
+// A line meets every one of 15 hyperplanes in 10 dimensions, and the few that it meets beyond its
+// ends are not enough to hide five.
+TEST_P(FarFieldTest, ALineTellsMoreNeuronsThanDimensions) {
+  for (const double sigma : {0.0, 1e-5}) {
+    Imperfection noise;
+    noise.kind = Imperfection::Kind::noise;
+    FarFieldPlan plan;
+    plan.sigma = noise.deviation = sigma;
+    plan.most_steps = 10;
+    const auto field_of = [&](Index m) {
+      const SmoothNetwork truth = planted(10, m, 3, Activation::tanh, 5);
+      return found(make_imperfect_oracle(make_network_oracle(truth), noise), identity(10), 10,
+                   plan);
+    };
+    const FarField few = field_of(10);
+    EXPECT_FALSE(few.too_many);
+    EXPECT_EQ(few.directions.rows(), 10);
+    const FarField many = field_of(15);
+    EXPECT_TRUE(many.too_many);
+    EXPECT_EQ(many.directions.rows(), 0);
+    EXPECT_GE(many.most_steps, 14);
+    EXPECT_LE(many.most_steps, 15);
+    EXPECT_LT(asked_, 15 * 40);
+  }
+}
+
 TEST_P(FarFieldTest, RoundedAnswersGiveDirectionsBySecants) {
   const SmoothNetwork truth = planted(8, 8, 3, Activation::sigmoid, 1);
   Imperfection rounding;

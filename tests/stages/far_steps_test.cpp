@@ -15,7 +15,7 @@ class FarStepsTest : public EveryBackend {
  protected:
   /// Of a function of x in R^2, by its first coordinate on the one line, its second on the other.
   std::vector<FarStep> steps(std::function<double(const double* x)> function, double sigma = 0,
-                             const std::vector<KnownStep>& known = {}) {
+                             const std::vector<KnownStep>& known = {}, Index most_steps = 0) {
     oracle_ = make_host_oracle(2, 1, [function](ConstHostView x, HostView y) {
       for (Index i = 0; i < x.rows; ++i) y(i, 0) = function(&x(i, 0));
     });
@@ -34,6 +34,7 @@ class FarStepsTest : public EveryBackend {
     scan.longest = 2000;
     scan.most_cells = 200;
     scan.sigma = sigma;
+    scan.most_steps = most_steps;
     double size = 0;
     const std::vector<FarStep> found =
         far_steps(asker, {{{0, 1e5}, {1, 0}}, {{1e5, 0}, {0, 1}}}, known, scan, size);
@@ -54,6 +55,17 @@ CREASE_ON_EVERY_BACKEND(FarStepsTest);
 double three_and_one(const double* x) {
   return std::tanh(x[0] + 3e5) + 0.5 * std::tanh(0.2 * (x[0] - 100)) - 2 * std::tanh(x[0] - 7e5) +
          0.25 * std::tanh(x[1] - 2e4) + 1;
+}
+
+TEST_P(FarStepsTest, ALineOfTooManyStepsIsNotMeasuredAndCosts18QueriesAStepLess) {
+  const std::vector<FarStep> all = steps(three_and_one, 0, {}, 3);
+  const Index price = asked_;
+  const std::vector<FarStep> too_many = steps(three_and_one, 0, {}, 2);
+  ASSERT_EQ(all.size(), 4U);
+  ASSERT_EQ(too_many.size(), 4U);
+  for (const FarStep& step : all) EXPECT_EQ(step.at.size(), 2U);
+  for (const FarStep& step : too_many) EXPECT_TRUE(step.at.empty());
+  EXPECT_EQ(asked_, price - 4 * 18);
 }
 
 // 18 bisections of at most some hundreds leave .002.
