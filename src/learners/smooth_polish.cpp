@@ -13,7 +13,7 @@
 namespace crease {
 namespace {
 
-constexpr double kLiftRows = 1.25;  // of exact answers, for every unknown of an input
+constexpr double kLiftRows = 1.5;  // of exact answers, for every unknown of an input
 // A last fit that takes seconds (rows unknowns^2 above kDear), or queries for every input, is left
 // out where so many points show no more than this over sd(F).
 constexpr double kDear = 2e10;
@@ -101,8 +101,8 @@ std::optional<SmoothNetwork> polished(SmoothRun& run, const SmoothNetwork& start
     return std::nullopt;
   }
   const auto rows = static_cast<Index>(std::ceil(per_unknown * static_cast<double>(unknowns)));
-  const double lift_rows = exact ? std::min(kLiftRows, per_unknown) : per_unknown;
-  const Index lifting = lift ? 2 * d * lift_centers(start, plan.linear, lift_rows) : 0;
+  const double lift_rows_per_unknown = exact ? std::min(kLiftRows, per_unknown) : per_unknown;
+  const Index lifting = lift ? d * lift_rows(start, plan.linear, lift_rows_per_unknown) : 0;
   if (rows + lifting > run.asker.left()) {
     run.asker.warn("no fit of all parameters: it takes " + std::to_string(rows + lifting) +
                    " queries, " + std::to_string(run.asker.left()) + " are left");
@@ -118,7 +118,7 @@ std::optional<SmoothNetwork> polished(SmoothRun& run, const SmoothNetwork& start
   if (!lift) return fit.network;
   return lift_to_inputs(run.asker, run.random, run.basis,
                         in_coordinates(run.device, fit.network, run.basis, Transpose::no),
-                        plan.linear, lift_rows);
+                        plan.linear, lift_rows_per_unknown);
 }
 
 }  // namespace crease

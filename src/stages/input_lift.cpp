@@ -8,42 +8,37 @@
 #include "src/device_smooth_network.hpp"
 #include "src/small_dense.hpp"
 #include "src/stages/chunks.hpp"
+#include "src/stages/numbers.hpp"
 #include "src/stages/product.hpp"
 #include "src/stages/smooth_fit.hpp"
 
 namespace crease {
 namespace {
 
-constexpr Index kSpareCenters = 2;
+constexpr Index kSpareRows = 4;
 constexpr double kStep = 0.5;    // of sqrt(d): weights of a unit neuron times it are about 1/2
 constexpr double kRidge = 1e-9;  // of the mean diagonal: a neuron that is saturated at all centers
+constexpr int kRefinements = 4;
 
 /// Inputs `first` ... first + `count` - 1 from the same centers.
 struct Block {
-  HostMatrix residuals;  // [2 C count, 1], row i * count + j
-  HostMatrix slopes;     // [2 C count, m (+ more)] dF'/dz of the first layer
+  HostMatrix residuals;  // [R count, 1], row i * count + j
+  HostMatrix slopes;     // [R count, m (+ more)] dF'/dz of the first layer
 };
 
 class InputLift {
  public:
   InputLift(Asker& asker, Random& random, const HostMatrix& basis, const SmoothNetwork& network,
-            bool linear, Index centers)
+            bool linear, Index rows)
       : asker_(asker), network_(network), linear_(linear), device_(asker.device()) {
     const Index d = network.inputs();
     const HostMatrix coordinates =
-        download(device_, random.gaussian_points(device_, Stream::looks, centers, basis.rows()));
-    HostMatrix points = product(device_, coordinates, Transpose::no, basis, Transpose::no);
+        download(device_, random.gaussian_points(device_, Stream::looks, rows, basis.rows()));
+    const HostMatrix points = product(device_, coordinates, Transpose::no, basis, Transpose::no);
     const double step = kStep * std::sqrt(static_cast<double>(d));
-    HostMatrix steps(0, 1);
-    for (const double sign : {1.0, -1.0}) {
-      for (Index c = 0; c < centers; ++c) {
-        const double signed_step = sign * step;
-        steps.append_row(&signed_step, 1);
-        if (sign < 0) points.append_row(points.row(c), d);
-      }
-    }
+    steps_ = HostMatrix(rows, 1);
+    for (Index i = 0; i < rows; ++i) steps_(i, 0) = i % 2 == 0 ? step : -step;
     centers_ = upload(device_, points);
-    steps_ = std::move(steps);
   }
 
   Index inputs_at_once() const {
@@ -55,33 +50,12 @@ class InputLift {
   void correct(Index first, Index count, SmoothNetwork& corrected) const {
     const Block block = ask(first, count);
     const Index m = network_.neurons(0);
-    const Index unknowns = m + (linear_ ? 1 : 0);
     for (Index j = 0; j < count; ++j) {
-      HostMatrix system(unknowns, unknowns);
-      std::vector<double> right(static_cast<std::size_t>(unknowns));
-      std::vector<double> row(static_cast<std::size_t>(unknowns));
-      for (Index i = 0; i < steps_.rows(); ++i) {
-        const Index at = i * count + j;
-        const double step = steps_(i, 0);
-        for (Index a = 0; a < m; ++a) row[static_cast<std::size_t>(a)] = step * block.slopes(at, a);
-        if (linear_) row.back() = step;
-        for (Index a = 0; a < unknowns; ++a) {
-          const double value = row[static_cast<std::size_t>(a)];
-          right[static_cast<std::size_t>(a)] += value * block.residuals(at, 0);
-          for (Index b = 0; b <= a; ++b) system(a, b) += value * row[static_cast<std::size_t>(b)];
-        }
-      }
-      double trace = 0;
-      for (Index a = 0; a < unknowns; ++a) trace += system(a, a);
-      for (Index a = 0; a < unknowns; ++a) {
-        system(a, a) += kRidge * trace / static_cast<double>(unknowns);
-        for (Index b = 0; b < a; ++b) system(b, a) = system(a, b);
-      }
-      if (!solve_positive(std::move(system), right)) continue;  // no slope: nothing to correct
+      const std::vector<double> lack = lack_of(block, j, count);
       for (Index a = 0; a < m; ++a) {
-        corrected.hidden[0].weights(a, first + j) += right[static_cast<std::size_t>(a)];
+        corrected.hidden[0].weights(a, first + j) += lack[static_cast<std::size_t>(a)];
       }
-      if (linear_) corrected.linear(0, first + j) += right.back();
+      if (linear_) corrected.linear(0, first + j) += lack.back();
     }
   }
 
@@ -111,19 +85,64 @@ class InputLift {
     return block;
   }
 
+  /// min |rows lack - residuals| for input j of a block. The ridge that keeps neurons without
+  /// slopes where they are is taken back, as far as the others allow, by solving again for what is
+  /// left.
+  std::vector<double> lack_of(const Block& block, Index j, Index count) const {
+    const Index m = network_.neurons(0);
+    const Index unknowns = m + (linear_ ? 1 : 0);
+    HostMatrix rows(steps_.rows(), unknowns);
+    std::vector<double> left;
+    for (Index i = 0; i < rows.rows(); ++i) {
+      const double step = steps_(i, 0);
+      for (Index a = 0; a < m; ++a) rows(i, a) = step * block.slopes(i * count + j, a);
+      if (linear_) rows(i, m) = step;
+      left.push_back(block.residuals(i * count + j, 0));
+    }
+    HostMatrix system(unknowns, unknowns);
+    double trace = 0;
+    for (Index a = 0; a < unknowns; ++a) {
+      for (Index b = 0; b <= a; ++b) {
+        for (Index i = 0; i < rows.rows(); ++i) system(a, b) += rows(i, a) * rows(i, b);
+        system(b, a) = system(a, b);
+      }
+      trace += system(a, a);
+    }
+    for (Index a = 0; a < unknowns; ++a) {
+      system(a, a) += kRidge * trace / static_cast<double>(unknowns);
+    }
+    std::vector<double> lack(static_cast<std::size_t>(unknowns));
+    for (int again = 0; again < kRefinements; ++again) {
+      std::vector<double> step(static_cast<std::size_t>(unknowns));
+      for (Index i = 0; i < rows.rows(); ++i) {
+        for (Index a = 0; a < unknowns; ++a) {
+          step[static_cast<std::size_t>(a)] += rows(i, a) * left[static_cast<std::size_t>(i)];
+        }
+      }
+      if (!solve_positive(system, step)) break;  // no slope: nothing to correct
+      for (Index a = 0; a < unknowns; ++a) {
+        lack[static_cast<std::size_t>(a)] += step[static_cast<std::size_t>(a)];
+      }
+      for (Index i = 0; i < rows.rows(); ++i) {
+        left[static_cast<std::size_t>(i)] -= dot(rows.row(i), step.data(), unknowns);
+      }
+    }
+    return lack;
+  }
+
   Asker& asker_;
   const SmoothNetwork& network_;
   bool linear_;
   Device& device_;
-  DeviceMatrix centers_;  // [2 C, d], each twice
-  HostMatrix steps_;      // [2 C, 1] h, and then -h
+  DeviceMatrix centers_;  // [R, d]
+  HostMatrix steps_;      // [R, 1] h and -h in turn
 };
 
 }  // namespace
 
-Index lift_centers(const SmoothNetwork& network, bool linear, double rows_per_unknown) {
+Index lift_rows(const SmoothNetwork& network, bool linear, double rows_per_unknown) {
   const auto unknowns = static_cast<double>(network.neurons(0) + (linear ? 1 : 0));
-  return static_cast<Index>(std::ceil(rows_per_unknown * unknowns / 2)) + kSpareCenters;
+  return static_cast<Index>(std::ceil(rows_per_unknown * unknowns)) + kSpareRows;
 }
 
 SmoothNetwork lift_to_inputs(Asker& asker, Random& random, const HostMatrix& basis,
@@ -135,7 +154,7 @@ SmoothNetwork lift_to_inputs(Asker& asker, Random& random, const HostMatrix& bas
   require(rows_per_unknown >= 1, "lift_to_inputs: at least one row for every unknown");
   SmoothNetwork corrected = network;
   const InputLift lift(asker, random, basis, network, linear,
-                       lift_centers(network, linear, rows_per_unknown));
+                       lift_rows(network, linear, rows_per_unknown));
   const Index most = lift.inputs_at_once();
   for (Index first = 0; first < d; first += most) {
     lift.correct(first, std::min(most, d - first), corrected);

@@ -81,7 +81,7 @@ TEST_P(InputLiftTest, OneLayerOfEveryActivation) {
         << to_string(g);
     EXPECT_LT(distance(network.linear, made.truth.linear), 3e-10) << to_string(g);
     EXPECT_TRUE(same_bits(network.hidden[0].bias, made.truth.hidden[0].bias));
-    EXPECT_EQ(asked_, 2 * 12 * lift_centers(made.truth, linear, 2));
+    EXPECT_EQ(asked_, 12 * lift_rows(made.truth, linear, 2));
   }
 }
 
@@ -100,6 +100,19 @@ TEST_P(InputLiftTest, BlocksOfInputsMakeNoDifference) {
   const SmoothNetwork in_blocks = lifted(made, false);
   EXPECT_EQ(asked_, asked);
   EXPECT_LT(distance(in_blocks.hidden[0].weights, whole.hidden[0].weights), 1e-14);
+}
+
+// Whatever is added to such an input shows the same slopes: each of its rows must be another
+// center.
+TEST_P(InputLiftTest, AnInputWithoutWeightsIsLiftedAsWell) {
+  Case made = tilted_case(12, 4, {4}, {Activation::tanh});
+  for (Index b = 0; b < made.basis.rows(); ++b) made.basis(b, 7) = 0;
+  made.basis = HostMatrix(svd(made.basis).right);
+  for (Index i = 0; i < 4; ++i) made.truth.hidden[0].weights(i, 7) = 0;
+  made.tilted = made.truth;
+  for (Index i = 0; i < 4; ++i) made.tilted.hidden[0].weights(i, 7) = kTilt;
+  const SmoothNetwork network = lifted(made, false, 1.5);
+  EXPECT_LT(distance(network.hidden[0].weights, made.truth.hidden[0].weights), 3e-10);
 }
 
 // A neuron that is flat wherever it is looked at has no slopes, and keeps its weights.
