@@ -55,8 +55,10 @@
 //                                           one layer: the span of the Hessians, its matrices of
 //                                           rank one (subspace_iterations.hpp), scale and shift of
 //                                           each neuron
-//              far_field (far_field.hpp)    two layers: directions of the first from far out;
-//                                           far_steps.hpp, secants.hpp
+//              far_field (far_field.hpp)    directions of a first layer that saturates, from far
+//                                           out; far_steps.hpp, secants.hpp
+//              linear_corners, saturated_profiles (saturated_profiles.hpp)
+//                                           one layer of these: outputs, then scales and shifts
 //              least_second_neurons, learn_corners, learn_both_layers (corners.hpp)
 //                                           the second where the first one saturates:
 //                                           corner_points.hpp, counted_fit.hpp
@@ -66,6 +68,8 @@
 //                                           the paper's way instead: which layer a direction
 //                                           belongs to, and shifts and scales along them
 //              fit_smooth (smooth_fit.hpp)  Levenberg-Marquardt over all parameters
+//              lift_to_inputs (input_lift.hpp)
+//                                           weights outside of the directions F varies in
 //
 //   samples    Examples (examples.hpp)      rows of a source, held out, kept or drawn again
 //              label_moments, hermite_contractions (sample_moments.hpp)

@@ -57,8 +57,9 @@ struct HessianPlan {
 /// own path takes matrices of rank one near the span of Hessians near the origin, tells by
 /// saturation which belong to the first layer, and fits. The span has no gap behind both layers, so
 /// that it needs second_neurons, and it finds part of the neurons: the fits have to make up for the
-/// rest. It is tried where plan.entangled asks for it; and, second_neurons given, where the other
-/// way does not get there or F does not become constant far out.
+/// rest. It is tried where plan.entangled asks for it; and, second_neurons given, where F does not
+/// become constant far out, or the other way stays a hundred times above what explains fresh points
+/// (1e-6 of sd(F), or twice the noise) and the budget allows.
 ///
 /// Outcomes as of learn_from_queries(); where it is not `reached` the message says why, beginning
 /// with

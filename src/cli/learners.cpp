@@ -32,17 +32,21 @@ void refuse(const std::vector<std::string>& names, const char* owner, const std:
                              fmt::format("belongs to --learner {}, not to {}", owner, learner));
 }
 
+HessianPlan hessian_plan(const LearnerOptions& options, const QueryPlan& plan) {
+  HessianPlan hessian = options.hessian;
+  hessian.certificate_points = plan.certificate_points;
+  hessian.only_smooth = options.learner == kAuto;
+  if (plan.certificate_points == 0) hessian.ball_points = 0;
+  return hessian;
+}
+
 Learned<SmoothNetwork> learn_smooth(const LearnerOptions& options, Device& device, Oracle& oracle,
                                     const QueryProblem& problem, const QueryPlan& plan,
                                     const RunControl& run) {
   SmoothProblem smooth = options.smooth;
   smooth.accuracy = problem.accuracy;
   smooth.failure = problem.failure;
-  HessianPlan hessian = options.hessian;
-  hessian.certificate_points = plan.certificate_points;
-  hessian.only_smooth = options.learner == kAuto;
-  if (plan.certificate_points == 0) hessian.ball_points = 0;
-  return learn_from_hessians(device, oracle, smooth, hessian, run);
+  return learn_from_hessians(device, oracle, smooth, hessian_plan(options, plan), run);
 }
 
 /// The questions of the learner whose network is not kept, in the report of the other.
@@ -103,7 +107,8 @@ LearnedAny learn_kept(const LearnerOptions& options, Device& device, Oracle& ora
   const bool one_by_one = oracle.output_dim() == 1 && !oracle.answer_kind().sigmas;
   const bool affordable =
       !run.budget.queries ||
-      *run.budget.queries >= least_queries(options.smooth, options.hessian, oracle.input_dim());
+      *run.budget.queries >=
+          least_queries(options.smooth, hessian_plan(options, plan), oracle.input_dim());
   const bool is_auto = options.learner == kAuto;
   if (options.learner == kQuery || (is_auto && !(one_by_one && affordable))) {
     return any(by_queries(run));

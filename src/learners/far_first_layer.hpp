@@ -16,8 +16,12 @@ struct FarFirstLayer {
 /// there. With more directions than F varies in dimensions it ends after one line.
 FarFirstLayer far_first_layer(SmoothRun& run);
 
-/// One hidden layer with these directions; none where the answers at corners are not linear in
-/// the signs, or have no profile that fits.
-std::optional<SmoothNetwork> one_layer_of(SmoothRun& run, const SaturatedLayer& first);
+struct OneLayerFromAfar {
+  bool is_linear = false;                // answers at corners, in the signs: no second layer
+  std::optional<SmoothNetwork> network;  // none: not linear, or a neuron's profile does not fit
+};
+
+/// One hidden layer with these directions.
+OneLayerFromAfar one_layer_of(SmoothRun& run, const SaturatedLayer& first);
 
 }  // namespace crease

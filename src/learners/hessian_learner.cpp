@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "kernels/ops_smooth.hpp"
 #include "src/learners/smooth_run.hpp"
@@ -127,6 +128,10 @@ class HessianLearner {
     const SmoothAttempt attempt = from_afar([&] { return learn_two_layers(run_, both); });
     const bool single = attempt.network && attempt.network->layers() == 1;
     take(attempt, single ? kFarField : "corners");
+    // Corners of few neurons, or of symmetric ones, may be linear with two layers as well.
+    if (single && !is_settled()) {
+      take(from_afar([&] { return learn_two_layers(run_, false); }), "corners");
+    }
     const bool far_off = !has_network() || best_.error > kFarOff * tolerance();
     if (!is_settled() && far_off && run_.problem.second_neurons &&
         entangled_queries(run_) <= run_.asker.left()) {
@@ -136,9 +141,10 @@ class HessianLearner {
 
   /// Once more with other Hessians as long as fresh points are not explained.
   void learn_entangled() {
-    for (int attempt = 0; attempt < kEntangledAttempts; ++attempt) {
-      take(learn_entangled_layers(run_, attempt), "entangled");
-      if (is_settled() || !has_network()) return;
+    for (int attempt = 0; attempt < kEntangledAttempts && !is_settled(); ++attempt) {
+      const SmoothAttempt next = learn_entangled_layers(run_, attempt);
+      take(next, "entangled");
+      if (!next.network) return;
     }
   }
 
@@ -165,7 +171,8 @@ class HessianLearner {
   }
 
   bool is_constant_far_out() {
-    return from_afar([&] { return becomes_constant(run_); });
+    if (!constant_) constant_ = from_afar([&] { return becomes_constant(run_); });
+    return *constant_;
   }
 
   /// A box that does not answer far out may still have one layer.
@@ -192,6 +199,11 @@ class HessianLearner {
         best_.status += "; " + attempt.status;
       }
       return;
+    }
+    if (!has_network()) {
+      // Kept unseen: the looks may end the run.
+      best_ = {*attempt.network, std::numeric_limits<double>::max(), attempt.status};
+      run_.report.method = method;
     }
     run_.asker.enter("looks");
     double error = run_.held_out_error(*attempt.network, kHeldOut);
@@ -221,6 +233,7 @@ class HessianLearner {
 
   SmoothRun& run_;
   Best best_;
+  std::optional<bool> constant_;  // far out
 };
 
 }  // namespace
@@ -249,7 +262,7 @@ Learned<SmoothNetwork> learn_from_hessians(Device& device, Oracle& oracle,
   const Index price = least_queries(problem, plan, oracle.input_dim());
   require(!control.budget.queries || price <= *control.budget.queries,
           "the budget is " + std::to_string(control.budget.queries.value_or(0)) +
-              " queries; noise, gradients, the first Hessians and a certificate take " +
+              " queries; noise, gradients, the first Hessians and a certificate take at least " +
               std::to_string(price));
   require(!problem.second_neurons || *problem.second_neurons <= plan.most_unknowns,
           "second_neurons must be at most most_unknowns, " + std::to_string(plan.most_unknowns));

@@ -14,22 +14,22 @@ constexpr Index kNoisyPairs = 12;   // ... where answers have errors
 
 }  // namespace
 
-std::optional<SmoothNetwork> one_layer_of(SmoothRun& run, const SaturatedLayer& first) {
+OneLayerFromAfar one_layer_of(SmoothRun& run, const SaturatedLayer& first) {
   run.asker.enter("corners");
   const LinearCorners corners = linear_corners(run.asker, run.random, first);
   // Errors of rounded answers grow with their size, which may be larger here.
   const double size = std::max(run.size, corners.largest);
   const double sigma = run.sigma * size / run.size;
-  if (!(corners.residual <= std::max(kLinear * size, kNoisyLinear * sigma))) return std::nullopt;
+  if (!(corners.residual <= std::max(kLinear * size, kNoisyLinear * sigma))) return {};
   run.asker.enter("profiles");
-  return saturated_profiles(run.asker, run.random, first, corners,
-                            run.sigma > 0 ? kNoisyPairs : kPairs);
+  return {true, saturated_profiles(run.asker, run.random, first, corners,
+                                   run.sigma > 0 ? kNoisyPairs : kPairs)};
 }
 
 SmoothAttempt learn_one_saturating_layer(SmoothRun& run) {
   const FarFirstLayer first = far_first_layer(run);
   if (first.layer.directions.rows() == 0) return {};
-  return {one_layer_of(run, first.layer), ""};
+  return {one_layer_of(run, first.layer).network, ""};
 }
 
 }  // namespace crease

@@ -119,7 +119,8 @@ void find_basis(SmoothRun& run) {
       gradients.take(std::min(more, d + kSpareGradients - gradients.rank()));
     }
     Index rank = gradients.rank();
-    if (!exact && run.problem.neurons && run.problem.layers == 2) {
+    const bool two = run.problem.layers == 2 || run.problem.second_neurons;
+    if (!exact && run.problem.neurons && two) {
       rank = std::min(*run.problem.neurons, d);
     }
     run.basis = gradients.basis(rank);

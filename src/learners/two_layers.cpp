@@ -32,8 +32,8 @@ SmoothAttempt learn_two_layers(SmoothRun& run, bool may_be_one) {
   if (!far.status.empty()) return {{}, far.status};
   const SaturatedLayer& first = far.layer;
   if (may_be_one) {
-    std::optional<SmoothNetwork> single = one_layer_of(run, first);
-    if (single) return {std::move(single), ""};
+    OneLayerFromAfar single = one_layer_of(run, first);
+    if (single.is_linear) return {std::move(single.network), ""};
     run.asker.enter("corners");
   }
   CornersPlan plan;
@@ -66,9 +66,15 @@ SmoothAttempt learn_two_layers(SmoothRun& run, bool may_be_one) {
   SmoothAttempt attempt;
   attempt.network = both ? second.second
                          : with_first_layer(run.asker, run.random, first, second.second, run.sigma);
-  if (!both && second.settled && run.sigma == 0) {
-    attempt.network =
-        with_exact_directions(run.asker, run.random, first, second.second, *attempt.network);
+  // Where F varies in fewer directions than there are inputs, the last fit and its lift cost less.
+  const bool all_inputs = run.basis.rows() == run.asker.inputs();
+  if (!both && second.settled && run.sigma == 0 && all_inputs) {
+    try {
+      attempt.network = with_exact_directions(run.asker, run.random, first, second.second,
+                                              *attempt.network, plan.stop);
+    } catch (const EndOfRun&) {
+      // What there is must not be lost: the next question ends the run.
+    }
   }
   if (!second.settled && far.incomplete) {
     attempt.status =

@@ -85,6 +85,10 @@ Corners fitted(Asker& asker, Random& random, const SaturatedLayer& first,
 
 }  // namespace
 
+double reach_of(Activation activation) {
+  return activation == Activation::sigmoid ? 2 * kReach : kReach;
+}
+
 bool are_independent(const HostMatrix& directions) {
   if (directions.rows() > directions.cols()) return false;
   const std::vector<double> values = singular_values(directions);
@@ -109,7 +113,7 @@ SaturatedLayer saturated_layer(const HostMatrix& directions, Activation activati
     }
   }
   layer.activation = activation;
-  layer.reach = activation == Activation::sigmoid ? 2 * kReach : kReach;
+  layer.reach = reach_of(activation);
   return layer;
 }
 

@@ -21,6 +21,9 @@ struct SaturatedLayer {
   double reach = 20;  // sigmoid: 40
 };
 
+/// Where a neuron of unit scale is saturated: 20, sigmoid 40.
+double reach_of(Activation activation);
+
 /// Whether the least singular value of the rows is above 1e-10 of the largest; not more rows than
 /// columns.
 bool are_independent(const HostMatrix& directions);
@@ -59,13 +62,13 @@ struct Corners {
   bool determined = false;
 };
 
-/// A lower bound on the second layer's neurons, where answers are exact nearly always their number:
+/// The second layer's neurons, nearly always, where answers are exact, and less where they are not:
 /// with two thirds of the first layer's neurons at <a_i, x> = 0 and the others at corners s, slopes
 /// along the duals of the former,
 ///   D_i(s) = s_i g'(theta_i) sum_l output_l h'(z_l(s)) b_li,
-/// are a matrix of that rank, whatever scales and shifts are. With errors of answers (sigma) only
-/// what stands above them counts; at least 1. 2 (2 m / 3) queries a corner, which are 8, 16, ... up
-/// to three more than the rank. Waits.
+/// are a matrix of that rank, whatever scales (up to some 30: truncation shows then) and shifts
+/// are. With errors of answers (sigma) only what stands above them counts; at least 1. 2 (2 m / 3)
+/// queries a corner, which are 8, 16, ... up to three more than the rank. Waits.
 Index least_second_neurons(Asker& asker, Random& random, const SaturatedLayer& first,
                            double sigma = 0);
 
@@ -96,8 +99,11 @@ SmoothNetwork with_first_layer(Asker& asker, Random& random, const SaturatedLaye
 /// The same network with the first layer's weights as exact as the answers, all d + 1 unknowns of
 /// each neuron by Gauss-Newton: from 1.5 (d + 1) + 8 points where it is not saturated and the
 /// others are, at corners. What is left is the rounding of <a_i, x> at such points. In chunks.
-/// `second` in the signs, exact, as with_first_layer() takes it; answers without errors. Waits.
+/// `second` in the signs, exact, as with_first_layer() takes it; answers without errors. `stop` is
+/// asked before every neuron, and may be empty; where it ends the work the network stays as it was.
+/// Waits.
 SmoothNetwork with_exact_directions(Asker& asker, Random& random, const SaturatedLayer& first,
-                                    const SmoothNetwork& second, SmoothNetwork network);
+                                    const SmoothNetwork& second, SmoothNetwork network,
+                                    const std::function<bool()>& stop = {});
 
 }  // namespace crease

@@ -161,7 +161,7 @@ CountFit thinned(Device& device, const FitData& data, CountFit fit, Index least)
     bool is_less = false;
     for (int t = 0; t < kThinningTries && t < static_cast<int>(rests.size()) && !is_less; ++t) {
       CountFit& rest = rests[static_cast<std::size_t>(t)];
-      if (rest.rms > kReplaceable * data.deviation) break;
+      if (rest.rms > std::hypot(kReplaceable * data.deviation, data.target)) break;
       CountFit next = fitted_freely(device, data, std::move(rest.network));
       if (next.stopped) {
         fit.stopped = true;

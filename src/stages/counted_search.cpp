@@ -66,8 +66,11 @@ class CountSearch {
       if (best.settled || (plan_.stop && plan_.stop())) break;
       if (is_good(best) && in_vain == kMostInVain) break;
       SmoothNetwork start = problem_.start(next.neurons, next.negative);
-      best.cut = free_numbers(start, {}) > plan_.most_unknowns;
-      if (best.cut) break;
+      if (free_numbers(start, {}) > plan_.most_unknowns) {
+        best.cut = true;
+        if (plan_.neurons) continue;  // a later try may have fewer
+        break;
+      }
       CountFit fit = fit_of(std::move(start));
       if (plan_.tried) plan_.tried(fit.network.neurons(fit.network.layers() - 1), fit.rms);
       ++in_vain;
@@ -119,7 +122,7 @@ class CountSearch {
     const FitData data{points, values, deviation_, target(), plan_.stop};
     CountFit fit = fit_from_afar(device_, data, std::move(start));
     if (fit.rms > std::max(kNearlySettled * deviation_, target())) return fit;
-    return thinned(device_, data, std::move(fit), plan_.neurons.value_or(plan_.least_neurons));
+    return thinned(device_, data, std::move(fit), plan_.neurons.value_or(1));
   }
 
   Device& device_;

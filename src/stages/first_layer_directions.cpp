@@ -183,7 +183,8 @@ class NeuronFit {
 }  // namespace
 
 SmoothNetwork with_exact_directions(Asker& asker, Random& random, const SaturatedLayer& first,
-                                    const SmoothNetwork& second, SmoothNetwork network) {
+                                    const SmoothNetwork& second, SmoothNetwork network,
+                                    const std::function<bool()>& stop) {
   Device& device = asker.device();
   const Index m = first.directions.rows();
   const Index d = first.directions.cols();
@@ -194,6 +195,7 @@ SmoothNetwork with_exact_directions(Asker& asker, Random& random, const Saturate
   const auto rows = static_cast<Index>(kRowsOfUnknown * static_cast<double>(d + 1)) + kMoreRows;
   const Index most = std::clamp<Index>(kChunkBytes / (rows * d * kDoubleBytes), 1, m);
   SmoothNetwork::Layer& layer = network.hidden[0];
+  const SmoothNetwork as_it_was = network;
   HostMatrix numbers(m, d);
   for (Index top = 0; top < m; top += most) {
     const Index count = std::min(most, m - top);
@@ -214,6 +216,7 @@ SmoothNetwork with_exact_directions(Asker& asker, Random& random, const Saturate
     coordinates = product(device, x, Transpose::no, all.directions, Transpose::yes);
     const HostMatrix values = values_at(asker, as_it_is, x, 1);
     for (Index i = 0; i < count; ++i) {
+      if (stop && stop()) return as_it_was;
       const NeuronFit neuron(second, first.activation, top + i,
                              coordinates.view().row_block(i * rows, rows),
                              x.view().row_block(i * rows, rows), values.row(i * rows));

@@ -13,7 +13,7 @@ namespace {
 constexpr double kOpen = 2.0 / 3;   // of the first layer's neurons, ...
 constexpr Index kFirstCorners = 8;  // ... at so many corners of the others, then twice as many
 constexpr Index kSpareCorners = 3;  // more than the rank
-constexpr double kStep = 5e-5;      // of the reach: answers are exact
+constexpr double kStep = 1e-6;      // of the activation's reach: answers are exact
 constexpr double kMostNoisyStep = 0.015;
 constexpr double kTruncation = 0.1;   // times step^2, of the largest singular value
 constexpr double kLeastFloor = 1e-6;  // likewise
@@ -62,7 +62,8 @@ Index least_second_neurons(Asker& asker, Random& random, const SaturatedLayer& f
   if (k < 2 || k == m) return 1;
   const double relative =
       sigma > 0 ? std::clamp(std::cbrt(3 * sigma) / 20, kStep, kMostNoisyStep) : kStep;
-  const double step = relative * first.reach;
+  // Not the layer's own reach, which a neuron of a small scale makes long for all.
+  const double step = relative * reach_of(first.activation);
   const std::vector<Index> open = chosen(random, m, k);
   HostMatrix gradients(0, k);
   for (Index n = std::min(kFirstCorners, k + kSpareCorners);;
