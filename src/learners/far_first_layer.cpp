@@ -1,6 +1,7 @@
 // Directions from far out, and what saturates their neurons.
 #include "src/learners/far_first_layer.hpp"
 
+#include "src/small_dense.hpp"
 #include "src/stages/far_field.hpp"
 
 namespace crease {
@@ -24,10 +25,18 @@ FarFirstLayer far_first_layer(SmoothRun& run) {
   FarFieldPlan far;
   far.sigma = run.sigma;
   far.crude = true;  // corners and profiles need no more, and the last fit moves all directions
-  if (!run.problem.neurons) far.most_steps = dimensions;
+  // Noise may look like a step or two; fewer directions than inputs are one more sign of it.
+  const bool all_inputs = dimensions == run.asker.inputs();
+  const Index false_steps = run.sigma > 0 && all_inputs ? 2 + dimensions / 10 : 0;
+  if (!run.problem.neurons) far.most_steps = dimensions + false_steps;
   run.asker.enter("lines");
   const FarField found = far_field(run.asker, run.random, run.basis, wanted, far);
   const Index count = found.directions.rows();
+  if (found.too_many && run.sigma > 0 && !all_inputs) {
+    // Gradients did not show all directions that F varies in.
+    run.basis = identity(run.asker.inputs());
+    return far_first_layer(run);
+  }
   if (found.too_many) {
     run.least_neurons = found.most_steps;
     first.status = because(

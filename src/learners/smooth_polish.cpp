@@ -82,6 +82,7 @@ std::optional<SmoothNetwork> polished(SmoothRun& run, const SmoothNetwork& start
   plan.stop = [&run] { return run.asker.would_end(); };
   plan.damping = 1e-6;
   const bool exact = run.sigma == 0;
+  if (!exact) plan.most_little = 1;  // errors end it, not rounding: a good start is near its end
   const Index d = run.asker.inputs();
   // With noise all rows of one fit say more than a fit and a lift, as long as it can be made.
   const bool lift =

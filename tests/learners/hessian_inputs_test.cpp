@@ -71,6 +71,24 @@ TEST_P(HessianInputsTest, AStencilThatLeavesTheDomainEndsItAndNothingIsMadeUp) {
   EXPECT_EQ(result.network.neurons(0), 0);
 }
 
+// Gradients with this noise show 19 of the 20 directions; a line far out meets 20 neurons.
+TEST_P(HessianInputsTest, ADirectionThatNoiseHidesFromGradientsIsFoundFarOut) {
+  Imperfection noise;
+  noise.kind = Imperfection::Kind::noise;
+  noise.deviation = 1e-6;
+  noise.seed = Seed{0};
+  const auto oracle = make_imperfect_oracle(make_network_oracle(made(20, 20, 5)), noise);
+  SmoothProblem problem;
+  problem.layers = 2;
+  RunControl control;
+  control.seed = Seed{0};
+  const Learned<SmoothNetwork> result =
+      learn_from_hessians(device(), *oracle, problem, {}, control);
+  EXPECT_EQ(result.network.neurons(0), 20);
+  EXPECT_EQ(result.network.layers(), 2);
+  EXPECT_THAT(result.report.message, HasSubstr("noise floor"));
+}
+
 TEST_P(HessianInputsTest, ABoxThatAnswersNothingIsAnError) {
   const auto oracle = in_a_ball(made(4, 3), 1e-3);
   EXPECT_THROW(learn_from_hessians(device(), *oracle, {}), OracleError);
