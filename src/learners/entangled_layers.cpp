@@ -2,6 +2,7 @@
 // Rauchensteiner: rank-one matrices of both layers, told apart where neurons saturate.
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
@@ -56,6 +57,11 @@ Index unknowns_of(const SmoothRun& run) {
   return m0 * (run.asker.inputs() + 1) + m1 * (m0 + 2) + 1;
 }
 
+double radius_of(Activation first, int attempt) {
+  const auto at = static_cast<std::size_t>(attempt) % std::size(kRadii);
+  return saturates(first) ? kRadii[at] : kWideRadii[at];
+}
+
 std::vector<Index> descending(const std::vector<double>& scores) {
   std::vector<Index> order(scores.size());
   std::iota(order.begin(), order.end(), Index{0});
@@ -73,7 +79,7 @@ class EntangledLayers {
         first_(run.problem.first),
         second_(run.problem.second),
         width_(first_ == Activation::sigmoid ? kSigmoid : 1),
-        radius_(width_ * (saturates(first_) ? kRadii : kWideRadii)[attempt % 4]),
+        radius_(width_ * radius_of(first_, attempt)),
         dims_(run.basis.rows()),
         m0_(first_neurons(run)),
         m1_(*run.problem.second_neurons) {}
